@@ -1,0 +1,97 @@
+package marketplace
+
+import (
+	"math/bits"
+	"time"
+)
+
+// bytesDay is the number of byte-seconds in one GiB-day: 2³⁰ · 86,400.
+const bytesDay = 1 << 30 * 86400
+
+const bps = 10_000
+
+// KeepPay returns floor(price · bytes · seconds / (2³⁰ · 86400)) for a price in BTT per GiB-day:
+// what a replica of so many billed bytes earned in so many verified seconds (market.md, Amounts).
+func KeepPay(price Amount, bytes, seconds int64) Amount {
+	byteSeconds(bytes, seconds)
+	return price.MulDiv(uint64(bytes)*uint64(seconds), bytesDay)
+}
+
+// keepPayUp is KeepPay rounded up, for reserves.
+func keepPayUp(price Amount, bytes, seconds int64) Amount {
+	byteSeconds(bytes, seconds)
+	return price.MulDivUp(uint64(bytes)*uint64(seconds), bytesDay)
+}
+
+// byteSeconds panics where bytes·seconds leaves 64 bits: 10 TiB for 540 days are 2⁶⁹, so callers
+// check sizes with ReplicaBytesMax before they get here.
+func byteSeconds(bytes, seconds int64) {
+	if bytes < 0 || seconds < 0 {
+		panic("negative size or time")
+	}
+	if hi, _ := bits.Mul64(uint64(bytes), uint64(seconds)); hi != 0 {
+		panic("bytes·seconds overflow")
+	}
+}
+
+// ReplicaBytesMax bounds a torrent's size, so that bytes·seconds of the longest term stay in
+// 64 bits: 2³⁸ bytes (256 GiB) · 540 days.
+const ReplicaBytesMax = 1 << 38
+
+// A Split says where an accrual goes.
+type Split struct {
+	Payable  Amount // to the agent, on its next cheque
+	Holdback Amount // to the agent at the end of the lease
+	Fee      Amount // to the market, from the poster, on top
+}
+
+// Total is what the poster's reserve gives up.
+func (s Split) Total() Amount { return s.Payable.Add(s.Holdback).Add(s.Fee) }
+
+// Split divides what a lease earned beyond what was booked before. Both arguments are cumulative,
+// so that roundings never add up: after any sequence of splits, holdbacks sum to
+// floor(earned · HoldbackBps / 10⁴) and fees to floor(earned · FeeBps / 10⁴).
+func (r Rules) Split(bookedBefore, earned Amount) Split {
+	held := earned.MulDiv(uint64(r.HoldbackBps), bps).Sub(
+		bookedBefore.MulDiv(uint64(r.HoldbackBps), bps))
+	fee := r.Fee(earned).Sub(r.Fee(bookedBefore))
+	return Split{Payable: earned.Sub(bookedBefore).Sub(held), Holdback: held, Fee: fee}
+}
+
+// Fee returns the market's fee on a settled amount, rounded down.
+func (r Rules) Fee(settled Amount) Amount { return settled.MulDiv(uint64(r.FeeBps), bps) }
+
+// Billed returns the bytes that a replica of a torrent is billed for.
+func (r Rules) Billed(size int64) int64 { return max(size, r.BilledMin) }
+
+// WorstCase returns the most that a bounty can cost, fee included, rounded up: what is reserved
+// when it is posted.
+func (r Rules) WorstCase(t BountyTerms, size int64) Amount {
+	one := keepPayUp(t.PriceMax, r.Billed(size), keepSeconds(t.KeepFor))
+	all := one.MulDivUp(uint64(t.Replicas), 1)
+	return all.Add(all.MulDivUp(uint64(r.FeeBps), bps))
+}
+
+func keepSeconds(s Span) int64 {
+	return int64((time.Duration(s) + time.Second - 1) / time.Second)
+}
+
+// PaidSeconds returns how many whole seconds of epoch k a pass pays for: the part of the epoch
+// in which the lease was active. Pay is only for time between two passed audits, so it is zero
+// unless the epoch before passed too (market.md, Instruments).
+func (r Rules) PaidSeconds(k int64, passedBefore bool, activeAt, endsAt time.Time) int64 {
+	if !passedBefore || activeAt.IsZero() {
+		return 0
+	}
+	from, to := r.EpochStart(k), r.EpochStart(k+1)
+	if activeAt.After(from) {
+		from = activeAt
+	}
+	if endsAt.Before(to) {
+		to = endsAt
+	}
+	if !to.After(from) {
+		return 0
+	}
+	return int64(to.Sub(from) / time.Second)
+}

@@ -1,0 +1,88 @@
+package marketplace
+
+import "time"
+
+// Rules are the market's constants: everything that a poster, an agent or an auditor must know to
+// predict what the market will do. A market publishes its own at GET /v1/rules. Defaults are
+// those of the design (market.md, proof.md); shares are in basis points of 1/10,000.
+type Rules struct {
+	CallEvery      Span `json:"call_every" doc:"Longest wait between two calls of the matcher"`
+	AcceptDeadline Span `json:"accept_deadline" doc:"An agent must answer a new lease by then"`
+	FetchDeadline  Span `json:"fetch_deadline" doc:"An agent must hold all data by then"`
+	ProveDeadline  Span `json:"prove_deadline" doc:"A first audit must have passed by then"`
+	Notice         Span `json:"notice" doc:"Leases run on this long after a cancel"`
+
+	Epoch       Span `json:"epoch" doc:"Accounting interval; epochs are counted from 1970"`
+	Grace       Span `json:"grace" doc:"How long a replica may fail audits before it is re-matched"`
+	ReportSlack Span `json:"report_slack" doc:"How long after an epoch reports are taken"`
+
+	Auditors     int  `json:"auditors" doc:"Auditors asked per replica and epoch"`
+	AuditQuorum  int  `json:"audit_quorum" doc:"How many of them must pass a replica"`
+	Attempts     int  `json:"attempts" doc:"Tries an auditor has per epoch, all on the same pieces"`
+	AttemptGap   Span `json:"attempt_gap" doc:"Least time between two tries"`
+	ProbeTimeout Span `json:"probe_timeout" doc:"Longest time one try may take"`
+	Challenges   int  `json:"challenges" doc:"Random challenges per audit"`
+
+	HoldbackBps int    `json:"holdback_bps" doc:"Part of pay that vests at the end of a lease"`
+	FeeBps      int    `json:"fee_bps" doc:"Fee on settled value, from the poster"`
+	BilledMin   int64  `json:"billed_min" doc:"Smallest billed size of a replica, bytes"`
+	BountyMin   Amount `json:"bounty_min" doc:"Smallest worst case of a bounty"`
+
+	KeepMin        Span `json:"keep_min" doc:"Shortest term"`
+	KeepMax        Span `json:"keep_max" doc:"Longest term"`
+	GoodFor        Span `json:"good_for" doc:"How long an unfilled bounty stays, unless it says"`
+	ReplicasMax    int  `json:"replicas_max" doc:"Most replicas of one bounty"`
+	OpenMax        int  `json:"open_max" doc:"Most open bounties of one poster"`
+	LeasesNewMax   int  `json:"leases_new_max" doc:"Most leases of an agent that is not vetted"`
+	VetAudits      int  `json:"vet_audits" doc:"Passed audits that make an agent vetted"`
+	VetAfter       Span `json:"vet_after" doc:"Least age of an agent that becomes vetted"`
+	AllowLoopback  bool `json:"allow_loopback" doc:"Peers on this machine are accepted (devnet)"`
+	NetworkPrefix4 int  `json:"network_prefix_4" doc:"Replicas differ in this IPv4 prefix"`
+	NetworkPrefix6 int  `json:"network_prefix_6" doc:"Replicas differ in this IPv6 prefix"`
+
+	RedeemFeeBps int  `json:"redeem_fee_bps" doc:"A cheque is redeemed when its fee is at most this"`
+	RedeemAfter  Span `json:"redeem_after" doc:"... or when it has waited this long"`
+}
+
+// DefaultRules are those of a market with real money.
+func DefaultRules() Rules {
+	return Rules{
+		CallEvery: sec(5), AcceptDeadline: sec(600), FetchDeadline: days(1),
+		ProveDeadline: sec(14 * 3600), Notice: days(1),
+		Epoch: sec(6 * 3600), Grace: sec(2 * 3600), ReportSlack: sec(600),
+		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
+		Challenges:  8,
+		HoldbackBps: 2500, FeeBps: 100, BilledMin: 64 << 20, BountyMin: BTT(100_000),
+		KeepMin: sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
+		LeasesNewMax: 5, VetAudits: 100, VetAfter: days(7),
+		NetworkPrefix4: 24, NetworkPrefix6: 48,
+		RedeemFeeBps: 200, RedeemAfter: days(7),
+	}
+}
+
+// DevnetRules are the same market with days shrunk to seconds, for one machine.
+func DevnetRules() Rules {
+	r := DefaultRules()
+	r.CallEvery, r.AcceptDeadline, r.FetchDeadline = sec(1), sec(10), sec(60)
+	r.ProveDeadline, r.Notice = sec(20), sec(8)
+	r.Epoch, r.Grace, r.ReportSlack = sec(5), sec(4), sec(2)
+	r.AttemptGap, r.ProbeTimeout = Span(300*time.Millisecond), Span(1500*time.Millisecond)
+	r.BilledMin, r.BountyMin = 1<<20, MustAmount("0.001")
+	r.KeepMin, r.VetAudits, r.VetAfter = sec(10), 10, sec(30)
+	r.AllowLoopback = true
+	r.RedeemAfter = sec(2)
+	return r
+}
+
+func sec(n int) Span  { return Span(time.Duration(n) * time.Second) }
+func days(n int) Span { return Span(time.Duration(n) * Day) }
+
+// EpochAt returns the number of the epoch that t falls in.
+func (r Rules) EpochAt(t time.Time) int64 {
+	return t.UnixMicro() / time.Duration(r.Epoch).Microseconds()
+}
+
+// EpochStart returns the first moment of epoch k; its end is EpochStart(k+1).
+func (r Rules) EpochStart(k int64) time.Time {
+	return time.UnixMicro(k * time.Duration(r.Epoch).Microseconds()).UTC()
+}
