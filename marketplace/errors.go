@@ -17,7 +17,7 @@ const (
 	Forbidden    Kind = "forbidden"    // signed in, but not as the one who may
 	NotFound     Kind = "not_found"    // there is no such thing
 	Conflict     Kind = "conflict"     // the thing is not in the state this needs
-	Unfunded     Kind = "unfunded"     // not enough free money or mandate in the vault
+	Insufficient Kind = "insufficient" // not enough free money or mandate in the vault
 	TooMany      Kind = "too_many"     // a limit is reached; wait or ask for less
 	Unavailable  Kind = "unavailable"  // a part we depend on is down; try again
 	Denied       Kind = "denied"       // a denylist refuses this torrent

@@ -23,8 +23,8 @@ func keepPayUp(price Amount, bytes, seconds int64) Amount {
 	return price.MulDivUp(uint64(bytes)*uint64(seconds), bytesDay)
 }
 
-// byteSeconds panics where bytes·seconds leaves 64 bits: 10 TiB for 540 days are 2⁶⁹, so callers
-// check sizes with ReplicaBytesMax before they get here.
+// byteSeconds panics where bytes·seconds leaves 64 bits: sizes are bounded by
+// ReplicaBytesMax before they get here.
 func byteSeconds(bytes, seconds int64) {
 	if bytes < 0 || seconds < 0 {
 		panic("negative size or time")
