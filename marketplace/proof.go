@@ -1,0 +1,42 @@
+package marketplace
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// A Verdict is what an epoch's reports say of a lease.
+type Verdict string
+
+// The verdicts of an epoch.
+const (
+	VerdictPass      Verdict = "pass"
+	VerdictFail      Verdict = "fail"       // unreachable, slow or silent: costs pay
+	VerdictDataFault Verdict = "data_fault" // wrong bytes: costs the lease and its holdback
+	VerdictUnaudited Verdict = "unaudited"  // no report came: costs pay, blames nobody
+)
+
+// A Proof is the result of one epoch of one lease.
+type Proof struct {
+	Lease   int64     `json:"lease"`
+	Bounty  int64     `json:"bounty"`
+	Agent   Address   `json:"agent"`
+	Epoch   int64     `json:"epoch"`
+	Verdict Verdict   `json:"verdict"`
+	Passes  int       `json:"passes" doc:"Auditors that passed it"`
+	Reports int       `json:"reports" doc:"Auditors that reported"`
+	Seconds int64     `json:"seconds" doc:"Seconds it pays for"`
+	Earned  Amount    `json:"earned" doc:"BTT it pays, held back part included"`
+	At      time.Time `json:"at"`
+}
+
+// An Event is one row of the append-only story: a thing that happened to the market. Its ID is
+// opaque and ordered; give the last one back to read on from there.
+type Event struct {
+	ID    string          `json:"id"`
+	Kind  string          `json:"kind" doc:"bounty.open, lease.active, proof.pass, cheque.signed …"`
+	Who   []Address       `json:"who,omitempty" doc:"Accounts it concerns"`
+	Thing int64           `json:"thing" doc:"Id of the bounty, lease, offer, call or cheque"`
+	Data  json.RawMessage `json:"data,omitempty" doc:"The noun after the change"`
+	At    time.Time       `json:"at"`
+}
