@@ -216,6 +216,12 @@ func TestParseHybridWantsBothHalvesAlike(t *testing.T) {
 			bt("name"), bt("n"), bt("piece length"), "i16384e", bt("pieces"),
 			bt(strings.Repeat("x", 40)))
 	}
+	padded := strings.NewReplacer("i16374e", "i32758e", "40:", "60:"+strings.Repeat("x", 20))
+	wide := padded.Replace(hybrid("1:a" + leaf(10) + "1:bd1:c" + leaf(20) + "e"))
+	if _, err := Parse([]byte(wide), DefaultLimits()); err == nil ||
+		!strings.Contains(err.Error(), "3 pieces") && !strings.Contains(err.Error(), "2 pieces") {
+		t.Errorf("padding of more than a piece gave %v", err)
+	}
 	tor, err := Parse([]byte(hybrid("1:a"+leaf(10)+"1:bd1:c"+leaf(20)+"e")), DefaultLimits())
 	if err != nil || !tor.Hybrid || tor.Stored() != 30 {
 		t.Fatalf("got %+v, %v", tor, err)
