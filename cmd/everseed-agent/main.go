@@ -1,0 +1,236 @@
+// Command everseed-agent sells spare disk and upload to torrents that need seeders.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/seederagent"
+	"github.com/everseed/everseed/seederagent/swarm"
+)
+
+const keyVariable = "EVERSEED_AGENT_KEY"
+
+func main() { os.Exit(terminal.Main(command(os.Getenv))) }
+
+// memoryLimit keeps an agent a quiet guest: Go collects harder before it takes more.
+const memoryLimit = 256 << 20
+
+func command(getenv func(string) string) *cobra.Command {
+	var path string
+	root := &cobra.Command{
+		Use:   "everseed-agent",
+		Short: "Sell spare disk and upload to torrents that need seeders",
+		Long: `everseed-agent keeps torrents alive for pay. It puts up an offer on a market, downloads
+the torrents it is given a lease for, seeds them, and collects signed cheques that are
+redeemed in BTT on TRON.
+
+  everseed-agent init       write a configuration and a key, then edit the configuration
+  everseed-agent run        serve until stopped
+  everseed-agent status     what the running agent holds and has earned
+  everseed-agent cheques    the signed cheques on disk`,
+		Args: cobra.NoArgs,
+	}
+	root.PersistentFlags().StringVarP(&path, "config", "c", defaultConfig(), "configuration file")
+	root.AddCommand(
+		initCommand(&path),
+		runCommand(&path, getenv),
+		statusCommand(&path),
+		chequesCommand(&path),
+	)
+	return root
+}
+
+func defaultConfig() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "agent.toml"
+	}
+	return filepath.Join(dir, "everseed-agent", "agent.toml")
+}
+
+func keyFile(c seederagent.Config) string { return filepath.Join(c.Dir, "agent.key") }
+
+func initCommand(path *string) *cobra.Command {
+	config := seederagent.DefaultConfig()
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Write a configuration and a key",
+		Long: `Writes a configuration with a comment above each setting, and a new private key into the
+data folder. Nothing is overwritten. The key signs in to markets; what the agent earns goes to
+the payee of the configuration, whose key can stay on another machine.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key, err := terminal.MakeKey(keyFile(config))
+			if err != nil {
+				return err
+			}
+			config.Payee = key.Address()
+			if err := config.Write(*path); err != nil {
+				return err
+			}
+			cmd.Printf("Configuration: %s\nKey:           %s\nAgent:         %s\n\n"+
+				"Edit the configuration (storage, price, region, peer, payee), then run\n"+
+				"  everseed-agent run\n", *path, keyFile(config), key.Address())
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&config.Market, "market", config.Market, "the market's address")
+	cmd.Flags().StringVar(&config.Dir, "dir", config.Dir, "where torrents, cheques and the key go")
+	return cmd
+}
+
+func runCommand(path *string, getenv func(string) string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Serve until stopped",
+		Long: `Puts up the offer, answers leases, fetches, seeds and collects cheques until it is stopped.
+Stopping it with Ctrl-C or kill -9 loses nothing: it takes up its leases again at the next start.
+
+The private key is read from EVERSEED_AGENT_KEY (64 hex digits) or from agent.key in the data
+folder.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			debug.SetMemoryLimit(memoryLimit)
+			config, err := seederagent.ReadConfig(*path)
+			if err != nil {
+				return err
+			}
+			key, err := terminal.Key(getenv, keyVariable, keyFile(config))
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), config, key, terminal.Log(cmd.ErrOrStderr()))
+		},
+	}
+}
+
+// serve wires an agent and runs it until ctx is done.
+func serve(
+	ctx context.Context, config seederagent.Config, key escrow.Key, log *slog.Logger,
+) error {
+	market := client.New(config.Market)
+	info, err := market.Rules(ctx)
+	if err != nil {
+		return fmt.Errorf("read the rules of %s: %w", config.Market, err)
+	}
+	engine, err := swarm.Open(swarm.Config{
+		Dir: config.Dir, Listen: config.Listen, UploadLimit: int64(config.UploadRate),
+		KeepFree: int64(config.KeepFree), AllowLoopback: info.Rules.AllowLoopback, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	agent := &seederagent.Agent{
+		Config: config, Key: key, Market: market, Engine: engine, Log: log,
+	}
+	if config.TronGRPC != "" {
+		agent.Vault, err = escrow.Dial(ctx, escrow.Config{
+			GRPC: config.TronGRPC, Vault: info.Vault, Token: info.Token,
+		})
+		if err != nil {
+			return err
+		}
+		defer agent.Vault.Close()
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return agent.Run(ctx) })
+	group.Go(func() error { return agent.ServeStatus(ctx) })
+	return group.Wait()
+}
+
+func statusCommand(path *string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what the running agent holds and has earned",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := seederagent.ReadConfig(*path)
+			if err != nil {
+				return err
+			}
+			s, err := seederagent.AskStatus(cmd.Context(), config.Dir)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return terminal.JSON(cmd.OutOrStdout(), s)
+			}
+			return printStatus(cmd, s)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printStatus(cmd *cobra.Command, s seederagent.Status) error {
+	cmd.Printf("agent %s, paid to %s\nmarket %s, last answer %s\non signed cheques %s BTT;"+
+		" %s of disk free\n", s.Agent, s.Payee, s.Market, s.SteppedAt.Local().Format("15:04:05"),
+		s.OnCheque, seederagent.Size(s.DiskFree))
+	if s.Trouble != "" {
+		cmd.Printf("trouble: %s\n", s.Trouble)
+	}
+	if len(s.Torrents) == 0 {
+		cmd.Println("\nNo leases yet. The market calls every few seconds; when nothing comes, look at" +
+			"\nthe reason beside your offer on the market's page: most often it is the price.")
+		return nil
+	}
+	cmd.Println()
+	table := terminal.Table{Header: []string{"LEASE", "INFOHASH", "STATE", ">HELD", ">SIZE",
+		">PRICE", ">EARNED", ">PASSED", ">MISSED", ">PEERS", ">SENT"}}
+	for _, t := range s.Torrents {
+		l := t.Lease
+		table.Add(l.ID, l.Infohash.String()[:12], l.State, seederagent.Size(t.Bytes),
+			seederagent.Size(l.Size), l.Price, l.Earned, l.Passed, l.Missed, t.Peers,
+			seederagent.Size(t.Uploaded))
+	}
+	return table.Write(cmd.OutOrStdout())
+}
+
+func chequesCommand(path *string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "cheques",
+		Short: "List the signed cheques on disk",
+		Long: `Lists the newest signed cheque of each poster's mandate. A cheque is cumulative: redeeming it
+pays what it says beyond what was paid before. Anyone who holds it can redeem it, without the
+market, by calling the vault's redeem with these fields.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := seederagent.ReadConfig(*path)
+			if err != nil {
+				return err
+			}
+			purse, err := seederagent.OpenPurse(filepath.Join(config.Dir, "cheques"), escrow.Domain{})
+			if err != nil {
+				return err
+			}
+			cheques, err := purse.Cheques()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return terminal.JSON(cmd.OutOrStdout(), cheques)
+			}
+			table := terminal.Table{Header: []string{"CHEQUE", "FROM", "TO", ">CUMULATIVE BTT"}}
+			for _, c := range cheques {
+				table.Add(c.ID, c.Cheque.From, c.Cheque.To, c.Cheque.Cumulative)
+			}
+			return table.Write(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with signatures")
+	return cmd
+}

@@ -1,0 +1,53 @@
+// Command everseed-auditor checks over the ordinary BitTorrent protocol that agents serve what
+// they are paid for, and signs the cheques that follow from it.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/cmd/terminal"
+)
+
+const keyVariable = "EVERSEED_AUDITOR_KEY"
+
+func main() { os.Exit(terminal.Main(command(os.Getenv))) }
+
+func command(getenv func(string) string) *cobra.Command {
+	var market, key string
+	root := &cobra.Command{
+		Use:   "everseed-auditor",
+		Short: "Check that agents serve what they are paid for, and sign their cheques",
+		Args:  cobra.NoArgs,
+	}
+	run := &cobra.Command{
+		Use:   "run",
+		Short: "Audit until stopped",
+		Long: `Reads every epoch which leases to audit, downloads random pieces from the agents as any leecher
+would, reports signed findings, and signs a cheque only after recomputing it from the public
+proofs. The market must list the key's address among its auditors.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			k, err := terminal.Key(getenv, keyVariable, key)
+			if err != nil {
+				return err
+			}
+			d := &desk{key: k, market: client.New(market), log: terminal.Log(cmd.ErrOrStderr())}
+			if err := d.open(cmd.Context()); err != nil {
+				return err
+			}
+			group, ctx := errgroup.WithContext(cmd.Context())
+			group.Go(func() error { return d.audit(ctx) })
+			group.Go(func() error { return d.sign(ctx) })
+			return group.Wait()
+		},
+	}
+	run.Flags().StringVar(&market, "market", "http://localhost:8080", "the market's address")
+	run.Flags().StringVar(&key, "key", "", "file with the private key; "+keyVariable+
+		" goes before it")
+	root.AddCommand(run)
+	return root
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace"
+)
+
+func (s *session) bountyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bounty",
+		Short: "Quote, post, show and cancel bounties",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(s.quoteCommand(), s.postCommand(), s.listCommand(), s.showCommand(),
+		s.cancelCommand())
+	return cmd
+}
+
+// termFlags are a bounty's terms as flags.
+type termFlags struct {
+	replicas int
+	priceMax string
+	keepFor  string
+	goodFor  string
+	mandate  string
+	regions  []string
+	rateMin  int64
+}
+
+func (f *termFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.replicas, "replicas", 3, "agents that shall hold the whole torrent")
+	flags.StringVar(&f.priceMax, "price-max", "", "most BTT per GiB-day and replica (required)")
+	flags.StringVar(&f.keepFor, "keep-for", "30d", "term, like 30d")
+	flags.StringVar(&f.goodFor, "good-for", "7d", "replicas nobody takes in this time expire")
+	flags.StringVar(&f.mandate, "mandate", "", "mandate that pays (default: your newest)")
+	flags.StringSliceVar(&f.regions, "region", nil, "regions that will do (default: any)")
+	flags.Int64Var(&f.rateMin, "rate-min", 0, "least upload rate of an agent, bytes/s")
+	if err := cmd.MarkFlagRequired("price-max"); err != nil {
+		panic(err)
+	}
+}
+
+func (f *termFlags) terms(infohash string) (t marketplace.BountyTerms, err error) {
+	t = marketplace.BountyTerms{Instrument: marketplace.Keepalive, Replicas: f.replicas,
+		Regions: f.regions, RateMin: f.rateMin}
+	if t.Infohash, err = marketplace.ParseInfohash(infohash); err != nil {
+		return t, err
+	}
+	if err := parseFlag("price-max", f.priceMax, &t.PriceMax); err != nil {
+		return t, err
+	}
+	if err := parseFlag("keep-for", f.keepFor, &t.KeepFor); err != nil {
+		return t, err
+	}
+	if err := parseFlag("good-for", f.goodFor, &t.GoodFor); err != nil {
+		return t, err
+	}
+	if f.mandate != "" {
+		return t, parseFlag("mandate", f.mandate, &t.Mandate)
+	}
+	return t, nil
+}
+
+// chooseMandate fills in the poster's mandate that runs longest, when none was named.
+func chooseMandate(
+	cmd *cobra.Command, c *client.Client, self marketplace.Address, t *marketplace.BountyTerms,
+) error {
+	if !t.Mandate.IsZero() {
+		return nil
+	}
+	account, err := c.Account(cmd.Context(), self)
+	if err != nil {
+		return err
+	}
+	var best marketplace.Mandate
+	for _, m := range account.Mandates {
+		if m.Expiry.After(best.Expiry) {
+			best = m
+		}
+	}
+	if best.ID.IsZero() {
+		return marketplace.Insufficient.Errorf("you have no mandate that the market has seen; open" +
+			" one with `everseed wallet deposit AMOUNT --mandate 30d` and wait a minute")
+	}
+	t.Mandate = best.ID
+	return nil
+}
+
+func (s *session) quoteCommand() *cobra.Command {
+	var f termFlags
+	cmd := &cobra.Command{
+		Use:   "quote INFOHASH",
+		Short: "What a bounty would cost and how much of it would be filled now",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := f.terms(args[0])
+			if err != nil {
+				return err
+			}
+			c, key, err := s.trader(cmd)
+			if err != nil {
+				return err
+			}
+			if err := chooseMandate(cmd, c, key.Address(), &t); err != nil {
+				return err
+			}
+			q, err := c.Quote(cmd.Context(), t)
+			if err != nil {
+				return err
+			}
+			return s.show(cmd.OutOrStdout(), q, func(w io.Writer) error {
+				return printQuote(w, q, t)
+			})
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func printQuote(w io.Writer, q marketplace.Quote, t marketplace.BountyTerms) error {
+	fmt.Fprintf(w, "at most %s BTT, %s of it fee\n%d offers meet your terms; %d of %d replicas"+
+		" would be filled now\n", q.WorstCase, q.Fee, q.Eligible, q.Fillable, t.Replicas)
+	if !q.BestAsk.IsZero() {
+		fmt.Fprintf(w, "cheapest of them asks %s BTT per GiB-day; you bid %s\n", q.BestAsk, t.PriceMax)
+	}
+	for constraint, n := range q.Without {
+		fmt.Fprintf(w, "without %s there would be %d\n", constraint, n)
+	}
+	if !q.Sufficient {
+		fmt.Fprintln(w, "your free BTT in the vault or your mandate do not cover this yet")
+	}
+	return nil
+}
+
+func (s *session) postCommand() *cobra.Command {
+	var f termFlags
+	var once string
+	cmd := &cobra.Command{
+		Use:   "post INFOHASH",
+		Short: "Post a bounty",
+		Long: `Posts a keepalive bounty. The most that it can cost is reserved from your free BTT in the vault;
+what is not earned by agents comes back. Prices are BTT per GiB-day and replica.
+
+Posting is safe to repeat with the same --once: the market then answers with the first bounty.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := f.terms(args[0])
+			if err != nil {
+				return err
+			}
+			c, key, err := s.trader(cmd)
+			if err != nil {
+				return err
+			}
+			if err := chooseMandate(cmd, c, key.Address(), &t); err != nil {
+				return err
+			}
+			b, err := c.PostBounty(cmd.Context(), or(once, uuid.NewString()), t)
+			if err != nil {
+				return err
+			}
+			return s.show(cmd.OutOrStdout(), b, func(w io.Writer) error {
+				fmt.Fprintf(w, "bounty %d is %s: %d replicas of %s for %s at most %s BTT per GiB-day\n"+
+					"%s BTT reserved\n", b.ID, b.State, t.Replicas, b.Name, t.KeepFor, t.PriceMax, b.Reserved)
+				return nil
+			})
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&once, "once", "", "any text; a repeat with the same text posts nothing new")
+	return cmd
+}
+
+func (s *session) listCommand() *cobra.Command {
+	var all bool
+	var state string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List your bounties, or everybody's with --all",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter := client.BountyFilter{State: marketplace.BountyState(state)}
+			if !all {
+				key, err := s.wallet()
+				if err != nil {
+					return err
+				}
+				filter.Poster = key.Address()
+			}
+			bounties, err := s.visitor().Bounties(cmd.Context(), filter)
+			if err != nil {
+				return err
+			}
+			return s.show(cmd.OutOrStdout(), bounties, func(w io.Writer) error {
+				return printBounties(w, bounties)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "everybody's")
+	cmd.Flags().StringVar(&state, "state", "", "only open, filled, degraded, completed, …")
+	return cmd
+}
+
+func printBounties(w io.Writer, bounties []marketplace.Bounty) error {
+	if len(bounties) == 0 {
+		fmt.Fprintln(w, "no bounties yet; post one with `everseed bounty post`")
+		return nil
+	}
+	t := terminal.Table{Header: []string{">ID", "STATE", "TORRENT", ">REPLICAS", ">PRICE MAX",
+		">RESERVED", ">SPENT", "ENDS"}}
+	for _, b := range bounties {
+		t.Add(b.ID, b.State, b.Name, fmt.Sprintf("%d/%d", b.Proven, b.Terms.Replicas),
+			b.Terms.PriceMax, b.Reserved, b.Spent, when(b.EndsAt))
+	}
+	return t.Write(w)
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+func (s *session) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a bounty with its leases",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			b, err := s.visitor().Bounty(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
+			leases, err := s.visitor().LeasesOf(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
+			both := struct {
+				marketplace.Bounty
+				Leases []marketplace.Lease `json:"leases"`
+			}{b, leases}
+			return s.show(cmd.OutOrStdout(), both, func(w io.Writer) error {
+				return printBounty(w, b, leases)
+			})
+		},
+	}
+}
+
+func printBounty(w io.Writer, b marketplace.Bounty, leases []marketplace.Lease) error {
+	fmt.Fprintf(w, "bounty %d: %s (%s)\n%s: %d of %d replicas proven, %d under lease\n", b.ID, b.Name,
+		b.Terms.Infohash, b.State, b.Proven, b.Terms.Replicas, b.Leased)
+	if b.Reason != "" {
+		fmt.Fprintf(w, "%s\n", b.Reason)
+	}
+	fmt.Fprintf(w, "at most %s BTT per GiB-day for %s; ends %s\nreserved %s BTT, spent %s BTT\n\n",
+		b.Terms.PriceMax, b.Terms.KeepFor, when(b.EndsAt), b.Reserved, b.Spent)
+	t := terminal.Table{Header: []string{">LEASE", "STATE", "AGENT", ">PRICE", ">PASSED", ">MISSED",
+		">EARNED", ">HELD BACK", "REASON"}}
+	for _, l := range leases {
+		t.Add(l.ID, l.State, l.Agent, l.Price, l.Passed, l.Missed, l.Earned, l.Held, l.Reason)
+	}
+	return t.Write(w)
+}
+
+func (s *session) cancelCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel ID",
+		Short: "End a bounty",
+		Long: `Ends a bounty. What no agent took is refunded at once and free; agents under lease are paid for
+the notice that the market's rules give them.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			c, _, err := s.trader(cmd)
+			if err != nil {
+				return err
+			}
+			b, err := c.CancelBounty(cmd.Context(), uuid.NewString(), id)
+			if err != nil {
+				return err
+			}
+			return s.show(cmd.OutOrStdout(), b, func(w io.Writer) error {
+				fmt.Fprintf(w, "bounty %d is %s; %d agents still under notice\n", b.ID, b.State, b.Leased)
+				return nil
+			})
+		},
+	}
+}
+
+func parseID(text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 1 {
+		return 0, marketplace.Invalid.Errorf("%q is not an id like 17", text)
+	}
+	return id, nil
+}

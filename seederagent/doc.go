@@ -1,0 +1,12 @@
+// Package seederagent is the daemon on a home machine that sells spare disk and upload.
+//
+// It is a loop that makes this machine agree with its leases. Each [Agent.Step] reads the agent's
+// live leases from the market and moves every one a step on: checks a new one against the
+// agent's own [Config] before a byte is fetched, fetches and verifies, says so, seeds, and removes
+// what no lease holds any more. The market's event stream only wakes the loop: an agent that
+// missed every event, was killed or lost its network does the right thing at its next step.
+//
+// The agent trusts nobody. A lease outside its own limits is declined, a poster whose mandate the
+// chain does not show is declined, and a cheque counts only once the quorum's signatures on it
+// were checked and it was synced to disk. From then on it can be redeemed without the market.
+package seederagent
