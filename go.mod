@@ -2,6 +2,9 @@ module github.com/everseed/everseed
 
 go 1.26.8
 
+// npm packages may bring Go files of their own.
+ignore node_modules
+
 require (
 	github.com/anacrolix/go-utp v0.0.0-20260908033909-9f1664acf866 // indirect
 	github.com/anacrolix/torrent v1.62.0
