@@ -1,0 +1,21 @@
+package marketplace
+
+import "time"
+
+// A Market is the whole market at a glance: GET /v1/market.
+type Market struct {
+	At          time.Time           `json:"at" doc:"When these figures were read"`
+	Epoch       int64               `json:"epoch" doc:"Epoch that At falls in"`
+	Bounties    map[BountyState]int `json:"bounties" doc:"Bounties in each state"`
+	Wanted      int                 `json:"wanted" doc:"Replicas that live bounties ask for"`
+	Leased      int                 `json:"leased" doc:"Replicas under a live lease"`
+	Proven      int                 `json:"proven" doc:"Replicas whose last audit passed"`
+	KeptAlive   int64               `json:"kept_alive" doc:"Bytes of the proven replicas"`
+	Offers      int                 `json:"offers" doc:"Live offers"`
+	FreeStorage int64               `json:"free_storage" doc:"Bytes that live offers still sell"`
+	Reserved    Amount              `json:"reserved" doc:"BTT set aside for bounties"`
+	Earned      Amount              `json:"earned" doc:"BTT ever earned by agents, redeemed or not"`
+	Redeemed    Amount              `json:"redeemed" doc:"BTT ever paid out on chain"`
+	LastCall    *Call               `json:"last_call,omitempty" doc:"Newest call"`
+	Clearings   []Price             `json:"clearings" doc:"Last price of each signature"`
+}
