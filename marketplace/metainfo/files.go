@@ -47,7 +47,7 @@ func (p *parser) add(f File) error {
 
 func (p *parser) file(v value) (File, error) {
 	f := v.fields("attr", "length", "path", "path.utf-8")
-	var file File
+	file := File{Path: []string{p.t.Name}}
 	attr, _ := f[0].text()
 	file.Pad = slices.Contains(attr, 'p')
 	length, ok := f[1].integer()
@@ -61,7 +61,7 @@ func (p *parser) file(v value) (File, error) {
 	}
 	for part := range path.items() {
 		name, ok := part.text()
-		if !ok || len(file.Path) >= p.limits.DirDepth {
+		if !ok || len(file.Path) > p.limits.DirDepth {
 			return file, refuse("has a path that is no list of at most %d names", p.limits.DirDepth)
 		}
 		safe, err := p.part(name)
@@ -70,7 +70,7 @@ func (p *parser) file(v value) (File, error) {
 		}
 		file.Path = append(file.Path, safe)
 	}
-	if len(file.Path) == 0 {
+	if len(file.Path) == 1 {
 		return file, refuse("has a file without a path")
 	}
 	return file, nil

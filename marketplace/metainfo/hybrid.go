@@ -13,7 +13,11 @@ func (p *parser) second(info value) error {
 		return refuse("is of version 2 without a file tree")
 	}
 	rest, pieces := p.t.Files, int64(0)
-	err := p.walk(tree, nil, func(path []string, length int64) error {
+	var top []string
+	if info.fields("files")[0] != nil {
+		top = []string{p.t.Name}
+	}
+	err := p.walk(tree, top, func(path []string, length int64) error {
 		for len(rest) > 0 && rest[0].Pad {
 			rest = rest[1:]
 		}

@@ -90,7 +90,7 @@ func TestParseRefusesWhatCannotBeStoredOrServed(t *testing.T) {
 		"deep path":             {multi("d6:lengthi1e4:pathl"+many+"ee", 1), "at most 100 names"},
 		"no path":               {multi(file(1), 1), "without a path"},
 		"no length":             {multi("d4:pathl1:aee", 1), "without a length"},
-		"equal names":           {multi(file(1, "a")+file(1, "a"), 2), `two files "a"`},
+		"equal names":           {multi(file(1, "a")+file(1, "a"), 2), `two files "n/a"`},
 		"file as folder":        {multi(file(1, "a")+file(1, "a", "b"), 2), "files below it"},
 		"folder as file":        {multi(file(1, "a", "b", "c")+file(1, "a", "b"), 2), "files below it"},
 		"letter case":           {multi(cased(501), 501), "but for letter case"},
@@ -135,7 +135,7 @@ func TestParseReadsFilesPiecesAndTrackers(t *testing.T) {
 	if tor.Size != 32768 || tor.Stored() != 16385 || tor.Pieces != 2 || len(tor.Files) != 2 {
 		t.Fatalf("got %+v", tor)
 	}
-	if f := tor.Files[1]; f.Offset != 16383 || strings.Join(f.Path, "/") != "dir/café" || f.Pad {
+	if f := tor.Files[1]; f.Offset != 16383 || strings.Join(f.Path, "/") != "n/dir/café" || f.Pad {
 		t.Fatalf("second file is %+v", f)
 	}
 	if got := strings.Join(tor.Trackers, " "); got != "http://a/an udp://b:80" {

@@ -24,9 +24,9 @@ type Torrent struct {
 	hashes []byte
 }
 
-// A File is one file of a torrent. A torrent of a single file has one whose Path is its name.
+// A File is one file of a torrent.
 type File struct {
-	Path   []string // below the torrent's folder; safe to join and open there
+	Path   []string // begins with the torrent's name; safe to join and open below a folder
 	Length int64
 	Offset int64 // in the torrent
 	Pad    bool  // BEP 47: zeros that align the next file; never stored
