@@ -1,0 +1,106 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+// AddTorrent registers a .torrent file, so that bounties can name it.
+func (c *Client) AddTorrent(ctx context.Context, metainfo []byte) (marketplace.Torrent, error) {
+	var t marketplace.Torrent
+	err := c.do(ctx, call{method: http.MethodPost, path: "/v1/torrents", body: metainfo,
+		kind: "application/x-bittorrent", once: rand.Text()}, &t)
+	return t, err
+}
+
+// Quote returns what a bounty would cost and get.
+func (c *Client) Quote(ctx context.Context, t marketplace.BountyTerms) (marketplace.Quote, error) {
+	return send[marketplace.Quote](ctx, c, http.MethodPost, "/v1/quote", "", t)
+}
+
+// PostBounty posts a bounty. Posting again with the same once returns the first bounty; an empty
+// once makes this call safe to repeat inside, but not by the caller.
+func (c *Client) PostBounty(
+	ctx context.Context, once string, t marketplace.BountyTerms,
+) (marketplace.Bounty, error) {
+	return send[marketplace.Bounty](ctx, c, http.MethodPost, "/v1/bounties", once, t)
+}
+
+// CancelBounty ends a bounty: what is unfilled at once, what is leased after the notice.
+func (c *Client) CancelBounty(
+	ctx context.Context, once string, id int64,
+) (marketplace.Bounty, error) {
+	return send[marketplace.Bounty](ctx, c, http.MethodPost,
+		"/v1/bounties/"+itoa(id)+"/cancel", once, nil)
+}
+
+// PutOffer puts up or changes the account's offer.
+func (c *Client) PutOffer(
+	ctx context.Context, t marketplace.OfferTerms,
+) (marketplace.Offer, error) {
+	return send[marketplace.Offer](ctx, c, http.MethodPut, "/v1/offer", "", t)
+}
+
+// SetOfferState makes the account's offer live, paused or closed.
+func (c *Client) SetOfferState(
+	ctx context.Context, state marketplace.OfferState,
+) (marketplace.Offer, error) {
+	return send[marketplace.Offer](ctx, c, http.MethodPost, "/v1/offer/state", "",
+		map[string]marketplace.OfferState{"state": state})
+}
+
+// Accept takes a reserved lease on.
+func (c *Client) Accept(ctx context.Context, id int64) (marketplace.Lease, error) {
+	return c.lease(ctx, id, "accept", nil)
+}
+
+// Decline refuses a reserved lease.
+func (c *Client) Decline(ctx context.Context, id int64, why string) (marketplace.Lease, error) {
+	return c.lease(ctx, id, "decline", map[string]string{"reason": why})
+}
+
+// Ready says that the agent holds and serves all of a lease's data.
+func (c *Client) Ready(ctx context.Context, id int64) (marketplace.Lease, error) {
+	return c.lease(ctx, id, "ready", nil)
+}
+
+// Abandon gives a lease up before its end; its holdback is forfeited.
+func (c *Client) Abandon(ctx context.Context, id int64, why string) (marketplace.Lease, error) {
+	return c.lease(ctx, id, "abandon", map[string]string{"reason": why})
+}
+
+func (c *Client) lease(
+	ctx context.Context, id int64, verb string, in any,
+) (marketplace.Lease, error) {
+	return send[marketplace.Lease](ctx, c, http.MethodPost,
+		"/v1/leases/"+itoa(id)+"/"+verb, "", in)
+}
+
+// Report hands in an auditor's signed finding.
+func (c *Client) Report(ctx context.Context, r marketplace.Report) error {
+	if r.Pieces == nil {
+		r.Pieces = []int{}
+	}
+	if r.Tries == nil {
+		r.Tries = []marketplace.Outcome{}
+	}
+	_, err := send[struct{}](ctx, c, http.MethodPost, "/v1/audit/reports", "", r)
+	return err
+}
+
+// Drafts returns the cheques that wait for the signature of the account, an auditor.
+func (c *Client) Drafts(ctx context.Context) ([]marketplace.Draft, error) {
+	return list[marketplace.Draft](ctx, c, "/v1/audit/drafts", nil, pageMax)
+}
+
+// SignCheque adds the account's signature to an owed cheque.
+func (c *Client) SignCheque(
+	ctx context.Context, id int64, s marketplace.Signature,
+) (marketplace.SignedCheque, error) {
+	return send[marketplace.SignedCheque](ctx, c, http.MethodPost,
+		"/v1/cheques/"+itoa(id)+"/signatures", "",
+		map[string]marketplace.Signature{"signature": s})
+}
