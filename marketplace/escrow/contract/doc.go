@@ -1,0 +1,11 @@
+// Package contract holds the vault's Solidity and what it compiles to.
+//
+// EverseedVault.sol is the only program that ever holds other people's BTT; read it first. The
+// JSON files beside it are committed, so that building Everseed needs no Node and no network; a
+// test compiles the sources again and compares byte for byte. To rebuild them after a change:
+//
+//	npm ci && npm run build
+//
+// TestBTT.sol is a mintable stand-in for BTT where none exists. testdata holds tokens that
+// misbehave, and the mutants that the tests of the vault must kill.
+package contract
