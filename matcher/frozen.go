@@ -1,0 +1,121 @@
+package matcher
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+// A Frozen book is everything that a call may look at.
+type Frozen struct {
+	Bounties []marketplace.Bounty // open and degraded
+	Offers   []marketplace.Offer  // live
+	Replicas []Replica            // live leases of the bounties
+	Barred   []Bar
+	Previous marketplace.Hash    // hash of the newest call
+	Last     []marketplace.Price // newest clearing price of each signature
+}
+
+// A Replica is a live lease of a bounty: what the next replica must be apart from.
+type Replica struct {
+	Bounty int64
+	Agent  marketplace.Address
+	Payee  marketplace.Address
+	Peer   string
+}
+
+// A Bar keeps an agent from a bounty that it failed or declined.
+type Bar struct {
+	Bounty int64
+	Agent  marketplace.Address
+}
+
+// Signature names the constraint tuple of a bounty: term class, regions, least rate. Equal
+// signatures pay one price in a call.
+func Signature(t marketplace.BountyTerms) string {
+	regions := "any"
+	if len(t.Regions) > 0 {
+		regions = strings.Join(sorted(t.Regions, cmp.Compare[string]), "+")
+	}
+	return fmt.Sprintf("%dd/%s/%d", t.Bucket(), regions, t.RateMin)
+}
+
+// sorted returns a sorted copy of s without duplicates.
+func sorted[S ~[]E, E comparable](s S, order func(a, b E) int) S {
+	s = slices.Clone(s)
+	slices.SortFunc(s, order)
+	return slices.Compact(s)
+}
+
+// Digest is the hash of everything in the book that decides, in whatever order it is listed:
+// the input hash of a call. Times of the last contact, counters of money and reasons decide
+// nothing and are left out.
+func (f Frozen) Digest() marketplace.Hash {
+	h := sha256.New()
+	fmt.Fprintln(h, "everseed book")
+	section(h, f.Bounties, bountyLine)
+	section(h, f.Offers, offerLine)
+	section(h, f.Replicas, func(r Replica) string {
+		return fmt.Sprint("replica ", r.Bounty, " ", r.Agent, " ", r.Payee, " ", r.Peer)
+	})
+	section(h, f.Barred, func(b Bar) string { return fmt.Sprint("barred ", b.Bounty, " ", b.Agent) })
+	return sum(h)
+}
+
+func section[T any](h io.Writer, items []T, line func(T) string) {
+	lines := make([]string, len(items))
+	for i, item := range items {
+		lines[i] = line(item)
+	}
+	slices.Sort(lines)
+	for _, l := range lines {
+		io.WriteString(h, l+"\n")
+	}
+}
+
+func bountyLine(b marketplace.Bounty) string {
+	t := b.Terms
+	return fmt.Sprint("bounty ", b.ID, " ", b.Poster, " ", b.State, " ", t.Infohash, " ", b.Size,
+		" ", b.Leased, "/", t.Replicas, " ", t.PriceMax, " ", t.KeepFor, " ", Signature(t), " ",
+		b.PostedAt.UnixMicro())
+}
+
+func offerLine(o marketplace.Offer) string {
+	t := o.Terms
+	return fmt.Sprint("offer ", o.ID, " ", o.Agent, " ", o.State, " ", o.Standing, " ", o.Used, "/",
+		t.Storage, " ", o.Leases, "/", t.LeasesMax, " ", t.UploadRate, " ", t.PriceMin, " ",
+		t.TermMin, "-", t.TermMax, " ", t.TorrentMax, " ", t.Region, " ", t.Peer, " ", t.Payee, " ",
+		texts(t.DenyPoster), " ", texts(t.DenyHash), " ", o.PostedAt.UnixMicro())
+}
+
+// texts lists names in their own order, whatever order they were given in.
+func texts[T fmt.Stringer](names []T) string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = n.String()
+	}
+	return "[" + strings.Join(sorted(all, cmp.Compare[string]), ",") + "]"
+}
+
+// callHash binds a call to the one before it, to its input and to its fills.
+func callHash(c marketplace.Call) marketplace.Hash {
+	h := sha256.New()
+	fmt.Fprintln(h, "everseed call")
+	fmt.Fprintln(h, c.Previous)
+	fmt.Fprintln(h, c.Input)
+	for _, f := range c.Fills {
+		fmt.Fprintln(h, "fill", f.Bounty, f.Offer, f.Price)
+	}
+	return sum(h)
+}
+
+func sum(h hash.Hash) (out marketplace.Hash) {
+	h.Sum(out[:0])
+	return out
+}
