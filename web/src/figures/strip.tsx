@@ -1,0 +1,45 @@
+import type { Proof } from "../api";
+import { type Cell, strip, tally, verdictWord } from "../market";
+import { clock } from "../words/time";
+
+const cellWidth = 7;
+const height = 20;
+
+/**
+ * ProofStrip draws one bar an epoch, oldest left: full height when passed, low when failed, crossed
+ * when the bytes were wrong, a ring when nobody reported, a dot when nobody was asked.
+ */
+export function ProofStrip(props: { proofs: readonly Proof[]; cells?: number; newest?: number }) {
+  const cells = strip(props.proofs, props.cells ?? 36, props.newest);
+  if (cells.length === 0) return <span className="quiet">no audits yet</span>;
+  const width = cells.length * cellWidth;
+  return (
+    <svg className="strip" viewBox={`0 0 ${width} ${height}`} width={width} height={height}
+      role="img" aria-label={`Last ${cells.length} epochs: ${tally(cells)}`}>
+      {cells.map((c, i) => (
+        <Bar key={c.epoch} x={i * cellWidth} cell={c} />
+      ))}
+    </svg>
+  );
+}
+
+function Bar({ x, cell }: { x: number; cell: Cell }) {
+  const p = cell.proof;
+  const title = p === undefined
+    ? `Epoch ${cell.epoch}: not audited`
+    : `Epoch ${cell.epoch}, ${clock(p.at)}: ${verdictWord(p.verdict)}, ` +
+      `${p.passes} of ${p.reports} auditors passed it`;
+  return (
+    <g className={`cell ${p?.verdict ?? "gap"}`}>
+      <title>{title}</title>
+      <rect x={x} y="0" width={cellWidth} height={height} className="touch" />
+      {p?.verdict === "pass" && <rect x={x} y="2" width="5" height="16" rx="1" />}
+      {p?.verdict === "fail" && <rect x={x} y="11" width="5" height="7" rx="1" />}
+      {p?.verdict === "data_fault" && (
+        <path d={`M${x + 0.5} 7l4 6m0-6l-4 6`} className="cross" />
+      )}
+      {p?.verdict === "unaudited" && <circle cx={x + 2.5} cy="15" r="1.9" className="hollow" />}
+      {p === undefined && <circle cx={x + 2.5} cy="16.5" r="1" />}
+    </g>
+  );
+}

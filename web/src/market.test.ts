@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import type { Bounty, BountyState, Call, Proof, Verdict } from "./api";
+import { atRisk, byRisk, deals, dealsCSV, owing, strip, tally } from "./market";
+
+function bounty(id: number, state: BountyState, proven: number, ends = ""): Bounty {
+  return {
+    id, state, proven, leased: proven, name: `b${id}`, poster: "", size: 1, billed: 1,
+    reserved: "0", spent: "0", posted_at: "", good_till: "", ends_at: ends,
+    terms: {
+      instrument: "keepalive", infohash: "", replicas: 4, price_max: "1", keep_for: "1d", mandate: "",
+    },
+  };
+}
+
+test("what is nearest to dying comes first, what has ended comes last", () => {
+  const book = [
+    bounty(1, "completed", 0),
+    bounty(2, "filled", 4, "2026-01-01T00:00:09Z"),
+    bounty(3, "open", 2),
+    bounty(4, "degraded", 2),
+    bounty(5, "filled", 4, "2026-01-01T00:00:05Z"),
+    bounty(6, "degraded", 0),
+    bounty(7, "expired", 0),
+  ];
+  expect(book.sort(byRisk).map((b) => b.id)).toEqual([6, 4, 3, 5, 2, 7, 1]);
+});
+
+test("an ended bounty is not at risk, a filled one without proofs is", () => {
+  expect(atRisk(bounty(1, "completed", 0))).toBe(false);
+  expect(atRisk(bounty(1, "filled", 3))).toBe(true);
+  expect(atRisk(bounty(1, "filled", 4))).toBe(false);
+});
+
+const call = (id: number, at: string, ...prices: [string, string][]): Call => ({
+  id, at, previous: "", input: "", hash: "", bounties: 1, offers: 1, fills: null,
+  clearings: prices.length === 0 ? null : prices.map(([signature, price]) => ({ signature, price, replicas: 2 })),
+});
+
+test("deals are in the order of time and leave calls without trade out", () => {
+  const found = deals([
+    call(3, "2026-01-01T00:00:03Z", ["1d", "5"]),
+    call(2, "2026-01-01T00:00:02Z"),
+    call(1, "2026-01-01T00:00:01Z", ["1d", "4"], ["7d", "3"]),
+  ]);
+  expect(found.map((d) => [d.call, d.price])).toEqual([[1, "4"], [1, "3"], [3, "5"]]);
+});
+
+test("the CSV keeps every decimal and quotes signatures", () => {
+  const csv = dealsCSV(deals([call(7, "2026-01-01T00:00:01Z", ['1d "a",b', "0.000000000000000001"])]));
+  expect(csv.split("\n")[1]).toBe('7,2026-01-01T00:00:01.000Z,"1d ""a"",b",0.000000000000000001,2');
+});
+
+const proof = (epoch: number, verdict: Verdict): Proof => ({
+  lease: 1, bounty: 1, agent: "", epoch, verdict, passes: 3, reports: 3, seconds: 5, earned: "0", at: "",
+});
+
+test("a strip shows gaps, ends with the newest epoch and forgets the oldest", () => {
+  const proofs = [proof(10, "pass"), proof(12, "fail"), proof(13, "pass")];
+  expect(strip(proofs, 10).map((c) => c.proof?.verdict)).toEqual(["pass", undefined, "fail", "pass"]);
+  expect(strip(proofs, 2).map((c) => c.epoch)).toEqual([12, 13]);
+  expect(strip(proofs, 3, 15).map((c) => c.epoch)).toEqual([13, 14, 15]);
+  expect(strip([], 10)).toEqual([]);
+});
+
+test("a tally says each verdict that occurred", () => {
+  const cells = strip([proof(1, "pass"), proof(2, "pass"), proof(3, "data_fault")], 9);
+  expect(tally(cells)).toBe("2 passed, 1 data fault");
+  expect(tally([])).toBe("no audits yet");
+});
+
+test("what the vault owes is exact", () => {
+  expect(owing({ free: "0.1", reserved: "0.2", payable: "0.000000000000000001", held: "1" }))
+    .toBe(1300000000000000001n);
+});

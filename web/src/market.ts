@@ -1,0 +1,147 @@
+// What the page concludes from the nouns: which bounty is at risk, what a state means, what prices
+// cleared. Pure, so that each conclusion has a test.
+
+import type { Bounty, BountyState, Call, ChequeState, LeaseState, Proof, Verdict } from "./api";
+import { units } from "./words/amount";
+import { told } from "./words/time";
+
+/** A Tone is what a state means for the reader's money; each has its own shape and colour. */
+export type Tone = "good" | "busy" | "warn" | "bad" | "done";
+
+/** A Meaning is a state's tone and a sentence about it. */
+export type Meaning = readonly [tone: Tone, says: string];
+
+export const bountyMeans: Record<BountyState, Meaning> = {
+  unfunded: ["busy", "Waits until its money is solid on the chain."],
+  open: ["warn", "Some replicas wait for a call."],
+  filled: ["good", "Every replica has a lease."],
+  degraded: ["bad", "It lost a replica, which waits for a call."],
+  completed: ["done", "Its time is over and everything is paid."],
+  cancelled: ["done", "The poster ended it."],
+  expired: ["done", "Nobody filled it in time; the money went back."],
+};
+
+export const leaseMeans: Record<LeaseState, Meaning> = {
+  reserved: ["busy", "Given by a call; the agent has not answered yet."],
+  fetching: ["busy", "The agent downloads the torrent."],
+  proving: ["busy", "The agent holds everything; its first passed audit is awaited."],
+  active: ["good", "Proven; it earns."],
+  grace: ["warn", "Missed an audit: no pay until it passes again."],
+  completed: ["done", "Ran to its end; the holdback was paid."],
+  released: ["done", "Ended early without fault."],
+  failed: ["bad", "Ended by the agent's fault; the holdback went back to the poster."],
+};
+
+export const chequeMeans: Record<ChequeState, Meaning> = {
+  owed: ["busy", "Drafted; the auditors check it before they sign."],
+  signed: ["busy", "A quorum of auditors signed; the payee holds it."],
+  submitted: ["busy", "The transaction that redeems it was sent."],
+  included: ["busy", "That transaction is in a block."],
+  solid: ["good", "Paid: the block can no longer be reverted."],
+  replaced: ["done", "A newer cheque of the same payee says more."],
+  reverted: ["bad", "The contract refused it; a person has to look."],
+};
+
+export const verdictMeans: Record<Verdict, Meaning> = {
+  pass: ["good", "Enough auditors got the right bytes."],
+  fail: ["warn", "Unreachable, slow or silent: not paid."],
+  data_fault: ["bad", "Wrong bytes: the lease and its holdback are lost."],
+  unaudited: ["done", "No auditor reported: not paid, and nobody's fault."],
+};
+
+/** orElse returns a reason, or what else to say when there is none. */
+export const orElse = (reason: string | undefined, otherwise: string): string =>
+  reason === undefined || reason === "" ? otherwise : reason;
+
+/** verdictWord writes a verdict for people. */
+export const verdictWord = (v: Verdict): string => (v === "data_fault" ? "data fault" : v);
+
+const ended = new Set<BountyState>(["completed", "cancelled", "expired"]);
+
+/** isLive says whether a bounty still wants something. */
+export const isLive = (b: Bounty): boolean => !ended.has(b.state);
+
+/** atRisk says whether a live bounty has fewer proven replicas than it asks for. */
+export const atRisk = (b: Bounty): boolean => isLive(b) && b.proven < b.terms.replicas;
+
+/**
+ * byRisk orders bounties by how near their torrent is to dying: the smallest proven share first,
+ * then what lost a replica, then what waits for one, then the nearest end. Ended ones are last,
+ * the newest first.
+ */
+export function byRisk(a: Bounty, b: Bounty): number {
+  if (isLive(a) !== isLive(b)) return isLive(a) ? -1 : 1;
+  if (!isLive(a)) return b.id - a.id;
+  const proven = a.proven / a.terms.replicas - b.proven / b.terms.replicas;
+  if (proven !== 0) return proven;
+  const states: BountyState[] = ["degraded", "open", "unfunded", "filled"];
+  const state = states.indexOf(a.state) - states.indexOf(b.state);
+  if (state !== 0) return state;
+  const end = (x: Bounty) => (told(x.ends_at) ? Date.parse(x.ends_at) : Infinity);
+  return end(a) === end(b) ? a.id - b.id : end(a) - end(b);
+}
+
+/** A Deal is what one signature cleared at in one call. */
+export interface Deal {
+  call: number;
+  at: number;
+  signature: string;
+  price: string;
+  replicas: number;
+}
+
+/** deals returns every clearing of some calls, oldest first. */
+export function deals(calls: readonly Call[]): Deal[] {
+  return calls
+    .flatMap((c) =>
+      (c.clearings ?? []).map((p) => ({
+        call: c.id, at: Date.parse(c.at), signature: p.signature, price: p.price,
+        replicas: p.replicas,
+      })),
+    )
+    .sort((a, b) => a.at - b.at || a.call - b.call);
+}
+
+/** dealsCSV writes deals as a file for a spreadsheet, prices with every decimal. */
+export function dealsCSV(all: readonly Deal[]): string {
+  const quoted = (s: string) => `"${s.replaceAll('"', '""')}"`;
+  const rows = all.map((d) =>
+    [d.call, new Date(d.at).toISOString(), quoted(d.signature), d.price, d.replicas].join(","),
+  );
+  return ["call,at,signature,price_btt_per_gib_day,replicas", ...rows].join("\n") + "\n";
+}
+
+/** A Cell is one epoch of a proof strip; without a proof nobody was asked. */
+export interface Cell {
+  epoch: number;
+  proof: Proof | undefined;
+}
+
+/** strip lays proofs out by epoch, oldest first, gaps included, ending with the newest epoch. */
+export function strip(proofs: readonly Proof[], cells: number, newest?: number): Cell[] {
+  if (proofs.length === 0) return [];
+  const byEpoch = new Map(proofs.map((p) => [p.epoch, p]));
+  const epochs = [...byEpoch.keys()];
+  const last = newest ?? Math.max(...epochs);
+  const first = Math.max(Math.min(...epochs), last - cells + 1);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => ({
+    epoch: first + i, proof: byEpoch.get(first + i),
+  }));
+}
+
+/** tally counts verdicts in words: "38 passed, 1 failed". */
+export function tally(cells: readonly Cell[]): string {
+  const words: Record<Verdict, string> = {
+    pass: "passed", fail: "failed", data_fault: "data fault", unaudited: "unaudited",
+  };
+  const said = (Object.keys(words) as Verdict[])
+    .map((v) => [cells.filter((c) => c.proof?.verdict === v).length, words[v]] as const)
+    .filter(([n]) => n > 0)
+    .map(([n, word]) => `${n} ${word}${word === "data fault" && n > 1 ? "s" : ""}`);
+  return said.length === 0 ? "no audits yet" : said.join(", ");
+}
+
+/** owing returns what the vault must be able to pay out: the four sides of the ledger. */
+export function owing(s: { free: string; reserved: string; payable: string; held: string }): bigint {
+  return units(s.free) + units(s.reserved) + units(s.payable) + units(s.held);
+}

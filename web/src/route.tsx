@@ -1,0 +1,66 @@
+// A router for a handful of paths: the address bar is the state, links are links.
+
+import { type MouseEvent, type ReactNode, useSyncExternalStore } from "react";
+
+/** A Route is where the reader is. */
+export type Route =
+  | { page: "market" | "calls" | "solvency" | "run" | "unknown" }
+  | { page: "bounty"; id: number }
+  | { page: "agent"; address: string };
+
+/** routeOf reads a path. */
+export function routeOf(path: string): Route {
+  const [first = "", second = "", ...more] = path.split("/").filter(Boolean);
+  if (more.length > 0) return { page: "unknown" };
+  if (first === "") return { page: "market" };
+  if (first === "bounties" && /^[1-9]\d{0,15}$/.test(second)) return { page: "bounty", id: Number(second) };
+  if (first === "agents" && /^T\w{33}$/.test(second)) return { page: "agent", address: second };
+  if (second === "" && (first === "calls" || first === "solvency")) return { page: first };
+  if (second === "" && first === "run-an-agent") return { page: "run" };
+  return { page: "unknown" };
+}
+
+const watchers = new Set<() => void>();
+
+function watch(wake: () => void): () => void {
+  watchers.add(wake);
+  window.addEventListener("popstate", wake);
+  return () => {
+    watchers.delete(wake);
+    window.removeEventListener("popstate", wake);
+  };
+}
+
+/** usePath returns the path in the address bar. */
+export function usePath(): string {
+  return useSyncExternalStore(watch, () => window.location.pathname);
+}
+
+function go(path: string): void {
+  if (path === window.location.pathname) return;
+  window.history.pushState(null, "", path);
+  for (const wake of watchers) wake();
+  window.scrollTo(0, 0);
+  document.getElementById("main")?.focus({ preventScroll: true });
+}
+
+/** Link leads to another page of this market. With a modifier key it is any link. */
+export function Link(props: {
+  to: string;
+  children: ReactNode;
+  className?: string;
+  title?: string;
+  current?: boolean;
+}) {
+  const follow = (e: MouseEvent) => {
+    if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
+    e.preventDefault();
+    go(props.to);
+  };
+  return (
+    <a href={props.to} onClick={follow} className={props.className} title={props.title}
+      aria-current={props.current === true ? "page" : undefined}>
+      {props.children}
+    </a>
+  );
+}
