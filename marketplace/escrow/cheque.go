@@ -53,7 +53,9 @@ func RecoverCheque(
 }
 
 // SignText signs a text as TRON wallets do (TIP-191), for sign-in and for auditors' reports.
-func (k Key) SignText(text string) (marketplace.Signature, error) { return k.sign(textDigest(text)) }
+func (k Key) SignText(text string) (marketplace.Signature, error) {
+	return k.sign(textDigest(text))
+}
 
 // RecoverText returns who signed a text.
 func RecoverText(text string, s marketplace.Signature) (marketplace.Address, error) {

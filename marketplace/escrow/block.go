@@ -1,0 +1,100 @@
+package escrow
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/fbsobreira/gotron-sdk/pkg/proto/api"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+// A Block is a block of the chain, with what happened to the vault in it.
+type Block struct {
+	Number int64
+	ID     marketplace.Hash
+	Parent marketplace.Hash
+	Time   time.Time
+	Events []Event // in the order of the chain; only where it is said
+}
+
+// Head returns the newest block, which may still be taken back.
+func (v *Vault) Head(ctx context.Context) (Block, error) {
+	b, err := v.full.GetNowBlock2(ctx, &api.EmptyMessage{})
+	if err != nil {
+		return Block{}, unreachable("ask for the head", err)
+	}
+	return blockOf(b)
+}
+
+// SolidHead returns the newest block that cannot be taken back.
+func (v *Vault) SolidHead(ctx context.Context) (Block, error) {
+	b, err := v.solid.GetNowBlock2(ctx, &api.EmptyMessage{})
+	if err != nil {
+		return Block{}, unreachable("ask for the solid head", err)
+	}
+	return blockOf(b)
+}
+
+// FirstSolidBlock returns the first solid block that is not older than a moment, and whether there
+// is one yet.
+func (v *Vault) FirstSolidBlock(ctx context.Context, since time.Time) (Block, bool, error) {
+	late, err := v.SolidHead(ctx)
+	if err != nil || late.Time.Before(since) {
+		return Block{}, false, err
+	}
+	early := int64(-1) // the newest number known to be too old
+	for step := int64(1); late.Number > early+1; {
+		number := early + (late.Number-early)/2
+		if early < 0 { // walk back in growing steps: the moment is mostly a recent one
+			number = max(0, late.Number-step)
+			step *= 2
+		}
+		b, _, err := v.solidBlock(ctx, number)
+		if err != nil {
+			return Block{}, false, err
+		}
+		if b.Time.Before(since) {
+			early = number
+		} else {
+			late = b
+		}
+	}
+	return late, true, nil
+}
+
+// solidBlock returns a solid block and how many transactions it has.
+func (v *Vault) solidBlock(ctx context.Context, number int64) (Block, int, error) {
+	b, err := v.solid.GetBlockByNum2(ctx, &api.NumberMessage{Num: number})
+	if err != nil {
+		return Block{}, 0, unreachable("ask for a block", err)
+	}
+	block, err := blockOf(b)
+	if err != nil {
+		return Block{}, 0, err
+	}
+	if block.Number != number {
+		return Block{}, 0, marketplace.Unavailable.Errorf("TRON node gives block %d for %d",
+			block.Number, number)
+	}
+	return block, len(b.GetTransactions()), nil
+}
+
+// blockOf reads a block. A node answers for a block that it does not have with an empty one.
+func blockOf(b *api.BlockExtention) (out Block, err error) {
+	header := b.GetBlockHeader().GetRawData()
+	if header == nil || len(b.GetBlockid()) != len(out.ID) {
+		return out, marketplace.Unavailable.Errorf("TRON node does not have the block")
+	}
+	copy(out.ID[:], b.GetBlockid())
+	copy(out.Parent[:], header.GetParentHash())
+	out.Number = header.GetNumber()
+	out.Time = time.UnixMilli(header.GetTimestamp()).UTC()
+	// #nosec G115 -- an id that begins with another number is refused, whatever its size
+	if inside := int64(binary.BigEndian.Uint64(out.ID[:8])); inside != out.Number {
+		return out, marketplace.Unavailable.Errorf("TRON node gives block %d the id of block %d",
+			out.Number, inside)
+	}
+	return out, nil
+}
