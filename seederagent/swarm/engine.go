@@ -1,0 +1,204 @@
+package swarm
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/anacrolix/torrent"
+	pp "github.com/anacrolix/torrent/peer_protocol"
+	"golang.org/x/time/rate"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// A Config says how an Engine works. The zero value of everything but Dir and Listen will do.
+type Config struct {
+	Dir         string // torrents are kept in Dir/torrents
+	Listen      string // ip:port for peers, or :port for every address; port 0 takes any
+	UploadLimit int64  // bytes/s over all peers; 0 is no limit
+	KeepFree    int64  // bytes of the disk that stay free; 0 means a tenth of it
+	Quota       int64  // most bytes of content; 0 is no limit
+
+	AllowLoopback bool // peers and trackers on this machine are allowed: devnet and tests
+	AllowPrivate  bool // ... and on private networks: containers
+	NoDHT         bool
+	NoTrackers    bool
+	Log           *slog.Logger
+}
+
+func (c Config) guard() metainfo.Guard {
+	return metainfo.Guard{Loopback: c.AllowLoopback, Private: c.AllowPrivate}
+}
+
+// An Engine holds torrents below one folder, fetches what is missing and serves what it has.
+type Engine struct {
+	config Config
+	client *torrent.Client
+	door   *door
+	root   *os.Root
+	files  *handles
+	log    *slog.Logger
+
+	mu       sync.Mutex // guards the fields below
+	torrents map[marketplace.Infohash]*held
+	closed   bool
+}
+
+// Open starts an Engine: it listens for peers, but holds nothing until Resume or Add.
+func Open(c Config) (*Engine, error) { return open(c, filepath.Join(c.Dir, "torrents")) }
+
+func open(c Config, folder string) (*Engine, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	e := &Engine{
+		config: c, root: root, files: newHandles(handlesMax), log: c.Log,
+		torrents: map[marketplace.Infohash]*held{},
+	}
+	if c.KeepFree == 0 {
+		_, total, roomErr := diskRoom(folder)
+		e.config.KeepFree, err = total/10, roomErr
+	}
+	if err == nil {
+		err = e.listen()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open engine: %w", err), root.Close())
+	}
+	return e, nil
+}
+
+// listen starts the library's client behind our own listener and dialer.
+func (e *Engine) listen() error {
+	l, err := net.Listen("tcp", e.config.Listen)
+	if err != nil {
+		return err
+	}
+	e.door = &door{Listener: l, guard: e.config.guard(), meet: e.meet}
+	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	c.AddDialer(e.door)
+	c.AddListener(e.door)
+	e.client = c
+	return nil
+}
+
+// clientConfig turns off what an agent must not do and bounds what a stranger can make it do.
+func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
+	guard := e.config.guard()
+	c := torrent.NewDefaultClientConfig()
+	c.Slogger = slog.New(slog.DiscardHandler) // what matters comes back through our storage
+	c.DefaultStorage = refuseStorage{}
+	c.Seed = true
+
+	c.DisableTCP, c.DisableUTP, c.DialForPeerConns = true, true, false // the door does it
+	c.ListenPort = at.Port
+	c.ListenHost = func(string) string { return listenHost(e.config.Listen) }
+	c.DisableIPv6 = at.IP.To4() != nil
+	c.NoDHT, c.DisableTrackers = e.config.NoDHT, e.config.NoTrackers
+	c.NoDefaultPortForwarding, c.DisableWebtorrent, c.DisableWebseeds = true, true, true
+	c.IPBlocklist = blocklist{guard}
+	c.TrackerDialContext = guard.Dialer(dialTimeout).DialContext
+	c.HTTPDialContext = c.TrackerDialContext
+	c.TrackerListenPacket = listenPacket(guard)
+	c.DisableAcceptRateLimiting = e.config.AllowLoopback
+
+	c.Bep20, c.ExtendedHandshakeClientVersion = metainfo.PeerIDPrefix, metainfo.ClientName
+	c.HTTPUserAgent = metainfo.ClientName
+	c.UpnpID = ""
+	c.DropDuplicatePeerIds = true
+	c.EstablishedConnsPerTorrent, c.HalfOpenConnsPerTorrent = 30, 10
+	c.TotalHalfOpenConns, c.TorrentPeersHighWater, c.TorrentPeersLowWater = 50, 100, 20
+	c.MaxAllocPeerRequestDataPerConn = 256 << 10
+	c.MaxUnverifiedBytes = 32 << 20
+	if limit := e.config.UploadLimit; limit > 0 {
+		c.UploadRateLimiter = rate.NewLimiter(rate.Limit(limit), burst(limit))
+	}
+	c.Callbacks.ReadExtendedHandshake = clampRequests
+	return c
+}
+
+// burst returns how many bytes may go out at once: at least a few blocks of 16 KiB, at most what
+// is sent in a tenth of a second.
+func burst(limit int64) int { return int(max(64<<10, min(limit/10, 4<<20))) }
+
+// listenHost returns the host part of a listening address.
+func listenHost(listen string) string {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// clampRequests keeps Transmission 3 from stalling: it says it takes 500 requests, and forgets
+// some of them.
+func clampRequests(c *torrent.PeerConn, hello *pp.ExtendedHandshakeMessage) {
+	if strings.HasPrefix(string(c.PeerID[:]), "-TR3") && (hello.Reqq == 0 || hello.Reqq > 400) {
+		hello.Reqq = 400
+	}
+}
+
+// Addr returns the address that peers reach, with the port that was taken.
+func (e *Engine) Addr() netip.AddrPort {
+	addr, err := netip.ParseAddrPort(e.door.Addr().String())
+	if err != nil {
+		panic(err) // a TCP listener has an ip:port
+	}
+	return addr
+}
+
+// DiskFree returns the free bytes of the disk that holds the torrents.
+func (e *Engine) DiskFree() (int64, error) {
+	free, _, err := diskRoom(e.config.Dir)
+	return free, err
+}
+
+// room refuses when the disk has less left than shall stay free and more bytes would go there.
+func (e *Engine) room(more int64) error {
+	free, err := e.DiskFree()
+	if err != nil {
+		return err
+	}
+	if free-more < e.config.KeepFree {
+		return marketplace.TooMany.Errorf("disk has %d bytes free; %d more would leave less than %d",
+			free, more, e.config.KeepFree)
+	}
+	return nil
+}
+
+// Close stops serving, writes down what is verified and frees everything.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	all := e.torrents
+	e.torrents = nil
+	e.mu.Unlock()
+	errs := e.client.Close() // closes every torrent's storage, which saves its record
+	errs = append(errs, e.door.Close())
+	for _, t := range all {
+		errs = append(errs, t.release())
+	}
+	return errors.Join(append(errs, e.root.Close())...)
+}

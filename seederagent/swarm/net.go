@@ -1,0 +1,143 @@
+package swarm
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/anacrolix/torrent/iplist"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// connsMax bounds connections over all torrents (proof.md, Limits at the door).
+const connsMax = 200
+
+const dialTimeout = 10 * time.Second
+
+// A door is how every peer connection comes and goes: it counts them, refuses addresses that the
+// guard refuses, and gives each peer on this machine an address of its own (see loopback.go).
+type door struct {
+	net.Listener
+	guard metainfo.Guard
+	conns atomic.Int64
+	// meet is told of a peer on this machine that was dialled by its plain address. It is set
+	// before the first dial.
+	meet func(netip.AddrPort)
+}
+
+// Accept waits for a peer that the guard allows.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
+		if err == nil && d.guard.Check(addr) == nil && d.conns.Load() < connsMax {
+			return d.wrap(c, alias(addr)), nil
+		}
+		_ = c.Close() // refused
+	}
+}
+
+// DialerNetwork names the transport to the library.
+func (d *door) DialerNetwork() string { return "tcp" }
+
+// Dial connects to a peer.
+func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
+	addr, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return nil, marketplace.Invalid.Errorf("peer address %q is not ip:port", text)
+	}
+	if own := alias(addr); own != addr {
+		d.meet(own)
+		return nil, marketplace.Invalid.Errorf("%s is dialled as %s", addr, own)
+	}
+	if d.conns.Load() >= connsMax {
+		return nil, marketplace.TooMany.Errorf("%d connections are open already", connsMax)
+	}
+	c, err := d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", unalias(addr).String())
+	if err != nil {
+		return nil, err
+	}
+	return d.wrap(c, addr), nil
+}
+
+func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // nothing of a dropped peer is worth waiting for
+	}
+	d.conns.Add(1)
+	return &conn{Conn: c, remote: net.TCPAddrFromAddrPort(remote), left: func() { d.conns.Add(-1) }}
+}
+
+// A conn is a counted connection.
+type conn struct {
+	net.Conn
+	remote net.Addr
+	once   sync.Once
+	left   func()
+}
+
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *conn) Close() error {
+	c.once.Do(c.left)
+	return c.Conn.Close()
+}
+
+// A blocklist shows a guard to the library as a list of ranges that nobody has written down.
+type blocklist struct{ guard metainfo.Guard }
+
+func (b blocklist) Lookup(ip net.IP) (iplist.Range, bool) {
+	addr, ok := netip.AddrFromSlice(ip)
+	if ok && b.guard.Allows(addr) {
+		return iplist.Range{}, false
+	}
+	return iplist.Range{First: ip, Last: ip, Description: "not on the public internet"}, true
+}
+
+func (b blocklist) NumRanges() int { return 1 }
+
+// listenPacket opens a UDP socket that sends nothing to where the guard forbids.
+func listenPacket(guard metainfo.Guard) func(network, addr string) (net.PacketConn, error) {
+	return func(network, addr string) (net.PacketConn, error) {
+		pc, err := net.ListenPacket(network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return packetConn{pc, guard}, nil
+	}
+}
+
+type packetConn struct {
+	net.PacketConn
+	guard metainfo.Guard
+}
+
+func (p packetConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	addr, err := netip.ParseAddrPort(to.String())
+	if err != nil {
+		return 0, marketplace.Invalid.Errorf("address %q is not ip:port", to)
+	}
+	if err := p.guard.Check(addr); err != nil {
+		return 0, err
+	}
+	return p.PacketConn.WriteTo(b, to)
+}
+
+// usable keeps the trackers that the library shall talk to: no web ones, which need WebRTC.
+func usable(trackers []string) (tiers [][]string) {
+	for _, t := range trackers {
+		if !strings.HasPrefix(t, "wss:") {
+			tiers = append(tiers, []string{t})
+		}
+	}
+	return tiers
+}
