@@ -54,6 +54,10 @@ func leases(n int) func(*marketplace.Offer) {
 	return func(o *marketplace.Offer) { o.Terms.LeasesMax = n }
 }
 
-func replicaOf(bounty int64, o marketplace.Offer) Replica {
-	return Replica{bounty, o.Agent, o.Terms.Payee, o.Terms.Peer}
+func replicaOf(bounty int64, o marketplace.Offer) marketplace.Lease {
+	return lease(bounty, o.Agent, o.Terms.Payee, o.Terms.Peer)
+}
+
+func lease(bounty int64, agent, payee marketplace.Address, peer string) marketplace.Lease {
+	return marketplace.Lease{Bounty: bounty, Agent: agent, Payee: payee, Peer: peer}
 }

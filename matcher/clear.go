@@ -30,7 +30,7 @@ func Clear(f Frozen, r marketplace.Rules) Result {
 		res.Offers[a.ID] = c.offerReason(a)
 	}
 	res.Call = marketplace.Call{
-		Previous: f.Previous, Input: f.Digest(), Bounties: len(c.bids), Offers: len(c.asks),
+		Previous: f.Previous, Input: digest(f), Bounties: len(c.bids), Offers: len(c.asks),
 		Fills: c.fillsAt(prices), Clearings: c.clearings(prices),
 	}
 	res.Call.Hash = callHash(res.Call)
@@ -162,7 +162,7 @@ func (c *call) market(signature string) *market {
 }
 
 // holder of a lease. A peer address that no longer parses is near nobody's network.
-func (c *call) holder(r Replica) holder {
+func (c *call) holder(r marketplace.Lease) holder {
 	h := holder{agent: r.Agent, payee: r.Payee}
 	peer, err := marketplace.OfferTerms{Peer: r.Peer}.PeerAddr()
 	if err == nil {

@@ -68,7 +68,7 @@ func TestCallsReckonedByHand(t *testing.T) {
 				Offers: offers{offer(9, "0.1"), offer(8, "0.1")}}, "1←8@0.1 2←9@0.1"},
 		"a lost replica goes to the front of its own round": {
 			Frozen{Bounties: bounties{bounty(1, 3, "0.2", degraded(2)), bounty(2, 3, "0.9")},
-				Replicas: []Replica{replicaOf(1, offer(7, "0")), replicaOf(1, offer(8, "0"))},
+				Replicas: []marketplace.Lease{replicaOf(1, offer(7, "0")), replicaOf(1, offer(8, "0"))},
 				Offers:   offers{offer(1, "0.1"), offer(2, "0.1"), offer(3, "0.1")}},
 			"1←3@0.2 2←1@0.2 2←2@0.2"},
 		"an agent that failed a bounty does not get it again": {
@@ -76,7 +76,7 @@ func TestCallsReckonedByHand(t *testing.T) {
 				Offers: offers{offer(1, "0.1"), offer(2, "0.4")}}, "1←2@0.4"},
 		"replicas have other agents than the leases before": {
 			Frozen{Bounties: bounties{bounty(1, 2, "0.5", degraded(1))},
-				Replicas: []Replica{replicaOf(1, offer(1, "0.1"))},
+				Replicas: []marketplace.Lease{replicaOf(1, offer(1, "0.1"))},
 				Offers:   offers{offer(1, "0.1", leases(2)), offer(2, "0.4")}}, "1←2@0.4"},
 		"an offer serves as many bounties as it has leases": {
 			Frozen{Bounties: bounties{bounty(1, 1, "0.5"), bounty(2, 1, "0.4"), bounty(3, 1, "0.3")},
@@ -150,13 +150,14 @@ func TestEveryLimitKeepsAnOfferFromABounty(t *testing.T) {
 			b.Poster = o.Terms.Payee
 		}},
 		"same agent": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
-			f.Replicas = []Replica{{b.ID, o.Agent, other.Terms.Payee, other.Terms.Peer}}
+			f.Replicas = []marketplace.Lease{lease(b.ID, o.Agent, other.Terms.Payee, other.Terms.Peer)}
 		}},
 		"same payee": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
-			f.Replicas = []Replica{{b.ID, other.Agent, o.Terms.Payee, other.Terms.Peer}}
+			f.Replicas = []marketplace.Lease{lease(b.ID, other.Agent, o.Terms.Payee, other.Terms.Peer)}
 		}},
 		"same network": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
-			f.Replicas = []Replica{{b.ID, other.Agent, other.Terms.Payee, "10.0.1.200:1"}}
+			f.Replicas = []marketplace.Lease{lease(b.ID, other.Agent, other.Terms.Payee,
+				"10.0.1.200:1")}
 		}},
 	} {
 		b, o := b, o
@@ -248,7 +249,7 @@ func TestAQuoteSaysWhatPostingWouldGet(t *testing.T) {
 	}
 	terms := bounty(9, 3, "0.4").Terms
 	terms.Regions = []string{"europe"}
-	before := f.Digest()
+	before := digest(f)
 	q := NewQuote(f, rules, who(posters+9), terms, gib)
 	want := marketplace.Quote{
 		WorstCase: marketplace.MustAmount("36.36"), Fee: marketplace.MustAmount("0.36"),
@@ -259,7 +260,41 @@ func TestAQuoteSaysWhatPostingWouldGet(t *testing.T) {
 	if fmt.Sprint(q) != fmt.Sprint(want) {
 		t.Errorf("quoted\n     %v\nwant %v", q, want)
 	}
-	if f.Digest() != before {
+	if digest(f) != before {
 		t.Error("the quote changed the book")
+	}
+}
+
+func TestTheHashesBindWhatDecidesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	book := func() Frozen {
+		return Frozen{Bounties: bounties{bounty(1, 1, "0.5")}, Offers: offers{offer(1, "0.5")},
+			Replicas: []marketplace.Lease{replicaOf(1, offer(2, "0"))}, Barred: []Bar{{1, who(3)}}}
+	}
+	was := Clear(book(), rules).Call
+	for name, c := range map[string]struct {
+		change   func(*Frozen)
+		in, hash bool // whether they change
+	}{
+		"a price":    {func(f *Frozen) { f.Bounties[0].Terms.PriceMax = marketplace.BTT(1) }, true, true},
+		"an ask":     {func(f *Frozen) { f.Offers[0].Terms.PriceMin = marketplace.Tick }, true, true},
+		"a lease":    {func(f *Frozen) { f.Replicas = nil }, true, true},
+		"a bar":      {func(f *Frozen) { f.Barred = nil }, true, true},
+		"the chain":  {func(f *Frozen) { f.Previous[0] = 1 }, false, true},
+		"life signs": {func(f *Frozen) { f.Offers[0].SeenAt = start }, false, false},
+		"a reason":   {func(f *Frozen) { f.Bounties[0].Reason = "so" }, false, false},
+	} {
+		f := book()
+		c.change(&f)
+		now := Clear(f, rules).Call
+		if (now.Input != was.Input) != c.in || (now.Hash != was.Hash) != c.hash {
+			t.Errorf("%s: input changed %t, hash changed %t", name, now.Input != was.Input,
+				now.Hash != was.Hash)
+		}
+	}
+	filled := was
+	filled.Fills = nil
+	if callHash(filled) == was.Hash {
+		t.Error("the hash does not bind the fills")
 	}
 }

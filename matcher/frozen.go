@@ -1,6 +1,7 @@
 package matcher
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"fmt"
@@ -16,18 +17,10 @@ import (
 type Frozen struct {
 	Bounties []marketplace.Bounty // open and degraded
 	Offers   []marketplace.Offer  // live
-	Replicas []Replica            // live leases of the bounties
+	Replicas []marketplace.Lease  // live leases of the bounties
 	Barred   []Bar
 	Previous marketplace.Hash    // hash of the newest call
 	Last     []marketplace.Price // newest clearing price of each signature
-}
-
-// A Replica is a live lease of a bounty: what the next replica must be apart from.
-type Replica struct {
-	Bounty int64
-	Agent  marketplace.Address
-	Payee  marketplace.Address
-	Peer   string
 }
 
 // A Bar keeps an agent from a bounty that it failed or declined.
@@ -53,18 +46,18 @@ func sorted[S ~[]E, E comparable](s S, order func(a, b E) int) S {
 	return slices.Compact(s)
 }
 
-// Digest is the hash of everything in the book that decides, in whatever order it is listed:
+// digest is the hash of everything in the book that decides, in whatever order it is listed:
 // the input hash of a call. Times of the last contact, counters of money and reasons decide
 // nothing and are left out.
-func (f Frozen) Digest() marketplace.Hash {
+func digest(f Frozen) marketplace.Hash {
 	h := sha256.New()
 	fmt.Fprintln(h, "everseed book")
 	section(h, f.Bounties, bountyLine)
 	section(h, f.Offers, offerLine)
-	section(h, f.Replicas, func(r Replica) string {
-		return fmt.Sprint("replica ", r.Bounty, " ", r.Agent, " ", r.Payee, " ", r.Peer)
+	section(h, f.Replicas, func(l marketplace.Lease) string {
+		return fmt.Sprintf("replica %d %x %x %s", l.Bounty, l.Agent[:], l.Payee[:], l.Peer)
 	})
-	section(h, f.Barred, func(b Bar) string { return fmt.Sprint("barred ", b.Bounty, " ", b.Agent) })
+	section(h, f.Barred, func(b Bar) string { return fmt.Sprintf("barred %d %x", b.Bounty, b.Agent[:]) })
 	return sum(h)
 }
 
@@ -81,26 +74,30 @@ func section[T any](h io.Writer, items []T, line func(T) string) {
 
 func bountyLine(b marketplace.Bounty) string {
 	t := b.Terms
-	return fmt.Sprint("bounty ", b.ID, " ", b.Poster, " ", b.State, " ", t.Infohash, " ", b.Size,
-		" ", b.Leased, "/", t.Replicas, " ", t.PriceMax, " ", t.KeepFor, " ", Signature(t), " ",
+	return fmt.Sprintf("bounty %d %x %s %x %d %d/%d %s %d %s %d", b.ID, b.Poster[:], b.State,
+		t.Infohash[:], b.Size, b.Leased, t.Replicas, t.PriceMax, t.KeepFor, Signature(t),
 		b.PostedAt.UnixMicro())
 }
 
 func offerLine(o marketplace.Offer) string {
 	t := o.Terms
-	return fmt.Sprint("offer ", o.ID, " ", o.Agent, " ", o.State, " ", o.Standing, " ", o.Used, "/",
-		t.Storage, " ", o.Leases, "/", t.LeasesMax, " ", t.UploadRate, " ", t.PriceMin, " ",
-		t.TermMin, "-", t.TermMax, " ", t.TorrentMax, " ", t.Region, " ", t.Peer, " ", t.Payee, " ",
-		texts(t.DenyPoster), " ", texts(t.DenyHash), " ", o.PostedAt.UnixMicro())
+	return fmt.Sprintf("offer %d %x %s %s %d/%d %d/%d %d %s %d-%d %d %s %s %x %s %s %d", o.ID,
+		o.Agent[:], o.State, o.Standing, o.Used, t.Storage, o.Leases, t.LeasesMax, t.UploadRate,
+		t.PriceMin, t.TermMin, t.TermMax, t.TorrentMax, t.Region, t.Peer, t.Payee[:],
+		hexes(t.DenyPoster), hexes(t.DenyHash), o.PostedAt.UnixMicro())
 }
 
-// texts lists names in their own order, whatever order they were given in.
-func texts[T fmt.Stringer](names []T) string {
-	all := make([]string, len(names))
-	for i, n := range names {
-		all[i] = n.String()
+// hexes lists names in their own order, whatever order they were given in.
+func hexes[T ~[20]byte](names []T) string {
+	names = sorted(names, func(a, b T) int {
+		x, y := [20]byte(a), [20]byte(b)
+		return bytes.Compare(x[:], y[:])
+	})
+	var all strings.Builder
+	for _, n := range names {
+		fmt.Fprintf(&all, "%x,", [20]byte(n))
 	}
-	return "[" + strings.Join(sorted(all, cmp.Compare[string]), ",") + "]"
+	return "[" + all.String() + "]"
 }
 
 // callHash binds a call to the one before it, to its input and to its fills.

@@ -24,6 +24,9 @@ func randomBook(t *rapid.T) Frozen {
 		o := offer(int64(id+1), "0")
 		o.PostedAt = start.Add(time.Duration(n(0, 3, "posted")) * time.Second)
 		o.Agent, o.Terms.Payee = who(id), who(payees+n(0, 8, "payee"))
+		if some(10, "paid itself") {
+			o.Terms.Payee = who(n(0, 11, "agent"))
+		}
 		o.Terms.PriceMin, o.Terms.Storage = price(), int64(n(1, 8, "storage"))
 		o.Used, o.Leases = int64(n(0, 2, "used")), n(0, 1, "leases")
 		o.Terms.LeasesMax, o.Terms.TorrentMax = n(1, 8, "leases max"), int64(n(2, 4, "torrent max"))
@@ -144,7 +147,9 @@ func checkRoom(t *rapid.T, f Frozen, c marketplace.Call) {
 			replicas[b.ID] > b.Missing() {
 			t.Fatalf("%v: more than there is room for", fill)
 		}
-		for _, name := range owners(replicaOf(b.ID, o)) {
+		names := owners(replicaOf(b.ID, o))
+		slices.Sort(names)
+		for _, name := range slices.Compact(names) {
 			if key := fmt.Sprint(b.ID, name); seen[key] {
 				t.Fatalf("%v: a second replica of %s", fill, name)
 			} else {

@@ -113,7 +113,7 @@ func (r *reference) suits(b marketplace.Bounty, o marketplace.Offer) bool {
 		b.Terms.KeepFor > o.Terms.TermMax {
 		return false
 	}
-	mine := owners(Replica{Agent: o.Agent, Payee: o.Terms.Payee, Peer: o.Terms.Peer})
+	mine := owners(marketplace.Lease{Agent: o.Agent, Payee: o.Terms.Payee, Peer: o.Terms.Peer})
 	theirs := []string{b.Poster.String()}
 	for _, h := range r.holding(b) {
 		theirs = append(theirs, owners(h)...)
@@ -127,7 +127,7 @@ func (r *reference) suits(b marketplace.Bounty, o marketplace.Offer) bool {
 }
 
 // holding lists who holds replicas of b: before the call and by it.
-func (r *reference) holding(b marketplace.Bounty) (all []Replica) {
+func (r *reference) holding(b marketplace.Bounty) (all []marketplace.Lease) {
 	for _, h := range r.book.Replicas {
 		if h.Bounty == b.ID {
 			all = append(all, h)
@@ -142,7 +142,7 @@ func (r *reference) holding(b marketplace.Bounty) (all []Replica) {
 }
 
 // owners names everything of a replica that no other replica of its bounty may share.
-func owners(h Replica) []string {
+func owners(h marketplace.Lease) []string {
 	p, err := marketplace.OfferTerms{Peer: h.Peer}.PeerAddr()
 	if err != nil {
 		panic(err)
