@@ -95,3 +95,17 @@ func (r Rules) PaidSeconds(k int64, passedBefore bool, activeAt, endsAt time.Tim
 	}
 	return int64(to.Sub(from) / time.Second)
 }
+
+// WorstLeft returns the most that a lease can still cost its poster, fee included: all seconds
+// from its first paid moment to its end, less what it has earned.
+func (r Rules) WorstLeft(l Lease) Amount {
+	from, ends := l.ActiveAt, l.EndsAt
+	if from.IsZero() {
+		from = l.ReservedAt
+	}
+	if ends.IsZero() {
+		ends = from.Add(time.Duration(l.KeepFor))
+	}
+	all := keepPayUp(l.Price, l.Billed, keepSeconds(Span(max(0, ends.Sub(from)))))
+	return all.SubFloor(l.Earned).Add(r.Fee(all).SubFloor(r.Fee(l.Earned)))
+}

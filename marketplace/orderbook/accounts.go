@@ -1,0 +1,145 @@
+package orderbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+// Account returns what the ledger says of an address, as a poster and as a payee. An address that
+// the market has never seen has an account of zeros.
+func (b *Book) Account(ctx context.Context, who marketplace.Address) (marketplace.Account, error) {
+	scan := func(row pgx.CollectableRow) (x marketplace.Account, err error) {
+		return x, row.Scan(&x.Free, &x.Reserved, &x.Thawing, at{&x.ThawEnds}, &x.Spent, &x.Payable,
+			&x.Redeemed, &x.Held)
+	}
+	x, err := one(ctx, b.pool, "account", scan, `SELECT
+		coalesce((SELECT credits - debits FROM accounts WHERE key = 'free:' || $1), 0),
+		coalesce((SELECT sum(a.credits - a.debits) FROM bounties b
+			JOIN accounts a ON a.key = 'reserved:' || b.id WHERE b.poster = $1), 0),
+		coalesce((SELECT thawing FROM posters WHERE address = $1), 0),
+		(SELECT thaw_ends FROM posters WHERE address = $1),
+		coalesce((SELECT sum(spent) FROM bounties WHERE poster = $1), 0),
+		coalesce((SELECT sum(credits - debits) FROM accounts WHERE key LIKE 'payable:%:' || $1), 0),
+		coalesce((SELECT sum(debits) FROM accounts WHERE key LIKE 'payable:%:' || $1), 0),
+		coalesce((SELECT sum(held) FROM leases WHERE payee = $1), 0)`, who.String())
+	if err != nil {
+		return x, err
+	}
+	x.Address = who
+	x.Mandates, err = many(ctx, b.pool, "mandates", scanMandate, selectMandate+`
+		WHERE m.poster = $1 ORDER BY m.expiry DESC, m.id LIMIT $2`, who, pageMax)
+	return x, err
+}
+
+// RecordSolvency stores a comparison of the vault with the ledger. A difference freezes
+// redemptions; they stay frozen until a comparison finds none.
+func (b *Book) RecordSolvency(ctx context.Context, s marketplace.Solvency, now time.Time) error {
+	return b.act(ctx, now, func(a *act) error {
+		before, err := b.frozen(ctx)
+		if err != nil {
+			return err
+		}
+		frozen := s.Difference != ""
+		if _, err := a.exec(`INSERT INTO solvency (block, vault, token, difference, frozen, compared_at)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (one) DO UPDATE SET block = $1, vault = $2,
+			token = $3, difference = $4, frozen = $5, compared_at = $6`, s.Block, s.Vault, s.Token,
+			s.Difference, frozen, a.now); err != nil {
+			return fmt.Errorf("write comparison: %w", err)
+		}
+		if frozen != before {
+			a.happened("solvency.changed", s.Block, s)
+		}
+		return nil
+	})
+}
+
+func (b *Book) frozen(ctx context.Context) (bool, error) {
+	return one(ctx, b.pool, "solvency", pgx.RowTo[bool],
+		`SELECT coalesce((SELECT frozen FROM solvency), false)`)
+}
+
+// Solvency returns the newest comparison, and what the ledger says now.
+func (b *Book) Solvency(ctx context.Context) (s marketplace.Solvency, err error) {
+	scan := func(row pgx.CollectableRow) (s marketplace.Solvency, err error) {
+		return s, row.Scan(&s.Block, &s.Vault, &s.Token, &s.Difference, &s.Frozen, at{&s.ComparedAt})
+	}
+	s, err = one(ctx, b.pool, "comparison", scan,
+		`SELECT block, vault, token, difference, frozen, compared_at FROM solvency`)
+	if err != nil && !errors.Is(err, marketplace.NotFound) {
+		return s, err
+	}
+	rows, err := b.pool.Query(ctx, `SELECT
+		coalesce(sum(debits - credits) FILTER (WHERE key = 'vault'), 0),
+		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'free:%'), 0),
+		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'reserved:%'), 0),
+		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'payable:%'), 0),
+		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'holdback:%'), 0),
+		coalesce(sum(debits), 0), coalesce(sum(credits), 0) FROM accounts`)
+	if err != nil {
+		return s, fmt.Errorf("read ledger: %w", err)
+	}
+	_, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (x struct{}, err error) {
+		return x, row.Scan(&s.Ledger, &s.Free, &s.Reserved, &s.Payable, &s.Held, &s.LedgerDebit,
+			&s.LedgerCred)
+	})
+	if err != nil {
+		return s, fmt.Errorf("read ledger: %w", err)
+	}
+	return s, nil
+}
+
+// Market returns the whole market at a glance.
+func (b *Book) Market(ctx context.Context, now time.Time) (m marketplace.Market, err error) {
+	m.At, m.Epoch = now.UTC(), b.opts.Rules.EpochAt(now)
+	if m.Bounties, err = b.countBounties(ctx); err != nil {
+		return m, err
+	}
+	scan := func(row pgx.CollectableRow) (x struct{}, err error) {
+		return x, row.Scan(&m.Wanted, &m.Leased, &m.Proven, &m.KeptAlive, &m.Offers, &m.FreeStorage,
+			&m.Reserved, &m.Earned, &m.Redeemed)
+	}
+	if _, err = one(ctx, b.pool, "market", scan, `SELECT
+		coalesce((SELECT sum(replicas) FROM bounties WHERE state IN ('open', 'filled', 'degraded')), 0),
+		(SELECT count(*) FROM leases WHERE state IN `+live+`),
+		(SELECT count(*) FROM leases WHERE state = 'active'),
+		coalesce((SELECT sum(size) FROM leases WHERE state = 'active'), 0)::bigint,
+		(SELECT count(*) FROM offers WHERE state = 'live'),
+		greatest(0, coalesce((SELECT sum((terms->>'storage')::bigint) FROM offers
+			WHERE state = 'live'), 0) - coalesce((SELECT sum(size) FROM leases WHERE state IN `+live+`),
+			0))::bigint,
+		coalesce((SELECT sum(credits - debits) FROM accounts WHERE key LIKE 'reserved:%'), 0),
+		coalesce((SELECT sum(earned) FROM leases), 0),
+		coalesce((SELECT sum(debits) FROM accounts WHERE key LIKE 'payable:%'), 0)`); err != nil {
+		return m, err
+	}
+	calls, err := b.Calls(ctx, Page{Limit: 1})
+	if err != nil {
+		return m, err
+	}
+	if len(calls) > 0 {
+		m.LastCall = &calls[0]
+	}
+	_, m.Clearings, err = lastPrices(ctx, b.pool)
+	return m, err
+}
+
+func (b *Book) countBounties(ctx context.Context) (map[marketplace.BountyState]int, error) {
+	type count struct {
+		state marketplace.BountyState
+		n     int
+	}
+	rows, err := many(ctx, b.pool, "bounties", func(row pgx.CollectableRow) (c count, err error) {
+		return c, row.Scan(&c.state, &c.n)
+	}, `SELECT state, count(*) FROM bounties GROUP BY state`)
+	counts := map[marketplace.BountyState]int{}
+	for _, c := range rows {
+		counts[c.state] = c.n
+	}
+	return counts, err
+}

@@ -1,0 +1,357 @@
+package orderbook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+const selectCheque = `SELECT c.id, c.poster, c.mandate, c.payee, c.cumulative, c.bytes, c.state,
+	c.drafted_at, coalesce((SELECT x.id FROM chain_txs x WHERE x.cheque = c.id
+		ORDER BY x.staged_at DESC LIMIT 1), ''),
+	ARRAY(SELECT signer FROM signatures s WHERE s.cheque = c.id ORDER BY signer),
+	ARRAY(SELECT signature FROM signatures s WHERE s.cheque = c.id ORDER BY signer)
+	FROM cheques c `
+
+func scanCheque(row pgx.CollectableRow) (c marketplace.SignedCheque, err error) {
+	var signers, signatures []string
+	q := &c.Cheque
+	if err := row.Scan(&c.ID, &q.From, &q.Mandate, &q.To, &q.Cumulative, &q.Bytes, &c.State,
+		at{&c.DraftedAt}, &c.Tx, &signers, &signatures); err != nil {
+		return c, err
+	}
+	return c, joinSignatures(&c, signers, signatures)
+}
+
+// joinSignatures sets a cheque's signatures in ascending order of the signers' bytes, which is
+// not that of their text.
+func joinSignatures(c *marketplace.SignedCheque, signers, signatures []string) error {
+	type pair struct {
+		who marketplace.Address
+		sig marketplace.Signature
+	}
+	pairs := make([]pair, len(signers))
+	for i := range pairs {
+		if err := errors.Join(pairs[i].who.UnmarshalText([]byte(signers[i])),
+			pairs[i].sig.UnmarshalText([]byte(signatures[i]))); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(pairs, func(x, y pair) int { return bytes.Compare(x.who[:], y.who[:]) })
+	for _, p := range pairs {
+		c.Signers, c.Signatures = append(c.Signers, p.who), append(c.Signatures, p.sig)
+	}
+	return nil
+}
+
+func cheque(ctx context.Context, q querier, id int64) (marketplace.SignedCheque, error) {
+	return one(ctx, q, fmt.Sprint("cheque ", id), scanCheque, selectCheque+`WHERE c.id = $1`, id)
+}
+
+// Cheque returns one cheque.
+func (b *Book) Cheque(ctx context.Context, id int64) (marketplace.SignedCheque, error) {
+	return cheque(ctx, b.pool, id)
+}
+
+// A ChequeFilter chooses cheques; zero fields choose all.
+type ChequeFilter struct {
+	Payee, From marketplace.Address
+	State       marketplace.ChequeState
+}
+
+// Cheques returns a page of cheques, newest first.
+func (b *Book) Cheques(
+	ctx context.Context, f ChequeFilter, p Page,
+) ([]marketplace.SignedCheque, error) {
+	return many(ctx, b.pool, "cheques", scanCheque, selectCheque+`WHERE c.id < $1
+		AND ($2 = '' OR c.payee = $2) AND ($3 = '' OR c.poster = $3) AND ($4 = '' OR c.state = $4)
+		ORDER BY c.id DESC LIMIT $5`, p.before(), f.Payee.String(), f.From.String(), string(f.State),
+		p.limit())
+}
+
+// draft writes an owed cheque for all that a payee was ever credited under a mandate. An older
+// draft that is not signed yet is replaced.
+func (a *act) draft(
+	poster marketplace.Address, mandate marketplace.Hash, payee marketplace.Address,
+) error {
+	account := accountPayable(poster, mandate, payee)
+	total, err := one(a.ctx, a.Tx, account, pgx.RowTo[marketplace.Amount],
+		`SELECT credits FROM accounts WHERE key = $1`, account)
+	if err != nil {
+		if errors.Is(err, marketplace.NotFound) {
+			return nil // nothing was ever credited
+		}
+		return err
+	}
+	if _, err := a.exec(`UPDATE cheques SET state = 'replaced' WHERE poster = $1 AND mandate = $2
+		AND payee = $3 AND state = 'owed' AND cumulative < $4`, poster, mandate, payee,
+		total); err != nil {
+		return fmt.Errorf("replace draft: %w", err)
+	}
+	_, err = a.exec(`INSERT INTO cheques (poster, mandate, payee, cumulative, state, drafted_at)
+		VALUES ($1, $2, $3, $4, 'owed', $5) ON CONFLICT DO NOTHING`, poster, mandate, payee, total, a.now)
+	if err != nil {
+		return fmt.Errorf("draft cheque: %w", err)
+	}
+	return nil
+}
+
+// Drafts returns the owed cheques that a signer has not signed, each with what it is for.
+func (b *Book) Drafts(
+	ctx context.Context, signer marketplace.Address,
+) ([]marketplace.Draft, error) {
+	cheques, err := many(ctx, b.pool, "drafts", scanCheque, selectCheque+`
+		JOIN mandates m ON m.poster = c.poster AND m.id = c.mandate
+		WHERE c.state = 'owed' AND $1 = ANY(m.signers) AND NOT EXISTS (
+			SELECT FROM signatures s WHERE s.cheque = c.id AND s.signer = $1)
+		ORDER BY c.id LIMIT $2`, signer, pageDefault)
+	if err != nil {
+		return nil, err
+	}
+	drafts := make([]marketplace.Draft, len(cheques))
+	for i, c := range cheques {
+		if drafts[i], err = b.explain(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return drafts, nil
+}
+
+// explain adds to a cheque the leases and proofs that it follows from. The fee payee's cheques
+// follow from all leases under the mandate.
+func (b *Book) explain(
+	ctx context.Context, c marketplace.SignedCheque,
+) (d marketplace.Draft, err error) {
+	d.SignedCheque = c
+	q := c.Cheque
+	d.Leases, err = many(ctx, b.pool, "leases", scanLease, selectLease+`WHERE poster = $1
+		AND mandate = $2 AND (payee = $3 OR $3 = $4) ORDER BY id`, q.From, q.Mandate, q.To,
+		b.opts.FeePayee)
+	if err != nil {
+		return d, err
+	}
+	ids := make([]int64, len(d.Leases))
+	for i, l := range d.Leases {
+		ids[i] = l.ID
+	}
+	d.Proofs, err = many(ctx, b.pool, "proofs", scanProof, selectProof+`
+		WHERE lease = ANY($1) ORDER BY epoch, lease`, ids)
+	if err != nil {
+		return d, err
+	}
+	d.Before, err = one(ctx, b.pool, "cheque", pgx.RowTo[marketplace.Amount],
+		`SELECT coalesce(max(cumulative), 0) FROM cheques WHERE poster = $1 AND mandate = $2
+		AND payee = $3 AND state NOT IN ('owed', 'replaced')`, q.From, q.Mandate, q.To)
+	return d, err
+}
+
+// SignCheque adds a signer's signature, which the caller has checked. With enough of them the
+// cheque is signed, and older ones that nobody redeems are replaced.
+func (b *Book) SignCheque(ctx context.Context, id int64, signer marketplace.Address,
+	sig marketplace.Signature, now time.Time) (out marketplace.SignedCheque, err error) {
+	err = b.act(ctx, now, func(a *act) error {
+		if _, err := a.exec(`SELECT FROM cheques WHERE id = $1 FOR UPDATE`, id); err != nil {
+			return fmt.Errorf("lock cheque: %w", err)
+		}
+		if out, err = cheque(ctx, a.Tx, id); err != nil {
+			return err
+		}
+		if out.State != marketplace.ChequeOwed {
+			return marketplace.Conflict.Errorf("cheque %d is %s; it takes no more signatures", id,
+				out.State)
+		}
+		m, err := a.mandate(out.Cheque.From, out.Cheque.Mandate)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(m.Signers, signer) {
+			return marketplace.Forbidden.Errorf("you are not a signer of mandate %s", m.ID)
+		}
+		if _, err := a.exec(`INSERT INTO signatures (cheque, signer, signature) VALUES ($1, $2, $3)
+			ON CONFLICT DO NOTHING`, id, signer, sig); err != nil {
+			return fmt.Errorf("write signature: %w", err)
+		}
+		if out, err = cheque(ctx, a.Tx, id); err != nil || len(out.Signatures) < m.Threshold {
+			return err
+		}
+		return a.signed(&out)
+	})
+	return out, err
+}
+
+func (a *act) signed(c *marketplace.SignedCheque) error {
+	q := c.Cheque
+	if err := a.move(fmt.Sprint("cheque ", c.ID), `UPDATE cheques SET state = 'signed',
+		signed_at = $2 WHERE id = $1 AND state = 'owed'`, c.ID, a.now); err != nil {
+		return err
+	}
+	if _, err := a.exec(`UPDATE cheques SET state = 'replaced' WHERE poster = $1 AND mandate = $2
+		AND payee = $3 AND state = 'signed' AND cumulative < $4`, q.From, q.Mandate, q.To,
+		q.Cumulative); err != nil {
+		return fmt.Errorf("replace older cheques: %w", err)
+	}
+	c.State = marketplace.ChequeSigned
+	a.happened("cheque.signed", c.ID, c, q.To, q.From)
+	return nil
+}
+
+// A Redemption is a signed cheque that waits to be redeemed.
+type Redemption struct {
+	marketplace.SignedCheque
+	Redeemed marketplace.Amount // paid out before on the same mandate and payee
+	SignedAt time.Time          // since when something is waiting
+	Thawing  bool               // the poster is about to withdraw: do not wait
+}
+
+// Redeemable returns the newest signed cheque of each mandate and payee, unless one is on its
+// way or redemptions are frozen.
+func (b *Book) Redeemable(ctx context.Context, limit int) ([]Redemption, error) {
+	frozen, err := b.frozen(ctx)
+	if err != nil || frozen {
+		return []Redemption{}, err
+	}
+	type extra struct {
+		id int64
+		r  Redemption
+	}
+	scan := func(row pgx.CollectableRow) (x extra, err error) {
+		return x, row.Scan(&x.id, &x.r.Redeemed, at{&x.r.SignedAt}, &x.r.Thawing)
+	}
+	rows, err := many(ctx, b.pool, "cheques", scan, `SELECT c.id, a.debits, coalesce((SELECT
+			min(o.signed_at) FROM cheques o WHERE (o.poster, o.mandate, o.payee) =
+			(c.poster, c.mandate, c.payee) AND o.cumulative > a.debits), c.signed_at),
+			coalesce(p.thawing > 0, false)
+		FROM cheques c JOIN accounts a
+			ON a.key = 'payable:' || c.poster || ':' || c.mandate || ':' || c.payee
+		LEFT JOIN posters p ON p.address = c.poster
+		WHERE c.state = 'signed' AND c.cumulative > a.debits AND NOT EXISTS (
+			SELECT FROM cheques f WHERE (f.poster, f.mandate, f.payee) =
+				(c.poster, c.mandate, c.payee) AND f.state IN ('submitted', 'included', 'reverted'))
+		ORDER BY c.signed_at LIMIT $1`, Page{Limit: limit}.limit())
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Redemption, len(rows))
+	for i, x := range rows {
+		all[i] = x.r
+		if all[i].SignedCheque, err = b.Cheque(ctx, x.id); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// A StagedTx is a redeeming transaction that was written down before it is sent.
+type StagedTx struct {
+	ID      string
+	Cheque  int64
+	Raw     []byte // signed; sent again as it is until its outcome is final
+	Expires time.Time
+	State   string // staged, included, solid, lapsed or reverted
+}
+
+// StageTx writes a transaction down, before it is sent, and marks its cheque submitted.
+func (b *Book) StageTx(ctx context.Context, s StagedTx, now time.Time) error {
+	if frozen, err := b.frozen(ctx); err != nil || frozen {
+		return errors.Join(err, marketplace.Unavailable.Errorf(
+			"redemptions are frozen: vault and ledger differ"))
+	}
+	return b.act(ctx, now, func(a *act) error {
+		_, err := a.exec(`INSERT INTO chain_txs (id, cheque, raw, expires, state, staged_at, moved_at)
+			VALUES ($1, $2, $3, $4, 'staged', $5, $5)`, s.ID, s.Cheque, s.Raw, s.Expires, a.now)
+		if codeOf(err) == uniqueViolation {
+			return marketplace.Conflict.Errorf("cheque %d has a transaction under way", s.Cheque)
+		}
+		if err != nil {
+			return fmt.Errorf("write transaction: %w", err)
+		}
+		return a.moveCheque(s.Cheque, marketplace.ChequeSubmitted, marketplace.ChequeSigned)
+	})
+}
+
+// moveCheque moves a cheque from one of some states and tells of it.
+func (a *act) moveCheque(id int64, to marketplace.ChequeState,
+	from ...marketplace.ChequeState) error {
+	states := make([]string, len(from))
+	for i, s := range from {
+		if !marketplace.ChequeMoves.Allow(s, to) {
+			panic(fmt.Sprintf("cheque: %s → %s is no move", s, to))
+		}
+		states[i] = string(s)
+	}
+	if err := a.move(fmt.Sprint("cheque ", id), `UPDATE cheques SET state = $2
+		WHERE id = $1 AND state = ANY($3)`, id, string(to), states); err != nil {
+		return err
+	}
+	c, err := cheque(a.ctx, a.Tx, id)
+	if err == nil {
+		a.happened("cheque."+string(to), id, c, c.Cheque.To, c.Cheque.From)
+	}
+	return err
+}
+
+// InFlight returns the transactions whose outcome is not final, oldest first.
+func (b *Book) InFlight(ctx context.Context) ([]StagedTx, error) {
+	return many(ctx, b.pool, "transactions", func(row pgx.CollectableRow) (s StagedTx, err error) {
+		return s, row.Scan(&s.ID, &s.Cheque, &s.Raw, at{&s.Expires}, &s.State)
+	}, `SELECT id, cheque, raw, expires, state FROM chain_txs WHERE state IN ('staged', 'included')
+		ORDER BY staged_at LIMIT $1`, pageMax)
+}
+
+// MarkIncluded notes that a transaction is in a block that may still be reverted.
+func (b *Book) MarkIncluded(ctx context.Context, tx string, now time.Time) error {
+	return b.moveTx(ctx, tx, "included", now, marketplace.ChequeIncluded,
+		marketplace.ChequeSubmitted)
+}
+
+// SettleTx notes that a transaction is solid. The ledger moves with the event in its block.
+func (b *Book) SettleTx(ctx context.Context, tx string, now time.Time) error {
+	return b.moveTx(ctx, tx, "solid", now, marketplace.ChequeSolid, marketplace.ChequeSubmitted,
+		marketplace.ChequeIncluded)
+}
+
+// Unstage notes that a transaction lapsed unseen: only now may another one be built.
+func (b *Book) Unstage(ctx context.Context, tx string, now time.Time) error {
+	return b.moveTx(ctx, tx, "lapsed", now, marketplace.ChequeSigned, marketplace.ChequeSubmitted,
+		marketplace.ChequeIncluded)
+}
+
+// MarkReverted notes that the contract refused. Nothing more is sent for this mandate and payee
+// until a person has looked.
+func (b *Book) MarkReverted(ctx context.Context, tx, reason string, now time.Time) error {
+	return b.act(ctx, now, func(a *act) error {
+		if _, err := a.exec(`UPDATE cheques SET reason = $2 WHERE id = (SELECT cheque FROM chain_txs
+			WHERE id = $1)`, tx, reason); err != nil {
+			return fmt.Errorf("note why: %w", err)
+		}
+		return a.moveTx(tx, "reverted", marketplace.ChequeReverted, marketplace.ChequeSubmitted,
+			marketplace.ChequeIncluded)
+	})
+}
+
+func (b *Book) moveTx(ctx context.Context, tx, to string, now time.Time,
+	chequeTo marketplace.ChequeState, from ...marketplace.ChequeState) error {
+	return b.act(ctx, now, func(a *act) error { return a.moveTx(tx, to, chequeTo, from...) })
+}
+
+func (a *act) moveTx(tx, to string, chequeTo marketplace.ChequeState,
+	from ...marketplace.ChequeState) error {
+	id, err := one(a.ctx, a.Tx, "transaction "+tx+" under way", pgx.RowTo[int64], `UPDATE chain_txs
+		SET state = $2, moved_at = $3 WHERE id = $1 AND state IN ('staged', 'included') AND state <> $2
+		RETURNING cheque`, tx, to, a.now)
+	if err != nil {
+		return err
+	}
+	c, err := cheque(a.ctx, a.Tx, id)
+	if err != nil || c.State == chequeTo || c.State == marketplace.ChequeSolid {
+		return err // solid: the event in a block was first, ours or that of the payee's own redeeming
+	}
+	return a.moveCheque(id, chequeTo, from...)
+}

@@ -1,0 +1,1 @@
+DROP TABLE leaders, bars, leases, calls, offers, bounties, torrents;

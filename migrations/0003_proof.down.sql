@@ -1,0 +1,1 @@
+DROP TABLE chain_txs, signatures, cheques, proofs, reports, audit_epochs;

@@ -1,0 +1,1 @@
+DROP TABLE nonces, api_keys, answers, events;
