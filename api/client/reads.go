@@ -16,6 +16,18 @@ const (
 	wholeMax = 100_000
 )
 
+// A page is a part of a list.
+type page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next"`
+}
+
+// whole reads a list that comes in one piece.
+func whole[T any](ctx context.Context, c *Client, path string) ([]T, error) {
+	p, err := get[page[T]](ctx, c, path, nil)
+	return p.Items, err
+}
+
 // list reads pages of path until there is no next one or it has most items.
 func list[T any](
 	ctx context.Context, c *Client, path string, query url.Values, most int,
@@ -32,10 +44,7 @@ func list[T any](
 	all := []T{}
 	for {
 		q.Set("limit", strconv.Itoa(min(most-len(all), pageMax)))
-		page, err := get[struct {
-			Items []T    `json:"items"`
-			Next  string `json:"next"`
-		}](ctx, c, path, q)
+		page, err := get[page[T]](ctx, c, path, q)
 		if err != nil {
 			return all, err
 		}
@@ -234,4 +243,9 @@ func (c *Client) AuditEpoch(
 	ctx context.Context, epoch int64,
 ) (marketplace.AuditEpoch, error) {
 	return get[marketplace.AuditEpoch](ctx, c, "/v1/audit/epochs/"+itoa(epoch), nil)
+}
+
+// Market returns the whole market at a glance.
+func (c *Client) Market(ctx context.Context) (marketplace.Market, error) {
+	return get[marketplace.Market](ctx, c, "/v1/market", nil)
 }

@@ -43,7 +43,7 @@ const (
 
 // A KeyTerms is what an API key shall be.
 type KeyTerms struct {
-	Name      string           `json:"name" minLength:"1" maxLength:"100"`
+	Name      string           `json:"name" minLength:"1" maxLength:"100" pattern:"^[^\\x00-\\x1f]*$"`
 	Scopes    []Scope          `json:"scopes" minItems:"1" maxItems:"3" doc:"What it may do"`
 	ExpiresIn marketplace.Span `json:"expires_in,omitempty" doc:"Like 90d, at most 365d; default 90d"`
 }
@@ -132,7 +132,7 @@ func (c *Client) CreateKey(ctx context.Context, terms KeyTerms) (Key, error) {
 
 // Keys returns the account's API keys, newest first.
 func (c *Client) Keys(ctx context.Context) ([]Key, error) {
-	return list[Key](ctx, c, "/v1/keys", nil, pageMax)
+	return whole[Key](ctx, c, "/v1/keys")
 }
 
 // RevokeKey ends an API key at once.

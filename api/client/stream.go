@@ -36,11 +36,8 @@ func (c *Client) Events(
 	if most > 0 {
 		q.Set("limit", fmt.Sprint(most))
 	}
-	page, err := get[struct {
-		Items []marketplace.Event `json:"items"`
-		Next  string              `json:"next"`
-	}](ctx, c, "/v1/events", q)
-	return page.Items, page.Next, err
+	p, err := get[page[marketplace.Event]](ctx, c, "/v1/events", q)
+	return p.Items, p.Next, err
 }
 
 // Stream yields events as they happen, those about who, or everybody's when who is zero. It

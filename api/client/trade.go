@@ -93,7 +93,7 @@ func (c *Client) Report(ctx context.Context, r marketplace.Report) error {
 
 // Drafts returns the cheques that wait for the signature of the account, an auditor.
 func (c *Client) Drafts(ctx context.Context) ([]marketplace.Draft, error) {
-	return list[marketplace.Draft](ctx, c, "/v1/audit/drafts", nil, pageMax)
+	return whole[marketplace.Draft](ctx, c, "/v1/audit/drafts")
 }
 
 // SignCheque adds the account's signature to an owed cheque.

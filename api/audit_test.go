@@ -1,0 +1,212 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+)
+
+// signed returns an auditor's report that a lease passed.
+func signed(t *testing.T, k escrow.Key, lease, epoch int64, at time.Time) marketplace.Report {
+	t.Helper()
+	rep := marketplace.Report{Lease: lease, Epoch: epoch, Auditor: k.Address(),
+		Outcome: marketplace.Pass, Pieces: []int{1, 2}, Tries: []marketplace.Outcome{marketplace.Pass},
+		Bytes: 32768, TookMS: 12, At: at.UTC().Truncate(time.Microsecond)}
+	var err error
+	rep.Signature, err = k.SignText(rep.Text())
+	must(t, err)
+	return rep
+}
+
+// proving returns a lease that awaits its first audit, and the poster's client.
+func (r *rig) proving() (marketplace.Lease, *client.Client) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	poster, agent := newKey(r.t), newKey(r.t)
+	r.fund(poster.Address(), marketplace.BTT(100_000))
+	c, a := r.as(poster), r.as(agent)
+	tor, err := c.AddTorrent(ctx, metainfoOf("a"))
+	must(r.t, err)
+	b, err := c.PostBounty(ctx, "", bountyOf(tor.Infohash))
+	must(r.t, err)
+	o, err := a.PutOffer(ctx, offerTerms(agent.Address()))
+	must(r.t, err)
+	l := r.fill(b, o)
+	_, err = a.Accept(ctx, l.ID)
+	must(r.t, err)
+	l, err = a.Ready(ctx, l.ID)
+	must(r.t, err)
+	return l, c
+}
+
+// openEpoch opens an audit epoch at a moment in it.
+func (r *rig) openEpoch(epoch int64, now time.Time) {
+	r.t.Helper()
+	must(r.t, r.book.OpenEpoch(r.t.Context(), marketplace.AuditEpoch{Epoch: epoch, Block: epoch,
+		Hash: marketplace.Hash{7}, Secret: marketplace.Hash{8}, Commit: marketplace.Hash{9},
+		Auditors: r.server.info.Auditors}, now))
+}
+
+func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, poster := r.proving()
+	now := time.Now()
+	epoch := r.server.info.Rules.EpochAt(now)
+	r.openEpoch(epoch, now)
+	first, second := r.as(r.auditors[0]), r.as(r.auditors[1])
+	good := signed(t, r.auditors[0], l.ID, epoch, now)
+
+	wantKind(t, r.visitor().Report(t.Context(), good), marketplace.Unauthorized)
+	wantKind(t, poster.Report(t.Context(), good), marketplace.Forbidden)
+	wantKind(t, second.Report(t.Context(), good), marketplace.Forbidden)
+	forged := good
+	forged.Outcome = marketplace.BadData
+	wantKind(t, first.Report(t.Context(), forged), marketplace.Invalid)
+	must(t, first.Report(t.Context(), good))
+	reports, err := r.visitor().Reports(t.Context(), l.ID, epoch)
+	if err != nil || len(reports) != 1 || reports[0].Text() != good.Text() ||
+		reports[0].Signature != good.Signature {
+		t.Errorf("%+v %v, want %+v", reports, err, good)
+	}
+	_, err = poster.Drafts(t.Context())
+	wantKind(t, err, marketplace.Forbidden)
+}
+
+func TestAnEpochsSecretIsForAuditorsUntilItIsOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	rules := r.server.info.Rules
+	epoch := rules.EpochAt(time.Now()) + 1000 // far from over
+	r.openEpoch(epoch, rules.EpochStart(epoch))
+	old := rules.EpochAt(time.Now()) - 1
+	r.openEpoch(old, rules.EpochStart(old))
+	read := func(c *client.Client, epoch int64) marketplace.Hash {
+		t.Helper()
+		e, err := c.AuditEpoch(t.Context(), epoch)
+		must(t, err)
+		return e.Secret
+	}
+	if s := read(r.visitor(), epoch); !s.IsZero() {
+		t.Errorf("a visitor knows the secret %s", s)
+	}
+	if s := read(r.as(newKey(t)), epoch); !s.IsZero() {
+		t.Errorf("an agent knows the secret %s", s)
+	}
+	if s := read(r.as(r.auditors[2]), epoch); s != (marketplace.Hash{8}) {
+		t.Errorf("an auditor reads %s", s)
+	}
+	if s := read(r.visitor(), old); s != (marketplace.Hash{8}) {
+		t.Errorf("afterwards all read %s", s)
+	}
+	_, body := ask(t, "GET", r.web.URL+"/v1/audit/epochs/"+itoa(int(epoch)), "")
+	if strings.Contains(body, "secret") || !strings.Contains(body, `"leases":[]`) {
+		t.Errorf("%s", body)
+	}
+}
+
+func TestAChequeIsSignedByAQuorumOfAuditors(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, poster := r.proving()
+	rules := r.server.info.Rules
+	first := rules.EpochAt(time.Now())
+	for epoch := first; epoch < first+3; epoch++ { // three passed epochs: the last two are paid
+		now := rules.EpochStart(epoch)
+		r.openEpoch(epoch, now)
+		for _, k := range r.auditors[:2] {
+			must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, epoch, now), now))
+		}
+		_, err := r.book.JudgeEpochs(t.Context(), rules.EpochStart(epoch+1).Add(
+			rules.ReportSlack.Duration()))
+		must(t, err)
+	}
+	one, two := r.as(r.auditors[0]), r.as(r.auditors[1])
+	drafts, err := one.Drafts(t.Context())
+	must(t, err)
+	if len(drafts) == 0 {
+		t.Fatal("nothing is owed")
+	}
+	d := drafts[0]
+	foreign, err := newKey(t).SignCheque(r.server.domain, d.Cheque)
+	must(t, err)
+	_, err = one.SignCheque(t.Context(), d.ID, foreign)
+	wantKind(t, err, marketplace.Invalid)
+	_, err = poster.SignCheque(t.Context(), d.ID, foreign)
+	wantKind(t, err, marketplace.Forbidden)
+
+	mine, err := r.auditors[0].SignCheque(r.server.domain, d.Cheque)
+	must(t, err)
+	sc, err := one.SignCheque(t.Context(), d.ID, mine)
+	if err != nil || sc.State != marketplace.ChequeOwed || len(sc.Signatures) != 1 {
+		t.Fatalf("%+v %v", sc, err)
+	}
+	_, err = two.SignCheque(t.Context(), d.ID, mine)
+	wantKind(t, err, marketplace.Invalid)
+	theirs, err := r.auditors[1].SignCheque(r.server.domain, d.Cheque)
+	must(t, err)
+	sc, err = two.SignCheque(t.Context(), d.ID, theirs)
+	if err != nil || sc.State != marketplace.ChequeSigned || len(sc.Signers) != 2 {
+		t.Fatalf("%+v %v", sc, err)
+	}
+	cheques, err := r.visitor().Cheques(t.Context(), client.ChequeFilter{Payee: d.Cheque.To,
+		State: marketplace.ChequeSigned})
+	if err != nil || len(cheques) != 1 || cheques[0].ID != d.ID || len(cheques[0].Signatures) != 2 {
+		t.Errorf("%+v %v", cheques, err)
+	}
+	proofs, err := r.visitor().Proofs(t.Context(), client.ProofFilter{Lease: l.ID})
+	if err != nil || len(proofs) != 3 {
+		t.Errorf("%+v %v", proofs, err)
+	}
+}
+
+func TestWhatEverybodyMayRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	v, ctx := r.visitor(), t.Context()
+	info, err := v.Rules(ctx)
+	if err != nil || info.Vault != r.server.info.Vault || info.Rules != r.server.info.Rules {
+		t.Errorf("%+v %v", info, err)
+	}
+	m, err := v.Market(ctx)
+	if err != nil || m.Offers != 1 || m.Leased != 1 || m.Wanted != 2 {
+		t.Errorf("%+v %v", m, err)
+	}
+	calls, err := v.Calls(ctx)
+	if err != nil || len(calls) != 1 {
+		t.Fatalf("%+v %v", calls, err)
+	}
+	if c, err := v.Call(ctx, calls[0].ID); err != nil || len(c.Fills) != 1 {
+		t.Errorf("%+v %v", c, err)
+	}
+	offers, err := v.Offers(ctx)
+	if err != nil || len(offers) != 1 {
+		t.Fatalf("%+v %v", offers, err)
+	}
+	if o, err := v.Offer(ctx, offers[0].ID); err != nil || o.Agent != l.Agent {
+		t.Errorf("%+v %v", o, err)
+	}
+	if one, err := v.Lease(ctx, l.ID); err != nil || one.State != marketplace.Proving {
+		t.Errorf("%+v %v", one, err)
+	}
+	if lines, err := v.Statement(ctx, l.Poster); err != nil || len(lines) < 2 {
+		t.Errorf("%+v %v", lines, err)
+	}
+	if s, err := v.Solvency(ctx); err != nil || s.Reserved.IsZero() {
+		t.Errorf("%+v %v", s, err)
+	}
+	if resp, body := ask(t, "GET", r.web.URL+"/readyz", ""); !strings.HasPrefix(body, "ready") {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+	_, body := ask(t, "GET", r.web.URL+"/v1/rules", "")
+	var raw map[string]any
+	if json.Unmarshal([]byte(body), &raw) != nil || raw["rules"].(map[string]any)["epoch"] != "5s" {
+		t.Errorf("%s", body)
+	}
+}

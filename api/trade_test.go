@@ -1,0 +1,261 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+	"github.com/everseed/everseed/marketplace/orderbook"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func TestABountyIsPostedOnceHoweverOftenItIsSent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	me := newKey(t)
+	c := r.as(me)
+	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
+	must(t, err)
+	_, err = c.PostBounty(t.Context(), "early", bountyOf(tor.Infohash))
+	wantKind(t, err, marketplace.Insufficient)
+	r.fund(me.Address(), marketplace.BTT(1000))
+
+	var same sync.WaitGroup
+	ids := make([]int64, 8)
+	for i := range ids {
+		same.Go(func() {
+			b, err := c.PostBounty(t.Context(), "order-1", bountyOf(tor.Infohash))
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = b.ID
+		})
+	}
+	same.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Errorf("one order became bounties %v", ids)
+		}
+	}
+	other := bountyOf(tor.Infohash)
+	other.Replicas = 1
+	_, err = c.PostBounty(t.Context(), "order-1", other)
+	wantKind(t, err, marketplace.Invalid)
+
+	token := r.session(me)
+	body, err := json.Marshal(bountyOf(tor.Infohash))
+	must(t, err)
+	resp, answer := r.raw(token, "POST", "/v1/bounties", string(body), "Idempotency-Key", "order-1")
+	if resp.StatusCode != 201 || resp.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%s %v %s", resp.Status, resp.Header, answer)
+	}
+	resp, answer = r.raw(token, "POST", "/v1/bounties", string(body))
+	p := wantProblem(t, resp, answer, 422, marketplace.Invalid)
+	if !strings.Contains(p.Detail, "Idempotency-Key") {
+		t.Errorf("without a key: %s", p.Detail)
+	}
+
+	b, err := c.CancelBounty(t.Context(), "cancel-1", ids[0])
+	if err != nil || b.State != marketplace.Cancelled {
+		t.Errorf("%+v %v", b, err)
+	}
+	if again, err := c.CancelBounty(t.Context(), "cancel-1", ids[0]); err != nil ||
+		again.State != marketplace.Cancelled {
+		t.Errorf("cancel again: %v", err)
+	}
+	_, err = c.CancelBounty(t.Context(), "cancel-2", ids[0])
+	wantKind(t, err, marketplace.Conflict)
+	a, err := c.Account(t.Context(), me.Address())
+	if err != nil || a.Free != marketplace.BTT(1000) || len(a.Mandates) != 1 {
+		t.Errorf("after the refund: %+v %v", a, err)
+	}
+}
+
+func TestABountyIsCancelledByItsPosterOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	me := newKey(t)
+	r.fund(me.Address(), marketplace.BTT(1000))
+	c := r.as(me)
+	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
+	must(t, err)
+	b, err := c.PostBounty(t.Context(), "", bountyOf(tor.Infohash))
+	must(t, err)
+	_, err = r.as(newKey(t)).CancelBounty(t.Context(), "", b.ID)
+	wantKind(t, err, marketplace.Forbidden)
+	_, err = r.visitor().CancelBounty(t.Context(), "", b.ID)
+	wantKind(t, err, marketplace.Unauthorized)
+}
+
+func TestRefusalsKeepKindAndFieldsOverHTTP(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.as(newKey(t))
+	_, err := c.PostBounty(t.Context(), "", marketplace.BountyTerms{Instrument: "x"})
+	wantKind(t, err, marketplace.Invalid)
+	fields := map[string]bool{}
+	for _, e := range marketplace.Refusals(err) {
+		fields[e.Field] = true
+	}
+	for _, f := range []string{"instrument", "infohash", "replicas", "price_max", "mandate"} {
+		if !fields[f] {
+			t.Errorf("%s is not blamed in %v", f, err)
+		}
+	}
+	_, err = c.Bounty(t.Context(), 12345)
+	var e *marketplace.Error
+	if !errors.As(err, &e) || e.Kind != marketplace.NotFound || !strings.Contains(e.Detail, "12345") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestATorrentComesBackAsItWasSent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.as(newKey(t))
+	raw := metainfoOf("film")
+	want, err := metainfo.Parse(raw, metainfo.DefaultLimits())
+	must(t, err)
+	for range 2 {
+		tor, err := c.AddTorrent(t.Context(), raw)
+		must(t, err)
+		if tor.Infohash != want.Infohash || tor.Name != "film" || tor.Size != 1<<20 {
+			t.Errorf("%+v", tor)
+		}
+	}
+	got, err := r.visitor().Metainfo(t.Context(), want.Infohash)
+	if err != nil || string(got) != string(raw) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	all, err := r.visitor().Torrents(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Errorf("%v %v", all, err)
+	}
+	_, err = r.visitor().AddTorrent(t.Context(), raw)
+	wantKind(t, err, marketplace.Unauthorized)
+}
+
+func TestHostileTorrentsAreRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.session(newKey(t))
+	good := string(metainfoOf("a"))
+	for _, c := range []struct {
+		name, kind, body string
+		status           int
+		want             marketplace.Kind
+	}{
+		{"another type", "application/json", good, 415, unsupported},
+		{"no bencoding", torrentType, "hello", 422, marketplace.Invalid},
+		{"cut off", torrentType, good[:100], 422, marketplace.Invalid},
+		{"deep", torrentType, strings.Repeat("l", 100_000), 422, marketplace.Invalid},
+		{"huge string", torrentType, "d4:info99999999999:", 422, marketplace.Invalid},
+		{"path out", torrentType, strings.Replace(good, "4:name1:a", "4:name2:..", 1), 422,
+			marketplace.Invalid},
+		{"too large", torrentType, strings.Repeat("x", 10_000_001), 413, tooLarge},
+	} {
+		resp, body := r.raw(token, "POST", "/v1/torrents", c.body, "Content-Type", c.kind)
+		wantProblem(t, resp, body, c.status, c.want)
+	}
+}
+
+func TestAnAgentTakesALeaseOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	poster, agent := newKey(t), newKey(t)
+	r.fund(poster.Address(), marketplace.BTT(1000))
+	c, a := r.as(poster), r.as(agent)
+	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
+	must(t, err)
+	b, err := c.PostBounty(t.Context(), "", bountyOf(tor.Infohash))
+	must(t, err)
+	o, err := a.PutOffer(t.Context(), offerTerms(agent.Address()))
+	must(t, err)
+	l := r.fill(b, o)
+
+	_, err = c.Accept(t.Context(), l.ID)
+	wantKind(t, err, marketplace.Forbidden)
+	if l, err = a.Accept(t.Context(), l.ID); err != nil || l.State != marketplace.Fetching {
+		t.Errorf("%+v %v", l, err)
+	}
+	if l, err = a.Ready(t.Context(), l.ID); err != nil || l.State != marketplace.Proving {
+		t.Errorf("%+v %v", l, err)
+	}
+	live, err := r.visitor().LiveLeases(t.Context(), agent.Address())
+	if err != nil || len(live) != 1 || live[0].ID != l.ID {
+		t.Errorf("%v %v", live, err)
+	}
+	if l, err = a.Abandon(t.Context(), l.ID, "disk died"); err != nil ||
+		l.State != marketplace.Failed {
+		t.Errorf("%+v %v", l, err)
+	}
+	if live, err = r.visitor().LiveLeases(t.Context(), agent.Address()); err != nil || len(live) != 0 {
+		t.Errorf("%v %v", live, err)
+	}
+	all, err := r.visitor().LeasesOf(t.Context(), b.ID)
+	if err != nil || len(all) != 1 {
+		t.Errorf("%v %v", all, err)
+	}
+}
+
+// fill gives one replica of a bounty to an offer, as a call of the matcher would.
+func (r *rig) fill(b marketplace.Bounty, o marketplace.Offer) marketplace.Lease {
+	r.t.Helper()
+	ctx := r.t.Context()
+	leader, err := r.book.Lead(ctx, "matcher")
+	must(r.t, err)
+	defer leader.Resign()
+	price := o.Terms.PriceMin
+	_, err = r.book.RecordCall(ctx, leader.Fence(), marketplace.Call{At: time.Now(), Bounties: 1,
+		Offers: 1, Fills: []marketplace.Fill{{Bounty: b.ID, Offer: o.ID, Price: price}},
+		Clearings: []marketplace.Price{{Signature: "1", Price: price, Replicas: 1}},
+	}, orderbook.Reasons{}, time.Now())
+	must(r.t, err)
+	leases, err := r.visitor().Leases(ctx, client.LeaseFilter{Bounty: b.ID, Agent: o.Agent})
+	if err != nil || len(leases) != 1 {
+		r.t.Fatalf("%v %v", leases, err)
+	}
+	return leases[0]
+}
+
+func TestListsAreReadPageByPage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	me := newKey(t)
+	r.fund(me.Address(), marketplace.BTT(1000))
+	c := r.as(me)
+	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
+	must(t, err)
+	for i := range 5 {
+		_, err := c.PostBounty(t.Context(), fmt.Sprint("o", i), bountyOf(tor.Infohash))
+		must(t, err)
+	}
+	var seen []int64
+	after := ""
+	for range 3 {
+		resp, body := ask(t, "GET", r.web.URL+"/v1/bounties?limit=2"+after, "")
+		var p page[marketplace.Bounty]
+		if json.Unmarshal([]byte(body), &p) != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s %s", resp.Status, body)
+		}
+		for _, b := range p.Items {
+			seen = append(seen, b.ID)
+		}
+		after = "&after=" + p.Next
+	}
+	if fmt.Sprint(seen) != "[5 4 3 2 1]" {
+		t.Errorf("read %v", seen)
+	}
+	if _, body := ask(t, "GET", r.web.URL+"/v1/proofs", ""); body != "{\"items\":[],\"next\":\"\"}\n" {
+		t.Errorf("empty list: %s", body)
+	}
+}
