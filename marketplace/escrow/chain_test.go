@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -144,7 +145,7 @@ func (w *town) until(what string, holds func() bool) {
 func mandate(capacity marketplace.Amount, life time.Duration) marketplace.Mandate {
 	m := marketplace.Mandate{Poster: poster.Address(), ID: marketplace.Hash{1}, Threshold: 2,
 		Cap: capacity, Expiry: time.Now().Add(life).Truncate(time.Second).UTC()}
-	for _, k := range quorum {
+	for _, k := range slices.Backward(quorum) { // any order will do
 		m.Signers = append(m.Signers, k.Address())
 	}
 	return m

@@ -306,6 +306,8 @@ func TestAnIncompleteBlockIsNotBelieved(t *testing.T) {
 		_, err := w.lies(l).Events(ctx, 0, 10_000)
 		refuses(t, what, err, marketplace.Unavailable)
 	}
+	_, err := w.lies(lies["block's id"]).Events(ctx, 0, 1)
+	refuses(t, "id of a single block", err, marketplace.Unavailable)
 }
 
 func TestAShortOutageIsWaitedFor(t *testing.T) {
