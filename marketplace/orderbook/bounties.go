@@ -313,6 +313,9 @@ func (a *act) settle(id int64) error {
 		if err := a.refund(b); err != nil {
 			return err
 		}
+		if err := a.post(); err != nil {
+			return err
+		}
 	}
 	if to == b.State {
 		return nil
@@ -322,9 +325,6 @@ func (a *act) settle(id int64) error {
 	}
 	if err := a.move(fmt.Sprint("bounty ", id), `UPDATE bounties SET state = $3
 		WHERE id = $1 AND state = $2`, id, string(b.State), string(to)); err != nil {
-		return err
-	}
-	if err := a.post(); err != nil {
 		return err
 	}
 	if b, err = bounty(a.ctx, a.Tx, id); err == nil {

@@ -112,6 +112,9 @@ func (b *Book) RecordCall(ctx context.Context, fence int64, c marketplace.Call, 
 			return nil
 		}
 		c.At, c.ID = a.now, 0
+		if c.Clearings == nil {
+			c.Clearings = []marketplace.Price{}
+		}
 		err := a.QueryRow(ctx, `INSERT INTO calls (previous, input, hash, at, bounties, offers, fills,
 			clearings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`, c.Previous, c.Input,
 			c.Hash, c.At, c.Bounties, c.Offers, mustJSON(c.Fills), mustJSON(c.Clearings)).Scan(&c.ID)

@@ -33,7 +33,8 @@ func (a *act) tell() error {
 	return nil
 }
 
-const eventColumns = `tx::text, id, kind, who, thing, data, at`
+// The cast has a name of its own: ORDER BY tx would sort by the text otherwise.
+const eventColumns = `tx::text AS tx_text, id, kind, who, thing, data, at`
 
 func scanEvent(row pgx.CollectableRow) (e marketplace.Event, err error) {
 	var tx string

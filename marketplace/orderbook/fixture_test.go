@@ -1,0 +1,214 @@
+package orderbook_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/deploy/devstack"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
+)
+
+// A stage is a book with a clock that the test moves.
+type stage struct {
+	*testing.T
+	*orderbook.Book
+	rules marketplace.Rules
+	now   time.Time
+	block int64
+	calls int
+}
+
+var (
+	poster   = person("poster")
+	fees     = person("fees")
+	auditors = []marketplace.Address{person("auditor 1"), person("auditor 2"), person("auditor 3")}
+	mandate  = marketplace.Hash(sha256.Sum256([]byte("mandate")))
+	infohash = marketplace.Infohash{1, 2, 3}
+)
+
+const size = 64 << 20
+
+func person(name string) (a marketplace.Address) {
+	sum := sha256.Sum256([]byte(name))
+	copy(a[:], sum[:])
+	return a
+}
+
+// aStage is a fresh book at the start of an epoch, with a torrent, and a poster who has 1000 BTT
+// in the vault and a mandate for all of it.
+func aStage(t *testing.T) *stage {
+	t.Helper()
+	rules := marketplace.DevnetRules()
+	book, err := orderbook.Open(t.Context(), devstack.TestDatabase(t),
+		orderbook.Options{Rules: rules, FeePayee: fees})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(book.Close)
+	s := &stage{T: t, Book: book, rules: rules, now: rules.EpochStart(360_000_000)}
+	_, err = s.RegisterTorrent(t.Context(), poster, marketplace.Torrent{Infohash: infohash,
+		Name: "museum", Size: size, PieceLength: 1 << 18, Pieces: 256, Files: 3}, []byte("d4:infoe"), s.now)
+	s.must(err)
+	s.chain(orderbook.ChainEvent{Kind: orderbook.ChainDeposit, Account: poster,
+		Amount: marketplace.BTT(1000)}, orderbook.ChainEvent{Kind: orderbook.ChainMandate,
+		Account: poster, Mandate: marketplace.Mandate{ID: mandate, Signers: auditors, Threshold: 2,
+			Cap: marketplace.BTT(1000), Expiry: s.now.Add(365 * marketplace.Day)}})
+	t.Cleanup(s.balanced)
+	return s
+}
+
+func (s *stage) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// chain applies one solid block with events.
+func (s *stage) chain(events ...orderbook.ChainEvent) {
+	s.Helper()
+	s.block++
+	for i := range events {
+		events[i].Tx, events[i].Index = fmt.Sprint("tx ", s.block), i
+	}
+	s.must(s.Apply(s.Context(), []orderbook.ChainBlock{{Number: s.block, At: s.now,
+		Events: events}}, s.now))
+}
+
+// balanced holds the stored books against the transfers.
+func (s *stage) balanced() {
+	wrong, err := s.AuditBooks(context.Background()) // the test's own context is over by then
+	if err != nil || len(wrong) > 0 {
+		s.Errorf("books: %v, %v", wrong, err)
+	}
+}
+
+func terms(replicas int) marketplace.BountyTerms {
+	return marketplace.BountyTerms{Instrument: marketplace.Keepalive, Infohash: infohash,
+		Replicas: replicas, PriceMax: marketplace.BTT(5000), KeepFor: marketplace.Span(time.Minute),
+		Mandate: mandate, GoodFor: marketplace.Span(time.Hour)}
+}
+
+func (s *stage) post(replicas int) marketplace.Bounty {
+	s.Helper()
+	b, _, err := s.Post(s.Context(), orderbook.Key{Account: poster}, terms(replicas), s.now)
+	s.must(err)
+	return b
+}
+
+// agent puts up an offer in a network of its own and returns it.
+func (s *stage) agent(n int) marketplace.Offer {
+	s.Helper()
+	a := person(fmt.Sprint("agent ", n))
+	o, err := s.PutOffer(s.Context(), a, marketplace.OfferTerms{Storage: 1 << 30, UploadRate: 1 << 20,
+		LeasesMax: 10, PriceMin: marketplace.BTT(1000), TermMax: marketplace.Span(marketplace.Day),
+		TorrentMax: 1 << 30, Region: "europe", Peer: fmt.Sprintf("10.0.%d.1:6881", n), Payee: a}, s.now)
+	s.must(err)
+	return o
+}
+
+// clear records a call that gives replicas of a bounty to offers at 2000 BTT.
+func (s *stage) clear(b marketplace.Bounty, offers ...marketplace.Offer) []marketplace.Lease {
+	s.Helper()
+	leases, err := s.tryClear(b, offers...)
+	s.must(err)
+	return leases
+}
+
+func (s *stage) tryClear(b marketplace.Bounty, offers ...marketplace.Offer) (
+	[]marketplace.Lease, error) {
+	s.Helper()
+	lead, err := s.Lead(s.Context(), "matcher")
+	s.must(err)
+	defer lead.Resign()
+	s.calls++
+	c := marketplace.Call{Hash: marketplace.Hash{byte(s.calls)}, Bounties: 1, Offers: len(offers)}
+	for _, o := range offers {
+		c.Fills = append(c.Fills, marketplace.Fill{Bounty: b.ID, Offer: o.ID,
+			Price: marketplace.BTT(2000)})
+	}
+	if _, err := s.RecordCall(s.Context(), lead.Fence(), c, orderbook.Reasons{}, s.now); err != nil {
+		return nil, err
+	}
+	all, err := s.Leases(s.Context(), orderbook.LeaseFilter{Bounty: b.ID, Live: true}, orderbook.Page{})
+	s.must(err)
+	slices.Reverse(all)
+	return all, nil
+}
+
+// fetched brings reserved leases to proving.
+func (s *stage) fetched(leases ...marketplace.Lease) {
+	s.Helper()
+	for _, l := range leases {
+		_, err := s.Accept(s.Context(), l.Agent, l.ID, s.now)
+		s.must(err)
+		_, err = s.Ready(s.Context(), l.Agent, l.ID, s.now)
+		s.must(err)
+	}
+}
+
+// epoch lives through one epoch in which each lease's auditors find what is given (pass when it
+// is not), and judges it.
+func (s *stage) epoch(found map[int64]marketplace.Outcome) {
+	s.Helper()
+	k := s.rules.EpochAt(s.now)
+	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Block: s.block,
+		Auditors: auditors}, s.now))
+	e, err := s.AuditEpoch(s.Context(), k)
+	s.must(err)
+	for _, l := range e.Leases {
+		o, ok := found[l.ID]
+		if !ok {
+			o = marketplace.Pass
+		}
+		for _, auditor := range auditors {
+			tries := []marketplace.Outcome{o}
+			s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: l.ID, Epoch: k,
+				Auditor: auditor, Outcome: o, Tries: tries, At: s.now}, s.now))
+		}
+	}
+	s.now = s.rules.EpochStart(k + 1)
+	_, err = s.JudgeEpochs(s.Context(), s.now)
+	s.must(err)
+	_, err = s.Sweep(s.Context(), s.now)
+	s.must(err)
+}
+
+func (s *stage) lease(id int64) marketplace.Lease {
+	s.Helper()
+	l, err := s.Lease(s.Context(), id)
+	s.must(err)
+	return l
+}
+
+func (s *stage) bounty(id int64) marketplace.Bounty {
+	s.Helper()
+	b, err := s.Bounty(s.Context(), id)
+	s.must(err)
+	return b
+}
+
+func (s *stage) account(who marketplace.Address) marketplace.Account {
+	s.Helper()
+	a, err := s.Account(s.Context(), who)
+	s.must(err)
+	return a
+}
+
+// quorum signs every draft with two auditors.
+func (s *stage) quorum() {
+	s.Helper()
+	for _, auditor := range auditors[:2] {
+		drafts, err := s.Drafts(s.Context(), auditor)
+		s.must(err)
+		for _, d := range drafts {
+			_, err := s.SignCheque(s.Context(), d.ID, auditor, marketplace.Signature{1}, s.now)
+			s.must(err)
+		}
+	}
+}
