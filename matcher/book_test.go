@@ -5,6 +5,12 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
+)
+
+type (
+	Frozen = orderbook.Frozen
+	Bar    = orderbook.Bar
 )
 
 const gib = 1 << 30
@@ -60,4 +66,9 @@ func replicaOf(bounty int64, o marketplace.Offer) marketplace.Lease {
 
 func lease(bounty int64, agent, payee marketplace.Address, peer string) marketplace.Lease {
 	return marketplace.Lease{Bounty: bounty, Agent: agent, Payee: payee, Peer: peer}
+}
+
+func cleared(f Frozen) marketplace.Call {
+	c, _ := Clear(f, rules)
+	return c
 }

@@ -5,36 +5,30 @@ import (
 	"slices"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
-// A Result is a call, and for every bounty and offer that took part the reason why it did not
-// trade in full; empty when it did.
-type Result struct {
-	Call     marketplace.Call // ID and At are the recorder's
-	Bounties map[int64]string
-	Offers   map[int64]string
-}
-
 // Clear runs one call on a frozen book. It keeps nothing, changes nothing and depends on nothing
-// but its arguments; the order in which the book is listed does not matter.
-func Clear(f Frozen, r marketplace.Rules) Result {
+// but its arguments; the order in which the book is listed does not matter. With the call comes,
+// for every bounty and offer that took part, why it did not trade in full: empty when it did.
+func Clear(f orderbook.Frozen, r marketplace.Rules) (marketplace.Call, orderbook.Reasons) {
 	c := newCall(f, r)
 	c.rounds()
 	refusals := c.refusals()
 	prices := c.prices()
-	res := Result{Bounties: map[int64]string{}, Offers: map[int64]string{}}
+	why := orderbook.Reasons{Bounties: map[int64]string{}, Offers: map[int64]string{}}
 	for i, b := range c.bids {
-		res.Bounties[b.ID] = c.bountyReason(b, refusals[i])
+		why.Bounties[b.ID] = c.bountyReason(b, refusals[i])
 	}
 	for _, a := range c.asks {
-		res.Offers[a.ID] = c.offerReason(a)
+		why.Offers[a.ID] = c.offerReason(a)
 	}
-	res.Call = marketplace.Call{
+	made := marketplace.Call{
 		Previous: f.Previous, Input: digest(f), Bounties: len(c.bids), Offers: len(c.asks),
 		Fills: c.fillsAt(prices), Clearings: c.clearings(prices),
 	}
-	res.Call.Hash = callHash(res.Call)
-	return res
+	made.Hash = callHash(made)
+	return made, why
 }
 
 // A call is a book laid out for clearing.
@@ -72,7 +66,7 @@ type fill struct {
 	ask *ask
 }
 
-func newCall(f Frozen, r marketplace.Rules) *call {
+func newCall(f orderbook.Frozen, r marketplace.Rules) *call {
 	c := &call{rules: r, markets: map[string]*market{}, last: map[string]marketplace.Amount{}}
 	for _, p := range f.Last {
 		c.last[p.Signature] = p.Price
@@ -84,7 +78,7 @@ func newCall(f Frozen, r marketplace.Rules) *call {
 	return c
 }
 
-func (c *call) layAsks(f Frozen) {
+func (c *call) layAsks(f orderbook.Frozen) {
 	for i := range f.Offers {
 		o := &f.Offers[i]
 		peer, err := o.Terms.PeerAddr()
@@ -114,7 +108,7 @@ func setOf[T comparable](list []T) map[T]bool {
 	return set
 }
 
-func (c *call) layBids(f Frozen) {
+func (c *call) layBids(f orderbook.Frozen) {
 	byID := map[int64]*bid{}
 	for i := range f.Bounties {
 		b := &f.Bounties[i]

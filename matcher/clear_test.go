@@ -72,7 +72,7 @@ func TestCallsReckonedByHand(t *testing.T) {
 				Offers:   offers{offer(1, "0.1"), offer(2, "0.1"), offer(3, "0.1")}},
 			"1←3@0.2 2←1@0.2 2←2@0.2"},
 		"an agent that failed a bounty does not get it again": {
-			Frozen{Bounties: bounties{bounty(1, 1, "0.5", degraded(0))}, Barred: []Bar{{1, who(1)}},
+			Frozen{Bounties: bounties{bounty(1, 1, "0.5", degraded(0))}, Barred: []Bar{{Bounty: 1, Agent: who(1)}},
 				Offers: offers{offer(1, "0.1"), offer(2, "0.4")}}, "1←2@0.4"},
 		"replicas have other agents than the leases before": {
 			Frozen{Bounties: bounties{bounty(1, 2, "0.5", degraded(1))},
@@ -85,7 +85,7 @@ func TestCallsReckonedByHand(t *testing.T) {
 			Frozen{Bounties: bounties{bounty(1, 1, "0.5")}, Offers: offers{offer(1, "0")}}, "1←1@0"},
 		"an empty book": {Frozen{}, ""},
 	} {
-		if got := told(Clear(c.book, rules).Call); got != c.want {
+		if got := told(cleared(c.book)); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
 	}
@@ -141,7 +141,7 @@ func TestEveryLimitKeepsAnOfferFromABounty(t *testing.T) {
 			o.Terms.DenyHash = []marketplace.Infohash{b.Terms.Infohash}
 		}},
 		"barred": {onBar, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
-			f.Barred = []Bar{{b.ID, o.Agent}}
+			f.Barred = []Bar{{Bounty: b.ID, Agent: o.Agent}}
 		}},
 		"own agent": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
 			b.Poster = o.Agent
@@ -164,7 +164,7 @@ func TestEveryLimitKeepsAnOfferFromABounty(t *testing.T) {
 		f := Frozen{}
 		c.change(&b, &o, &f)
 		f.Bounties, f.Offers = bounties{b}, offers{o}
-		if got := Clear(f, rules).Call.Fills; len(got) != 0 {
+		if got := cleared(f).Fills; len(got) != 0 {
 			t.Errorf("%s: filled %v", name, got)
 		}
 		call := newCall(f, rules)
@@ -173,7 +173,7 @@ func TestEveryLimitKeepsAnOfferFromABounty(t *testing.T) {
 		}
 	}
 	f := Frozen{Bounties: bounties{b}, Offers: offers{o}}
-	if len(Clear(f, rules).Call.Fills) != 1 {
+	if len(cleared(f).Fills) != 1 {
 		t.Error("the pair does not trade even without a change")
 	}
 }
@@ -228,11 +228,11 @@ func TestWhoDoesNotTradeIsToldWhyInNumbers(t *testing.T) {
 		"no supply": {Frozen{Bounties: bounties{bounty(1, 1, "1")}}, "there is no live offer", ""},
 		"no demand": {Frozen{Offers: offers{offer(1, "1")}}, "", "no bounty waits for a replica"},
 	} {
-		res := Clear(c.book, rules)
-		if got := res.Bounties[1]; got != c.bounty {
+		_, why := Clear(c.book, rules)
+		if got := why.Bounties[1]; got != c.bounty {
 			t.Errorf("%s, bounty:\n got %s\nwant %s", name, got, c.bounty)
 		}
-		if got := res.Offers[1]; got != c.offer {
+		if got := why.Offers[1]; got != c.offer {
 			t.Errorf("%s, offer:\n got %s\nwant %s", name, got, c.offer)
 		}
 	}
@@ -269,9 +269,9 @@ func TestTheHashesBindWhatDecidesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	book := func() Frozen {
 		return Frozen{Bounties: bounties{bounty(1, 1, "0.5")}, Offers: offers{offer(1, "0.5")},
-			Replicas: []marketplace.Lease{replicaOf(1, offer(2, "0"))}, Barred: []Bar{{1, who(3)}}}
+			Replicas: []marketplace.Lease{replicaOf(1, offer(2, "0"))}, Barred: []Bar{{Bounty: 1, Agent: who(3)}}}
 	}
-	was := Clear(book(), rules).Call
+	was := cleared(book())
 	for name, c := range map[string]struct {
 		change   func(*Frozen)
 		in, hash bool // whether they change
@@ -286,7 +286,7 @@ func TestTheHashesBindWhatDecidesAndNothingElse(t *testing.T) {
 	} {
 		f := book()
 		c.change(&f)
-		now := Clear(f, rules).Call
+		now := cleared(f)
 		if (now.Input != was.Input) != c.in || (now.Hash != was.Hash) != c.hash {
 			t.Errorf("%s: input changed %t, hash changed %t", name, now.Input != was.Input,
 				now.Hash != was.Hash)

@@ -1,6 +1,6 @@
 // Package matcher holds the call: the one place where bounties meet offers.
 //
-// [Clear] is pure. It takes a [Frozen] book and the rules and returns the call: who fills which
+// [Clear] is pure. It takes a frozen book and the rules and returns the call: who fills which
 // replica at what price, with a reason in numbers for everyone who got nothing. Only stored
 // fields decide, so anyone with the same input computes the same call, hash and all.
 //

@@ -11,23 +11,8 @@ import (
 	"strings"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
-
-// A Frozen book is everything that a call may look at.
-type Frozen struct {
-	Bounties []marketplace.Bounty // open and degraded
-	Offers   []marketplace.Offer  // live
-	Replicas []marketplace.Lease  // live leases of the bounties
-	Barred   []Bar
-	Previous marketplace.Hash    // hash of the newest call
-	Last     []marketplace.Price // newest clearing price of each signature
-}
-
-// A Bar keeps an agent from a bounty that it failed or declined.
-type Bar struct {
-	Bounty int64
-	Agent  marketplace.Address
-}
 
 // Signature names the constraint tuple of a bounty: term class, regions, least rate. Equal
 // signatures pay one price in a call.
@@ -49,7 +34,7 @@ func sorted[S ~[]E, E comparable](s S, order func(a, b E) int) S {
 // digest is the hash of everything in the book that decides, in whatever order it is listed:
 // the input hash of a call. Times of the last contact, counters of money and reasons decide
 // nothing and are left out.
-func digest(f Frozen) marketplace.Hash {
+func digest(f orderbook.Frozen) marketplace.Hash {
 	h := sha256.New()
 	fmt.Fprintln(h, "everseed book")
 	section(h, f.Bounties, bountyLine)
@@ -57,7 +42,7 @@ func digest(f Frozen) marketplace.Hash {
 	section(h, f.Replicas, func(l marketplace.Lease) string {
 		return fmt.Sprintf("replica %d %x %x %s", l.Bounty, l.Agent[:], l.Payee[:], l.Peer)
 	})
-	section(h, f.Barred, func(b Bar) string { return fmt.Sprintf("barred %d %x", b.Bounty, b.Agent[:]) })
+	section(h, f.Barred, func(b orderbook.Bar) string { return fmt.Sprintf("barred %d %x", b.Bounty, b.Agent[:]) })
 	return sum(h)
 }
 

@@ -4,12 +4,13 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 // NewQuote says what a bounty of these terms would cost and get if it were posted now, for a
 // torrent of so many bytes. Whether the poster could pay for it (Sufficient) is the caller's to
 // add. It changes nothing: the book is only looked at.
-func NewQuote(f Frozen, r marketplace.Rules, poster marketplace.Address,
+func NewQuote(f orderbook.Frozen, r marketplace.Rules, poster marketplace.Address,
 	t marketplace.BountyTerms, size int64) marketplace.Quote {
 
 	free := r

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 // randomBook draws a small book in which everything collides: few prices, few owners, few
@@ -76,31 +77,32 @@ func randomBounty(t *rapid.T, f *Frozen, id int64) marketplace.Bounty {
 		f.Replicas, b.Leased = append(f.Replicas, replicaOf(id, o)), b.Leased+1
 	}
 	if len(f.Offers) > 0 && n(1, 4, "barred") == 1 {
-		f.Barred = append(f.Barred, Bar{id, rapid.SampledFrom(f.Offers).Draw(t, "bar").Agent})
+		f.Barred = append(f.Barred, Bar{Bounty: id, Agent: rapid.SampledFrom(f.Offers).Draw(t, "bar").Agent})
 	}
 	return b
 }
 
 func checkCall(t *rapid.T) {
 	f := randomBook(t)
-	res := Clear(f, rules)
+	call, why := Clear(f, rules)
 	ref := &reference{book: f, rules: rules}
 	ref.run()
 	var got []string
-	for _, fill := range res.Call.Fills {
+	for _, fill := range call.Fills {
 		got = append(got, fmt.Sprint(fill.Bounty, "←", fill.Offer, "@", fill.Price))
 	}
 	slices.Sort(got)
 	if want := ref.fills(); !slices.Equal(got, want) {
 		t.Fatalf("cleared %v\nreference %v", got, want)
 	}
-	checkPrices(t, f, res.Call)
-	checkRoom(t, f, res.Call)
+	checkPrices(t, f, call)
+	checkRoom(t, f, call)
 	checkLeftOver(t, ref)
-	checkReasons(t, f, ref, res)
+	checkReasons(t, f, ref, why)
 	shuffled := shuffle(f, rapid.Uint64().Draw(t, "seed"))
-	if again := Clear(shuffled, rules); !reflect.DeepEqual(again, res) {
-		t.Fatalf("cleared %v, and shuffled %v", res, again)
+	again, why2 := Clear(shuffled, rules)
+	if !reflect.DeepEqual(again, call) || !reflect.DeepEqual(why, why2) {
+		t.Fatalf("cleared %v %v, and shuffled %v %v", call, why, again, why2)
 	}
 }
 
@@ -175,16 +177,16 @@ func checkLeftOver(t *rapid.T, r *reference) {
 }
 
 // checkReasons: whoever got less than it wanted is told why, and nobody else.
-func checkReasons(t *rapid.T, f Frozen, r *reference, res Result) {
+func checkReasons(t *rapid.T, f Frozen, r *reference, why orderbook.Reasons) {
 	for _, b := range f.Bounties {
-		if missing := r.has(b) < b.Terms.Replicas; missing != (res.Bounties[b.ID] != "") {
-			t.Fatalf("bounty %d: missing %t, reason %q", b.ID, missing, res.Bounties[b.ID])
+		if missing := r.has(b) < b.Terms.Replicas; missing != (why.Bounties[b.ID] != "") {
+			t.Fatalf("bounty %d: missing %t, reason %q", b.ID, missing, why.Bounties[b.ID])
 		}
 	}
 	for _, o := range f.Offers {
 		traded := slices.ContainsFunc(r.trades, func(t trade) bool { return t.o.ID == o.ID })
-		if traded != (res.Offers[o.ID] == "") {
-			t.Fatalf("offer %d: traded %t, reason %q", o.ID, traded, res.Offers[o.ID])
+		if traded != (why.Offers[o.ID] == "") {
+			t.Fatalf("offer %d: traded %t, reason %q", o.ID, traded, why.Offers[o.ID])
 		}
 	}
 }
@@ -221,7 +223,7 @@ func TestRepeatedCallsLeaveNoCrossingPairAtAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := randomBook(t)
 		for range 100 {
-			fills := Clear(f, rules).Call.Fills
+			fills := cleared(f).Fills
 			if len(fills) == 0 {
 				ref := &reference{book: f, rules: rules}
 				for _, b := range f.Bounties {
@@ -264,7 +266,7 @@ func BenchmarkClear(b *testing.B) {
 		b.Run(fmt.Sprint(n, " bounties"), func(b *testing.B) {
 			fills := 0
 			for b.Loop() {
-				fills = len(Clear(f, rules).Call.Fills)
+				fills = len(cleared(f).Fills)
 			}
 			b.ReportMetric(float64(fills), "fills/op")
 		})

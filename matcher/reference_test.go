@@ -105,7 +105,7 @@ func (r *reference) suits(b marketplace.Bounty, o marketplace.Offer) bool {
 	}
 	if !here || slices.Contains(o.Terms.DenyPoster, b.Poster) ||
 		slices.Contains(o.Terms.DenyHash, b.Terms.Infohash) ||
-		slices.Contains(r.book.Barred, Bar{b.ID, o.Agent}) {
+		slices.Contains(r.book.Barred, Bar{Bounty: b.ID, Agent: o.Agent}) {
 		return false
 	}
 	if o.Terms.PriceMin.Cmp(b.Terms.PriceMax) > 0 || o.Terms.UploadRate < b.Terms.RateMin ||
