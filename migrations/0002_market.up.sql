@@ -83,7 +83,7 @@ CREATE TABLE leases (
     infohash    text NOT NULL,
     size        bigint NOT NULL,
     billed      bigint NOT NULL,
-    price       numeric(40,0) NOT NULL CHECK (price > 0),
+    price       numeric(40,0) NOT NULL CHECK (price >= 0),
     keep_for    bigint NOT NULL,
     state       text NOT NULL CHECK (state IN ('reserved', 'fetching', 'proving', 'active', 'grace',
                                                'completed', 'released', 'failed')),
