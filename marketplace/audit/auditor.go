@@ -1,0 +1,330 @@
+package audit
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// A Market is where an auditor gets its duties from and reports to.
+type Market interface {
+	// AuditEpoch returns an epoch with its secret, or NotFound until it is open.
+	AuditEpoch(ctx context.Context, epoch int64) (marketplace.AuditEpoch, error)
+	// Metainfo returns a .torrent.
+	Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, error)
+	// Report signs a report and hands it in. Handing it in twice is handing it in once.
+	Report(ctx context.Context, r marketplace.Report) error
+}
+
+// An Auditor does its part of every epoch's audits. Set the fields before Run and leave them.
+type Auditor struct {
+	Address  marketplace.Address
+	Market   Market
+	Rules    marketplace.Rules
+	Guard    metainfo.Guard
+	Parallel int // tries and reports at a time; 0 means 32
+	Log      *slog.Logger
+
+	mu     sync.Mutex // guards the fields below
+	epoch  int64      // the last one whose duties are in the queue
+	asked  time.Time  // when an epoch was last asked for in vain
+	queue  queue
+	busy   int
+	known  map[marketplace.Infohash]*metainfo.Torrent
+	recent []marketplace.Infohash // keys of known, oldest first
+	bytes  int                    // of metainfo in known
+	done   chan struct{}          // tells Run that something may have become due
+}
+
+// A duty is one lease to audit in one epoch: its next try, or its report when it has one.
+type duty struct {
+	at     time.Time
+	lease  marketplace.Lease
+	epoch  int64
+	seed   marketplace.Hash
+	times  []time.Time // of tries that are left
+	found  marketplace.Report
+	report bool // all is found; only the report is left
+	fails  int  // reports that did not get through
+}
+
+// A queue has the earliest duty in front.
+type queue []*duty
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(*duty)) }
+func (q *queue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
+}
+
+// Run audits until ctx is done. Tries that are cut short then are not reported.
+func (a *Auditor) Run(ctx context.Context) error {
+	a.start()
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			a.settle()
+			return nil
+		case <-tick.C:
+		case <-a.done:
+		}
+		now := time.Now()
+		if _, err := a.Step(ctx, now); err != nil && ctx.Err() == nil {
+			a.Log.ErrorContext(ctx, "audit epoch not read", "err", err)
+		}
+		tick.Reset(a.pause(now))
+	}
+}
+
+func (a *Auditor) start() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done == nil {
+		a.done = make(chan struct{}, 1)
+		a.known = map[marketplace.Infohash]*metainfo.Torrent{}
+	}
+	if a.Parallel == 0 {
+		a.Parallel = 32
+	}
+	if a.Log == nil {
+		a.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// settle waits until nothing of ours runs any more.
+func (a *Auditor) settle() {
+	for a.running() {
+		<-a.done
+	}
+}
+
+func (a *Auditor) running() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.busy > 0
+}
+
+// pause returns how long nothing becomes due: until the next duty, but never so long that the
+// next epoch would be found late.
+func (a *Auditor) pause(now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	most := a.lookEvery()
+	if len(a.queue) > 0 && a.busy < a.Parallel {
+		most = min(most, a.queue[0].at.Sub(now))
+	}
+	return max(most, time.Millisecond)
+}
+
+// lookEvery is how often an epoch that is not open yet is asked for.
+func (a *Auditor) lookEvery() time.Duration {
+	return min(max(a.Rules.Epoch.Duration()/50, 50*time.Millisecond), 15*time.Second)
+}
+
+// Step takes up the duties of a new epoch and begins whatever is due. It returns how many tries
+// and reports it began; they go on by themselves.
+func (a *Auditor) Step(ctx context.Context, now time.Time) (int, error) {
+	a.start()
+	err := a.takeUp(ctx, now)
+	n := 0
+	for d := a.nextDue(now); d != nil; d = a.nextDue(now) {
+		n++
+		go a.serve(ctx, d)
+	}
+	return n, err
+}
+
+func (a *Auditor) nextDue(now time.Time) *duty {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) == 0 || a.busy >= a.Parallel || a.queue[0].at.After(now) {
+		return nil
+	}
+	a.busy++
+	return heap.Pop(&a.queue).(*duty)
+}
+
+// takeUp puts an epoch's duties into the queue, once it is open.
+func (a *Auditor) takeUp(ctx context.Context, now time.Time) error {
+	k := a.Rules.EpochAt(now)
+	a.mu.Lock()
+	skip := k <= a.epoch || now.Sub(a.asked) < a.lookEvery()
+	if !skip {
+		a.asked = now
+	}
+	a.mu.Unlock()
+	if skip {
+		return nil
+	}
+	open, err := a.Market.AuditEpoch(ctx, k)
+	if errors.Is(err, marketplace.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read audit epoch %d: %w", k, err)
+	}
+	if open.Secret.IsZero() || Commit(open.Secret) != open.Commit {
+		return marketplace.Invalid.Errorf("audit epoch %d: its secret is not the promised one", k)
+	}
+	duties := a.duties(open)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.epoch = k
+	for _, d := range duties {
+		heap.Push(&a.queue, d)
+	}
+	return nil
+}
+
+// duties returns our part of an epoch.
+func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
+	seed := Seed(open.Epoch, open.Secret, open.Hash)
+	for _, l := range open.Leases {
+		for _, v := range Plan(a.Rules, seed, open.Epoch, l.ID, open.Auditors) {
+			if v.Auditor != a.Address || len(v.Tries) == 0 {
+				continue
+			}
+			mine = append(mine, &duty{
+				at: v.Tries[0], lease: l, epoch: open.Epoch, seed: seed, times: v.Tries[1:],
+				found: marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
+			})
+		}
+	}
+	return mine
+}
+
+// serve does what is due of one duty and puts back what is left of it.
+func (a *Auditor) serve(ctx context.Context, d *duty) {
+	more := false
+	if d.report {
+		more = a.handIn(ctx, d)
+	} else {
+		more = a.try(ctx, d)
+	}
+	a.mu.Lock()
+	a.busy--
+	if more && ctx.Err() == nil {
+		heap.Push(&a.queue, d)
+	}
+	a.mu.Unlock()
+	select {
+	case a.done <- struct{}{}:
+	default:
+	}
+}
+
+// try asks the agent once.
+func (a *Auditor) try(ctx context.Context, d *duty) (more bool) {
+	f, pieces := a.probe(ctx, d)
+	now := time.Now()
+	d.found.Pieces = pieces
+	d.found.Tries = append(d.found.Tries, f.Outcome)
+	d.found.Bytes += f.Bytes
+	d.found.TookMS = f.Took.Milliseconds()
+	d.found.At = now.UTC().Truncate(time.Microsecond) // as the book keeps it
+	d.found.Outcome = marketplace.Settle(d.found.Tries)
+	a.Log.InfoContext(ctx, "agent audited", "lease", d.lease.ID, "agent", d.lease.Agent,
+		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "took", f.Took, "err", f.Err)
+	d.plan(a.Rules, now)
+	return true
+}
+
+// plan decides between another try and the report.
+func (d *duty) plan(r marketplace.Rules, now time.Time) {
+	if d.found.Outcome != marketplace.Pass && len(d.times) > 0 {
+		next := now.Add(r.AttemptGap.Duration())
+		if d.times[0].After(next) {
+			next = d.times[0]
+		}
+		if next.Before(r.EpochStart(d.epoch + 1)) {
+			d.at, d.times = next, d.times[1:]
+			return
+		}
+	}
+	d.at, d.report = now, true
+}
+
+// probe gets the torrent and asks for its pieces.
+func (a *Auditor) probe(ctx context.Context, d *duty) (Finding, []int) {
+	t, err := a.torrent(ctx, d.lease.Infohash)
+	if err != nil {
+		return Finding{Outcome: marketplace.AuditorFault, Err: err}, nil
+	}
+	pieces := Pieces(a.Rules, d.seed, d.lease.ID, a.Address, t.Pieces, t.PieceLength)
+	peer, err := netip.ParseAddrPort(d.lease.Peer)
+	if err != nil {
+		return Finding{Outcome: marketplace.Unreachable, Err: err}, pieces
+	}
+	return Probe(ctx, a.Guard, a.Rules.ProbeTimeout.Duration(), peer, t, pieces), pieces
+}
+
+// knownMax bounds the bytes of metainfo kept in memory.
+const knownMax = 64 << 20
+
+func (a *Auditor) torrent(ctx context.Context, h marketplace.Infohash) (*metainfo.Torrent, error) {
+	a.mu.Lock()
+	t := a.known[h]
+	a.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	raw, err := a.Market.Metainfo(ctx, h)
+	if err != nil {
+		return nil, fmt.Errorf("get metainfo of %s: %w", h, err)
+	}
+	parsed, err := metainfo.Parse(raw, metainfo.DefaultLimits())
+	if err != nil {
+		return nil, err
+	}
+	if parsed.Infohash != h {
+		return nil, marketplace.Invalid.Errorf("metainfo is of %s, not of %s", parsed.Infohash, h)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known[h] != nil {
+		return a.known[h], nil
+	}
+	a.known[h] = &parsed
+	a.recent = append(a.recent, h)
+	for a.bytes += len(parsed.Info); a.bytes > knownMax && len(a.recent) > 1; {
+		a.bytes -= len(a.known[a.recent[0]].Info)
+		delete(a.known, a.recent[0])
+		a.recent = slices.Delete(a.recent, 0, 1)
+	}
+	return &parsed, nil
+}
+
+// handIn reports, and says whether to do so again.
+func (a *Auditor) handIn(ctx context.Context, d *duty) (again bool) {
+	err := a.Market.Report(ctx, d.found)
+	if err == nil {
+		return false
+	}
+	now := time.Now()
+	d.fails++
+	d.at = now.Add(min(time.Second<<min(d.fails, 6), a.Rules.ReportSlack.Duration()/4))
+	var refusal *marketplace.Error
+	final := errors.As(err, &refusal) && refusal.Kind != marketplace.Unavailable &&
+		refusal.Kind != marketplace.TooMany && refusal.Kind != marketplace.Unauthorized
+	last := a.Rules.EpochStart(d.epoch + 1).Add(a.Rules.ReportSlack.Duration())
+	if final || d.at.After(last) {
+		a.Log.ErrorContext(ctx, "audit report lost", "lease", d.lease.ID, "epoch", d.epoch, "err", err)
+		return false
+	}
+	return true
+}

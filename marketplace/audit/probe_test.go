@@ -1,0 +1,421 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
+	"github.com/everseed/everseed/marketplace/metainfo"
+	"github.com/everseed/everseed/seederagent/swarm"
+)
+
+var devnet = metainfo.Guard{Loopback: true}
+
+// content writes two random files and returns their parent folder, the .torrent and the bytes.
+func content(t *testing.T, pieceLength int64, a, b int) (parent string, raw, all []byte) {
+	t.Helper()
+	parent = t.TempDir()
+	random := rand.NewChaCha8([32]byte{byte(a)})
+	for name, size := range map[string]int{"a": a, "b": b} {
+		part := make([]byte, size)
+		random.Read(part) //nolint:errcheck // never fails
+		path := filepath.Join(parent, "things", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, part, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		part, err := os.ReadFile(filepath.Join(parent, "things", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, part...)
+	}
+	raw, err := metainfo.Build(t.Context(), filepath.Join(parent, "things"), pieceLength, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parent, raw, all
+}
+
+func parse(t *testing.T, raw []byte) *metainfo.Torrent {
+	t.Helper()
+	meta, err := metainfo.Parse(raw, metainfo.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &meta
+}
+
+// agent serves content that lies in parent.
+func agent(t *testing.T, parent string, raw []byte) *swarm.Engine {
+	t.Helper()
+	e, err := swarm.Open(swarm.Config{
+		Dir: t.TempDir(), Listen: "127.0.0.1:0", KeepFree: 1, AllowLoopback: true, NoDHT: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h, err := e.Adopt(raw, parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for s, _ := e.Status(h); s.Checking; s, _ = e.Status(h) {
+		time.Sleep(time.Millisecond)
+	}
+	return e
+}
+
+func spoil(t *testing.T, path string, at int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	if _, err := f.WriteAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// want fails unless the whole and every piece came out as said.
+func want(t *testing.T, f audit.Finding, whole marketplace.Outcome, pieces ...marketplace.Outcome) {
+	t.Helper()
+	var got []marketplace.Outcome
+	for _, p := range f.Pieces {
+		got = append(got, p.Outcome)
+	}
+	if f.Outcome != whole || !slices.Equal(got, pieces) {
+		t.Fatalf("found %s %s after %s (%v), want %s %s", f.Outcome, got, f.Took, f.Err, whole, pieces)
+	}
+}
+
+const (
+	pass    = marketplace.Pass
+	bad     = marketplace.BadData
+	timeout = marketplace.Timeout
+	away    = marketplace.Unreachable
+)
+
+func TestAnAgentThatHoldsItAllPasses(t *testing.T) {
+	t.Parallel()
+	parent, raw, all := content(t, 256<<10, 1_500_000, 200_001)
+	e, meta := agent(t, parent, raw), parse(t, raw)
+	last := meta.Pieces - 1
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, []int{last, 0, 3})
+	want(t, f, pass, pass, pass, pass)
+	if expect := meta.PieceSize(last) + 2*meta.PieceLength; f.Bytes != expect || len(all) == 0 {
+		t.Errorf("%d bytes came, want %d", f.Bytes, expect)
+	}
+}
+
+func TestOneFlippedBitIsBadData(t *testing.T) {
+	t.Parallel()
+	parent, raw, _ := content(t, 64<<10, 500_000, 100_000)
+	e, meta := agent(t, parent, raw), parse(t, raw)
+	spoil(t, filepath.Join(parent, "things", "a"), 3*64<<10+77)
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, []int{1, 3, 2})
+	want(t, f, bad, pass, bad, pass)
+}
+
+func TestContentThatIsCutOffTimesOut(t *testing.T) {
+	t.Parallel()
+	parent, raw, _ := content(t, 64<<10, 500_000, 100_000)
+	e, meta := agent(t, parent, raw), parse(t, raw)
+	if err := os.Truncate(filepath.Join(parent, "things", "a"), 100_000); err != nil {
+		t.Fatal(err)
+	}
+	f := audit.Probe(t.Context(), devnet, time.Second, e.Addr(), meta, []int{0, 5})
+	want(t, f, timeout, pass, timeout)
+}
+
+func TestAPeerThatIsGoneIsUnreachable(t *testing.T) {
+	t.Parallel()
+	parent, raw, _ := content(t, 64<<10, 100_000, 1)
+	e, meta := agent(t, parent, raw), parse(t, raw)
+	addr := e.Addr()
+	want(t, audit.Probe(t.Context(), metainfo.Guard{}, time.Second, addr, meta, []int{0}), away, away)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, audit.Probe(t.Context(), devnet, time.Second, addr, meta, []int{0, 1}), away, away, away)
+}
+
+func TestAPeerWithoutTheTorrentIsUnreachable(t *testing.T) {
+	t.Parallel()
+	parent, raw, _ := content(t, 64<<10, 100_000, 1)
+	e := agent(t, parent, raw)
+	_, other, _ := content(t, 64<<10, 100_001, 1)
+	f := audit.Probe(t.Context(), devnet, 2*time.Second, e.Addr(), parse(t, other), []int{0})
+	want(t, f, away, away)
+}
+
+func TestAnAuditorThatStopsSaysNothingOfTheAgent(t *testing.T) {
+	t.Parallel()
+	_, raw, _ := content(t, 64<<10, 100_000, 1)
+	addr := peer(t, func(net.Conn) { <-t.Context().Done() })
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	began := time.Now()
+	f := audit.Probe(ctx, devnet, 20*time.Second, addr, parse(t, raw), []int{0})
+	want(t, f, marketplace.AuditorFault, marketplace.AuditorFault)
+	if time.Since(began) > 5*time.Second {
+		t.Errorf("it took %s to stop", time.Since(began))
+	}
+}
+
+// peer listens and lets serve talk to whoever comes, in the open protocol only.
+func peer(t *testing.T, serve func(net.Conn)) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c)
+			}()
+		}
+	}()
+	return netip.MustParseAddrPort(l.Addr().String())
+}
+
+// script is a peer that shakes hands and then does as it likes with each message.
+func script(t *testing.T, meta *metainfo.Torrent, hello string, answer func(c net.Conn, kind byte,
+	body []byte),
+) netip.AddrPort {
+	return peer(t, func(c net.Conn) {
+		var theirs [68]byte
+		if _, err := io.ReadFull(c, theirs[:]); err != nil || theirs[0] != 19 {
+			return
+		}
+		fmt.Fprintf(c, "\x13BitTorrent protocol\x00\x00\x00\x00\x00\x10\x00\x04%s%020d%s", meta.Infohash[:],
+			1, hello)
+		for {
+			var head [4]byte
+			if _, err := io.ReadFull(c, head[:]); err != nil {
+				return
+			}
+			body := make([]byte, binary.BigEndian.Uint32(head[:]))
+			if _, err := io.ReadFull(c, body); err != nil {
+				return
+			}
+			answer(c, body[0], body[1:])
+		}
+	})
+}
+
+func message(kind byte, parts ...[]byte) string {
+	body := append([]byte{kind}, bytes.Join(parts, nil)...)
+	return string(binary.BigEndian.AppendUint32(nil, uint32(len(body)))) + string(body)
+}
+
+const haveAll, unchoke = "\x00\x00\x00\x01\x0e", "\x00\x00\x00\x01\x01"
+
+func TestAPeerThatDoesNotDeliverTimesOut(t *testing.T) {
+	t.Parallel()
+	_, raw, _ := content(t, 64<<10, 200_000, 1)
+	meta := parse(t, raw)
+	nothing := func(net.Conn, byte, []byte) {}
+	for name, addr := range map[string]netip.AddrPort{
+		"says nothing at all":         peer(t, func(net.Conn) { <-t.Context().Done() }),
+		"says nothing after hello":    script(t, meta, "", nothing),
+		"chokes for ever":             script(t, meta, haveAll, nothing),
+		"has nothing":                 script(t, meta, "\x00\x00\x00\x01\x0f"+unchoke, nothing),
+		"has other pieces":            script(t, meta, message(5, []byte{0x70})+unchoke, nothing),
+		"never answers requests":      script(t, meta, haveAll+unchoke, nothing),
+		"sends a huge message":        script(t, meta, "\x7f\x00\x00\x00", nothing),
+		"sends keepalives only":       script(t, meta, "\x00\x00\x00\x00\x00\x00\x00\x00", nothing),
+		"sends an unasked piece":      script(t, meta, haveAll+unchoke+message(7, make([]byte, 12)), nothing),
+		"sends a piece cut too short": script(t, meta, haveAll+unchoke, cutShort),
+		"refuses":                     script(t, meta, haveAll+unchoke, refuse),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := audit.Probe(t.Context(), devnet, 600*time.Millisecond, addr, meta, []int{0})
+			want(t, f, timeout, timeout)
+			if f.Took > 3*time.Second {
+				t.Errorf("it took %s", f.Took)
+			}
+		})
+	}
+}
+
+func cutShort(c net.Conn, kind byte, body []byte) {
+	if kind == 6 {
+		_, _ = io.WriteString(c, message(7, body[:8], make([]byte, 100)))
+	}
+}
+
+func refuse(c net.Conn, kind byte, body []byte) {
+	if kind == 6 {
+		_, _ = io.WriteString(c, message(16, body))
+	}
+}
+
+func TestBlocksMayComeInAnyOrderAndAfterAChoke(t *testing.T) {
+	t.Parallel()
+	_, raw, all := content(t, 64<<10, 200_000, 1)
+	meta := parse(t, raw)
+	var waiting []string
+	choked := false
+	addr := script(t, meta, message(5, []byte{0x80})+unchoke, func(c net.Conn, kind byte, body []byte) {
+		if kind != 6 {
+			return
+		}
+		if !choked {
+			choked = true
+			_, _ = io.WriteString(c, message(0)+message(16, body)+message(4, []byte{0, 0, 0, 1})+unchoke)
+			return
+		}
+		at := int(binary.BigEndian.Uint32(body))*(64<<10) + int(binary.BigEndian.Uint32(body[4:]))
+		n := int(binary.BigEndian.Uint32(body[8:]))
+		waiting = append(waiting, message(7, body[:8], all[at:at+n]))
+		if len(waiting) < 4 {
+			return
+		}
+		slices.Reverse(waiting)
+		for _, m := range waiting {
+			_, _ = io.WriteString(c, m+m)
+		}
+		waiting = nil
+	})
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, addr, meta, []int{1, 0})
+	want(t, f, pass, pass, pass)
+}
+
+func TestPaddingIsKnownWithoutAsking(t *testing.T) {
+	t.Parallel()
+	plain := bytes.Repeat([]byte("abc"), 10_000)
+	path := filepath.Join(t.TempDir(), "n")
+	if err := os.WriteFile(path, append(bytes.Clone(plain), make([]byte, 2768)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := metainfo.Build(t.Context(), path, 16<<10, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw = bytes.Replace(raw, []byte("6:lengthi32768e"), []byte("5:filesld6:lengthi30000e4:pathl1:aee"+
+		"d4:attr1:p6:lengthi2768e4:pathl4:.pad4:2768eee"), 1)
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "n", "a"), plain, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := agent(t, dir, raw)
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), parse(t, raw), []int{0, 1})
+	want(t, f, pass, pass, pass)
+	if f.Bytes != 30_000 {
+		t.Errorf("%d bytes came, want 30000", f.Bytes)
+	}
+}
+
+func TestAria2PassesAnAudit(t *testing.T) {
+	t.Parallel()
+	aria2c, err := exec.LookPath("aria2c")
+	if err != nil {
+		t.Skip("NO INTEROP TESTED: aria2c is not installed")
+	}
+	parent, raw, _ := content(t, 64<<10, 900_000, 5)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddrPort(l.Addr().String())
+	l.Close()
+	file := filepath.Join(t.TempDir(), "t.torrent")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(aria2c, "--no-conf=true", "--quiet=true", "--enable-dht=false",
+		"--enable-dht6=false", "--bt-enable-lpd=false", "--disable-ipv6=true", "--check-integrity=true",
+		"--interface=127.0.0.1", "--listen-port="+strconv.Itoa(int(addr.Port())), "--dir="+parent,
+		"--seed-ratio=0.0", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()         //nolint:errcheck // killed
+	defer cmd.Process.Kill() //nolint:errcheck // it may be gone
+	var f audit.Finding
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		f = audit.Probe(t.Context(), devnet, 10*time.Second, addr, parse(t, raw), []int{2, 13, 0})
+		if f.Outcome != away {
+			break
+		}
+	}
+	want(t, f, pass, pass, pass, pass)
+	t.Logf("aria2c answered in %s", f.Took)
+}
+
+// BenchmarkProbe reports how long an audit of one 1 MiB piece takes, agent and auditor in one
+// process on loopback.
+func BenchmarkProbe(b *testing.B) {
+	dir := b.TempDir()
+	path := filepath.Join(dir, "x")
+	if err := os.WriteFile(path, make([]byte, 64<<20), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	raw, err := metainfo.Build(b.Context(), path, 1<<20, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	meta, err := metainfo.Parse(raw, metainfo.DefaultLimits())
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := swarm.Open(swarm.Config{
+		Dir: b.TempDir(), Listen: "127.0.0.1:0", KeepFree: 1, AllowLoopback: true, NoDHT: true,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	if _, err := e.Adopt(raw, dir); err != nil {
+		b.Fatal(err)
+	}
+	if err := e.Wait(b.Context(), meta.Infohash); err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; b.Loop(); i++ {
+		f := audit.Probe(b.Context(), devnet, 10*time.Second, e.Addr(), &meta, []int{i % 64})
+		if f.Outcome != pass {
+			b.Fatal(f.Outcome, f.Err)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/anacrolix/torrent/mse"
+
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// The messages of BEP 3, 6 and 10 that a downloader needs.
+const (
+	msgChoke      = 0
+	msgUnchoke    = 1
+	msgInterested = 2
+	msgHave       = 4
+	msgBitfield   = 5
+	msgRequest    = 6
+	msgPiece      = 7
+	msgHaveAll    = 14
+	msgHaveNone   = 15
+	msgReject     = 16
+	msgExtended   = 20
+)
+
+// messageMax bounds what a peer may send at once; a bitfield of 2^21 pieces is 256 KiB.
+const messageMax = 512 << 10
+
+const protocol = "\x13BitTorrent protocol"
+
+// extensions are the bits that our agents and downloaders set: BEP 10, BEP 6, BEP 5.
+var extensions = [8]byte{5: 0x10, 7: 0x05}
+
+var errStranger = errors.New("peer answered for another torrent or protocol")
+
+// A wire is a connection on which the handshake is done.
+type wire struct {
+	net.Conn
+	in   *bufio.Reader
+	out  io.Writer
+	fast bool // BEP 6: have none, reject
+	buf  []byte
+}
+
+// greet connects and shakes hands like our downloaders do: obfuscated first, plainly if that
+// fails. The parts share the time that is left until the deadline.
+func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *metainfo.Torrent,
+	deadline time.Time,
+) (w *wire, connected bool, err error) {
+	for _, obfuscate := range []bool{true, false} {
+		until := deadline
+		if obfuscate {
+			until = time.Now().Add(min(time.Until(deadline)/2, 4*time.Second))
+		}
+		var c net.Conn
+		dialer := guard.Dialer(time.Until(deadline))
+		if c, err = dialer.DialContext(ctx, "tcp", peer.String()); err != nil {
+			return nil, connected, err
+		}
+		connected = true
+		if w, err = shake(ctx, c, t, obfuscate, until); err == nil {
+			return w, true, c.SetDeadline(deadline)
+		}
+		_ = c.Close() // it did not answer as it should
+		if ctx.Err() != nil || errors.Is(err, errStranger) {
+			break
+		}
+	}
+	return nil, connected, err
+}
+
+func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool, until time.Time) (
+	*wire, error,
+) {
+	if err := c.SetDeadline(until); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // wakes us
+	defer stop()
+	var rw io.ReadWriter = c
+	if obfuscate {
+		var err error
+		rw, _, err = mse.InitiateHandshakeContext(ctx, c, t.Infohash[:], nil, mse.AllSupportedCrypto)
+		if err != nil {
+			return nil, fmt.Errorf("obfuscated handshake: %w", err)
+		}
+	}
+	hello := append([]byte(protocol), extensions[:]...)
+	hello = append(append(hello, t.Infohash[:]...), peerID()...)
+	if _, err := rw.Write(hello); err != nil {
+		return nil, fmt.Errorf("handshake: %w", err)
+	}
+	w := &wire{Conn: c, in: bufio.NewReaderSize(rw, 32<<10), out: rw}
+	var theirs [68]byte
+	if _, err := io.ReadFull(w.in, theirs[:]); err != nil {
+		return nil, fmt.Errorf("handshake: %w", err)
+	}
+	if string(theirs[:20]) != protocol || [20]byte(theirs[28:48]) != t.Infohash {
+		return nil, errStranger
+	}
+	w.fast = theirs[27]&0x04 != 0
+	return w, w.introduce(t, theirs[25]&0x10 != 0)
+}
+
+// peerID is another one every time: an auditor has no name on the wire.
+func peerID() []byte {
+	id := append([]byte(metainfo.PeerIDPrefix), make([]byte, 12)...)
+	_, _ = rand.Read(id[len(metainfo.PeerIDPrefix):]) // never fails
+	return id
+}
+
+// introduce says what a downloader without data says first.
+func (w *wire) introduce(t *metainfo.Torrent, extended bool) error {
+	if extended {
+		var port [2]byte
+		_, _ = rand.Read(port[:]) // never fails
+		hello := fmt.Sprintf("\x00d1:ei1e1:md12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
+			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%se", len(t.Info),
+			1024+int(binary.BigEndian.Uint16(port[:]))%60000, len(metainfo.ClientName),
+			metainfo.ClientName)
+		if err := w.send(msgExtended, []byte(hello)); err != nil {
+			return err
+		}
+	}
+	if w.fast {
+		return w.send(msgHaveNone, nil)
+	}
+	return nil
+}
+
+func (w *wire) send(kind byte, payload []byte) error {
+	w.buf = binary.BigEndian.AppendUint32(w.buf[:0], uint32(1+len(payload))) //nolint:gosec // small
+	w.buf = append(append(w.buf, kind), payload...)
+	_, err := w.out.Write(w.buf)
+	return err
+}
+
+func (w *wire) request(piece, begin, length int) error {
+	var b []byte
+	for _, n := range []int{piece, begin, length} {
+		b = binary.BigEndian.AppendUint32(b, uint32(n)) //nolint:gosec // within limits of metainfo
+	}
+	return w.send(msgRequest, b)
+}
+
+// receive returns the next message; a keepalive has no kind. The payload is good until something
+// else is sent or received.
+func (w *wire) receive() (kind int, payload []byte, err error) {
+	var head [4]byte
+	if _, err := io.ReadFull(w.in, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n == 0 {
+		return -1, nil, nil
+	}
+	if n > messageMax {
+		return 0, nil, fmt.Errorf("peer sent a message of %d bytes", n)
+	}
+	if int(n) > cap(w.buf) {
+		w.buf = make([]byte, n)
+	}
+	body := w.buf[:n]
+	if _, err := io.ReadFull(w.in, body); err != nil {
+		return 0, nil, err
+	}
+	return int(body[0]), body[1:], nil
+}
