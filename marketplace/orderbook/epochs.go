@@ -103,7 +103,7 @@ func (b *Book) Reports(
 	ctx context.Context, f ReportFilter, p Page,
 ) ([]marketplace.Report, error) {
 	return many(ctx, b.pool, "reports", scanReport, `SELECT body FROM reports WHERE epoch < $1
-		AND ($2 = 0 OR lease = $2) AND ($3 = 0 OR epoch = $3)
+		AND ($2::bigint = 0 OR lease = $2) AND ($3::bigint = 0 OR epoch = $3)
 		ORDER BY epoch DESC, lease DESC, auditor LIMIT $4`, p.before(), f.Lease, f.Epoch, p.limit())
 }
 
@@ -124,7 +124,7 @@ const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, report
 // Proofs returns proofs of epochs before page.After, newest epoch first.
 func (b *Book) Proofs(ctx context.Context, f ProofFilter, p Page) ([]marketplace.Proof, error) {
 	return many(ctx, b.pool, "proofs", scanProof, selectProof+`WHERE epoch < $1
-		AND ($2 = 0 OR lease = $2) AND ($3 = 0 OR bounty = $3) AND ($4 = '' OR agent = $4)
+		AND ($2::bigint = 0 OR lease = $2) AND ($3::bigint = 0 OR bounty = $3) AND ($4 = '' OR agent = $4)
 		ORDER BY epoch DESC, lease DESC LIMIT $5`, p.before(), f.Lease, f.Bounty, f.Agent.String(),
 		p.limit())
 }

@@ -3,6 +3,7 @@ package orderbook
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,7 +46,7 @@ func (b *Book) Leases(ctx context.Context, f LeaseFilter, p Page) ([]marketplace
 		infohash = f.Infohash.String()
 	}
 	return many(ctx, b.pool, "leases", scanLease, selectLease+`WHERE id < $1
-		AND ($2 = 0 OR bounty = $2) AND ($3 = '' OR agent = $3) AND ($4 = '' OR infohash = $4)
+		AND ($2::bigint = 0 OR bounty = $2) AND ($3 = '' OR agent = $3) AND ($4 = '' OR infohash = $4)
 		AND (NOT $5 OR state IN `+live+`) ORDER BY id DESC LIMIT $6`,
 		p.before(), f.Bounty, f.Agent.String(), infohash, f.Live, p.limit())
 }
@@ -149,7 +150,8 @@ func (b *Book) leave(ctx context.Context, agent marketplace.Address, id int64,
 		if !from(out.State) {
 			return marketplace.Conflict.Errorf("lease %d is %s (%s)", id, out.State, out.Reason)
 		}
-		if err := a.end(out, to, reason[:min(len(reason), reasonMax)]); err != nil {
+		short := strings.ToValidUTF8(reason[:min(len(reason), reasonMax)], "") // a cut letter is none
+		if err := a.end(out, to, short); err != nil {
 			return err
 		}
 		if err := a.settle(out.Bounty); err != nil {
