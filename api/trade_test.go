@@ -259,3 +259,24 @@ func TestListsAreReadPageByPage(t *testing.T) {
 		t.Errorf("empty list: %s", body)
 	}
 }
+
+func TestAReasonMayBeLongAndInAnyLanguage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	poster, agent := newKey(t), newKey(t)
+	r.fund(poster.Address(), marketplace.BTT(1000))
+	c, a := r.as(poster), r.as(agent)
+	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
+	must(t, err)
+	b, err := c.PostBounty(t.Context(), "", bountyOf(tor.Infohash))
+	must(t, err)
+	o, err := a.PutOffer(t.Context(), offerTerms(agent.Address()))
+	must(t, err)
+	l := r.fill(b, o)
+	_, err = a.Decline(t.Context(), l.ID, "a\x00b")
+	wantKind(t, err, marketplace.Invalid)
+	if l, err = a.Decline(t.Context(), l.ID, "x"+strings.Repeat("é", 499)); err != nil ||
+		l.State != marketplace.Released {
+		t.Errorf("%+v %v", l, err)
+	}
+}
