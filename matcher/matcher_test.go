@@ -236,4 +236,9 @@ func TestWhenOneMatcherEndsTheOtherCalls(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	const postgres = "github.com/everseed/everseed/deploy/devstack."
+	goleak.VerifyTestMain(m, // the server of the tests ends with the process
+		goleak.IgnoreAnyFunction(postgres+"startTied.func1"),
+		goleak.IgnoreAnyFunction(postgres+"(*Postgres).Start.func1"))
+}
