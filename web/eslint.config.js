@@ -3,7 +3,10 @@ import hooks from "eslint-plugin-react-hooks";
 import { defineConfig } from "eslint/config";
 import ts from "typescript-eslint";
 
-const node = { console: "readonly", process: "readonly", URL: "readonly", fetch: "readonly" };
+const node = {
+  console: "readonly", process: "readonly", URL: "readonly", fetch: "readonly",
+  setInterval: "readonly", setTimeout: "readonly",
+};
 // What a function that runs inside the tested page sees.
 const page = { document: "readonly", window: "readonly", getComputedStyle: "readonly" };
 

@@ -31,7 +31,7 @@ export function App() {
   return (
     <>
       <a className="skip" href="#main">To the content</a>
-      <header className="top">
+      <header className="masthead">
         <Link to="/" className="brand"><Brand /> Everseed</Link>
         <nav aria-label="Pages">
           <ul>

@@ -26,8 +26,12 @@ export function stale(kind: string): readonly string[] {
   return Object.hasOwn(touches, noun) ? ["events", ...(touches[noun] ?? [])] : everything;
 }
 
-/** gap is the least time between two readings of the same figures, however busy the market is. */
-const gap = 400;
+/**
+ * However busy the market is, figures are read again at most once in gap; events that come together
+ * (an epoch's verdicts do) are waited for and cause one reading.
+ */
+const gap = 1000;
+const together = 150;
 
 /** Liveness is what is known of the stream, and since when by the market's time. */
 export interface Liveness {
@@ -43,16 +47,21 @@ export function startLive(queries: QueryClient): () => void {
   const stop = new AbortController();
   const due = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let before = 0;
   const read = () => {
     timer = undefined;
+    if (document.visibilityState === "hidden") return; // nobody looks; read when somebody does
+    before = Date.now();
     const roots = new Set(due);
     due.clear();
     void queries.invalidateQueries({ predicate: (q) => roots.has(String(q.queryKey[0])) });
   };
   const note = (roots: readonly string[]) => {
     for (const root of roots) due.add(root);
-    timer ??= setTimeout(read, gap);
+    timer ??= setTimeout(read, Math.max(together, before + gap - Date.now()));
   };
+  const seen = () => note([]);
+  document.addEventListener("visibilitychange", seen);
   void follow("/v1/stream", {
     event: (e: MarketEvent) => note(stale(e.kind)),
     joined: () => note(everything),
@@ -65,6 +74,7 @@ export function startLive(queries: QueryClient): () => void {
   return () => {
     stop.abort();
     clearTimeout(timer);
+    document.removeEventListener("visibilitychange", seen);
   };
 }
 

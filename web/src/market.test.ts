@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Bounty, BountyState, Call, Proof, Verdict } from "./api";
-import { atRisk, byRisk, deals, dealsCSV, owing, strip, tally } from "./market";
+import type { Bounty, BountyState, Call, Offer, Proof, Verdict } from "./api";
+import { atRisk, byAsk, byRisk, deals, dealsCSV, owing, signatureWords, strip, tally } from "./market";
 
 function bounty(id: number, state: BountyState, proven: number, ends = ""): Bounty {
   return {
@@ -32,8 +32,8 @@ test("an ended bounty is not at risk, a filled one without proofs is", () => {
 });
 
 const call = (id: number, at: string, ...prices: [string, string][]): Call => ({
-  id, at, previous: "", input: "", hash: "", bounties: 1, offers: 1, fills: null,
-  clearings: prices.length === 0 ? null : prices.map(([signature, price]) => ({ signature, price, replicas: 2 })),
+  id, at, previous: "", input: "", hash: "", bounties: 1, offers: 1, fills: [],
+  clearings: prices.map(([signature, price]) => ({ signature, price, replicas: 2 })),
 });
 
 test("deals are in the order of time and leave calls without trade out", () => {
@@ -71,4 +71,21 @@ test("a tally says each verdict that occurred", () => {
 test("what the vault owes is exact", () => {
   expect(owing({ free: "0.1", reserved: "0.2", payable: "0.000000000000000001", held: "1" }))
     .toBe(1300000000000000001n);
+});
+
+test("signatures are told in words, unknown ones as they are", () => {
+  expect(signatureWords("7d/any/0")).toBe("up to 7d, anywhere");
+  expect(signatureWords("30d/asia+europe/1000000"))
+    .toBe("up to 30d, asia or europe, at least 8.0\u00a0Mbit/s");
+  expect(signatureWords("delivery/x")).toBe("delivery/x");
+});
+
+test("the cheapest offer that a call could take is first; a suspended one never is", () => {
+  const offer = (id: number, price_min: string, state: string, standing: string) =>
+    ({ id, state, standing, terms: { price_min } }) as Offer;
+  const ladder = [
+    offer(1, "1", "live", "suspended"), offer(2, "10", "live", "new"), offer(3, "9", "live", "vetted"),
+    offer(4, "2", "paused", "vetted"),
+  ];
+  expect(ladder.sort(byAsk).map((o) => o.id)).toEqual([3, 2, 1, 4]);
 });

@@ -1,8 +1,11 @@
 // What the page concludes from the nouns: which bounty is at risk, what a state means, what prices
 // cleared. Pure, so that each conclusion has a test.
 
-import type { Bounty, BountyState, Call, ChequeState, LeaseState, Proof, Verdict } from "./api";
-import { units } from "./words/amount";
+import type {
+  Bounty, BountyState, Call, ChequeState, LeaseState, Offer, Proof, Verdict,
+} from "./api";
+import { compare, units } from "./words/amount";
+import { rate } from "./words/size";
 import { told } from "./words/time";
 
 /** A Tone is what a state means for the reader's money; each has its own shape and colour. */
@@ -53,8 +56,12 @@ export const verdictMeans: Record<Verdict, Meaning> = {
 export const orElse = (reason: string | undefined, otherwise: string): string =>
   reason === undefined || reason === "" ? otherwise : reason;
 
+/** reasonWords writes a reason for people: the codes in it are words with underscores. */
+export const reasonWords = (reason: string): string =>
+  reason.replace(/\b[a-z]+(_[a-z]+)+\b/g, (code) => code.replaceAll("_", " "));
+
 /** verdictWord writes a verdict for people. */
-export const verdictWord = (v: Verdict): string => (v === "data_fault" ? "data fault" : v);
+export const verdictWord = (v: Verdict): string => reasonWords(v);
 
 const ended = new Set<BountyState>(["completed", "cancelled", "expired"]);
 
@@ -81,6 +88,25 @@ export function byRisk(a: Bounty, b: Bounty): number {
   return end(a) === end(b) ? a.id - b.id : end(a) - end(b);
 }
 
+/** tradable says whether a call may give an offer a new lease. */
+export const tradable = (o: Offer): boolean =>
+  o.state === "live" && (o.standing === "new" || o.standing === "vetted");
+
+/** byAsk orders offers as a ladder: what a call could take, cheapest first, then the rest. */
+export function byAsk(a: Offer, b: Offer): number {
+  if (tradable(a) !== tradable(b)) return tradable(a) ? -1 : 1;
+  return compare(a.terms.price_min, b.terms.price_min) || a.id - b.id;
+}
+
+/** signatureWords writes a signature like "7d/europe+asia/1000000" for people. */
+export function signatureWords(signature: string): string {
+  const [term = "", regions = "", least = ""] = signature.split("/");
+  if (!/^\d+d$/.test(term) || !/^\d+$/.test(least)) return signature;
+  const where = regions === "any" ? "anywhere" : regions.replaceAll("+", " or ");
+  const speed = least === "0" ? "" : `, at least ${rate(Number(least))}`;
+  return `up to ${term}, ${where}${speed}`;
+}
+
 /** A Deal is what one signature cleared at in one call. */
 export interface Deal {
   call: number;
@@ -94,7 +120,7 @@ export interface Deal {
 export function deals(calls: readonly Call[]): Deal[] {
   return calls
     .flatMap((c) =>
-      (c.clearings ?? []).map((p) => ({
+      c.clearings.map((p) => ({
         call: c.id, at: Date.parse(c.at), signature: p.signature, price: p.price,
         replicas: p.replicas,
       })),

@@ -73,6 +73,12 @@ export function At({ of }: { of: string }) {
   return <time dateTime={of} title={moment(of)}>{clock(of)}</time>;
 }
 
+/** On shows a time of day in UTC, or the date when that was long ago. */
+export function On({ of }: { of: string }) {
+  const long = useNow() - Date.parse(of) > 20 * 3_600_000;
+  return <time dateTime={of} title={moment(of)}>{long ? moment(of).slice(0, 10) : clock(of)}</time>;
+}
+
 /** Ago shows how long ago a time was. */
 export function Ago({ of }: { of: string }) {
   const now = useNow();

@@ -18,7 +18,8 @@ export function newQueries(): QueryClient {
       queries: {
         staleTime: 5000, // events say sooner; this is for a page that was hidden
         refetchInterval: 30_000,
-        retry: (n, err) => !(err instanceof Problem && err.status < 500) && n < 2,
+        retry: (n, err) => n < 3 && !(err instanceof Problem && err.status < 500 && err.status !== 429),
+        retryDelay: (n, err) => Math.max(1000 * 2 ** n, err instanceof Problem ? err.wait : 0),
         placeholderData: keepPreviousData,
       },
     },
@@ -26,7 +27,7 @@ export function newQueries(): QueryClient {
 }
 
 async function list<T>(path: string, signal: AbortSignal): Promise<T[]> {
-  return (await get<Page<T>>(path, signal)).items ?? [];
+  return (await get<Page<T>>(path, signal)).items;
 }
 
 export const useMarket = () =>

@@ -50,6 +50,24 @@ test("a broken stream is taken up after the last event and said to be stale mean
   expect(joined).toBe(3);
 });
 
+test("a cursor that is refused is forgotten, or the page would be stale for ever", async () => {
+  const asked: (string | null)[] = [];
+  const answers = [
+    () => new Response(": ping\nid: 41\n\n"),
+    () => new Response("{}", { status: 422 }),
+    () => new Response(""),
+  ];
+  const stop = new AbortController();
+  globalThis.fetch = (_, init) => {
+    asked.push(new Headers(init?.headers).get("Last-Event-ID"));
+    if (asked.length === answers.length) stop.abort();
+    return Promise.resolve(answers[asked.length - 1]?.() ?? new Response(""));
+  };
+  const nothing = () => undefined;
+  await follow("/v1/stream", { event: nothing, joined: nothing, state: nothing }, stop.signal);
+  expect(asked).toEqual([null, "41", null]);
+});
+
 test("paths lead where they say and nowhere else", () => {
   expect(routeOf("/")).toEqual({ page: "market" });
   expect(routeOf("/bounties/12")).toEqual({ page: "bounty", id: 12 });

@@ -12,7 +12,8 @@ export interface Frame {
 /** Frames cuts the text of a stream, however it was split on its way, into frames. */
 export class Frames {
   private rest = "";
-  private id = "";
+  /** The cursor of everything read so far; pings move it too. */
+  id = "";
   private data: string[] = [];
 
   push(text: string): Frame[] {
@@ -50,7 +51,7 @@ interface Listener {
 
 /** follow reads the stream and takes it up again whenever it breaks, until stop aborts. */
 export async function follow(path: string, to: Listener, stop: AbortSignal): Promise<void> {
-  let last = "";
+  const last = { id: "" };
   let tries = 0;
   const over = () => stop.aborted;
   while (!over()) {
@@ -60,10 +61,6 @@ export async function follow(path: string, to: Listener, stop: AbortSignal): Pro
         joined: () => {
           tries = 0;
           to.joined();
-        },
-        event: (e) => {
-          last = e.id;
-          to.event(e);
         },
       });
     } catch {
@@ -75,16 +72,19 @@ export async function follow(path: string, to: Listener, stop: AbortSignal): Pro
   }
 }
 
-async function listen(path: string, last: string, stop: AbortSignal, to: Listener): Promise<void> {
+async function listen(path: string, last: { id: string }, stop: AbortSignal, to: Listener): Promise<void> {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), silenceMax);
   const headers: Record<string, string> = { Accept: "text/event-stream" };
-  if (last !== "") headers["Last-Event-ID"] = last;
+  if (last.id !== "") headers["Last-Event-ID"] = last.id;
   try {
     const answer = await fetch(path, {
       headers, cache: "no-store", signal: AbortSignal.any([stop, silence.signal]),
     });
-    if (!answer.ok || answer.body === null) throw new Error(`stream answered ${answer.status}`);
+    if (!answer.ok || answer.body === null) {
+      if (answer.status < 500) last.id = ""; // another market answers here now; begin anew
+      throw new Error(`stream answered ${answer.status}`);
+    }
     to.state("live");
     to.joined();
     const frames = new Frames();
@@ -95,6 +95,7 @@ async function listen(path: string, last: string, stop: AbortSignal, to: Listene
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(), silenceMax);
       for (const frame of frames.push(value)) to.event(JSON.parse(frame.data) as MarketEvent);
+      if (frames.id !== "") last.id = frames.id;
     }
   } finally {
     clearTimeout(timer);

@@ -12,6 +12,8 @@ export interface Column<T> {
   from?: "tablet" | "desktop";
   /** The column whose cell names the row. */
   head?: boolean;
+  /** Written before the cell where a stacked row has no column headings. */
+  label?: string;
 }
 
 /** Ledger is a table with a caption, or the words to say when there is nothing in it. */
@@ -24,29 +26,32 @@ export function Ledger<T>(props: {
   keyOf: (row: T) => string | number;
   rowClass?: (row: T) => string;
   empty: ReactNode;
+  /** On a phone each row becomes a small block of its own. */
+  stack?: boolean;
 }) {
   if (props.rows.length === 0) return <p className="empty">{props.empty}</p>;
   const look = (c: Column<T>) =>
     [c.num === true && "num", c.from !== undefined && `from-${c.from}`].filter(Boolean).join(" ");
   return (
     <div className="scroll">
-      <table>
+      {/* Roles are spelled out: browsers forget those of a table whose rows are laid out otherwise. */}
+      <table role="table" className={props.stack === true ? "stack" : undefined}>
         <caption className={props.quiet === true ? "unseen" : undefined}>{props.caption}</caption>
-        <thead>
-          <tr>
+        <thead role="rowgroup">
+          <tr role="row">
             {props.columns.map((c) => (
-              <th key={c.name} scope="col" className={look(c)} title={c.hint}>{c.name}</th>
+              <th key={c.name} scope="col" role="columnheader" className={look(c)} title={c.hint}>{c.name}</th>
             ))}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {props.rows.map((row) => (
-            <tr key={props.keyOf(row)} className={props.rowClass?.(row)}>
+            <tr key={props.keyOf(row)} role="row" data-key={props.keyOf(row)} className={props.rowClass?.(row)}>
               {props.columns.map((c) =>
                 c.head === true ? (
-                  <th key={c.name} scope="row" className={look(c)}>{c.of(row)}</th>
+                  <th key={c.name} scope="row" role="rowheader" className={look(c)}>{c.of(row)}</th>
                 ) : (
-                  <td key={c.name} className={look(c)}>{c.of(row)}</td>
+                  <td key={c.name} role="cell" className={look(c)} data-label={c.label}>{c.of(row)}</td>
                 ),
               )}
             </tr>

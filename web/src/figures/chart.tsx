@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import type { Deal } from "../market";
+import { type Deal, signatureWords } from "../market";
 import { units } from "../words/amount";
 import { price } from "../words/amount";
 import { clock } from "../words/time";
@@ -39,7 +39,7 @@ export function PriceChart({ deals }: { deals: readonly Deal[] }) {
               <svg viewBox="0 0 18 8" width="18" height="8" aria-hidden="true" className={`series s${i % 4}`}>
                 <path d="M0 4H18" />
               </svg>
-              {s}
+              {signatureWords(s)}
             </span>
           ))}
         </figcaption>

@@ -1,4 +1,4 @@
-import type { Proof } from "../api";
+import type { Proof, Verdict } from "../api";
 import { type Cell, strip, tally, verdictWord } from "../market";
 import { clock } from "../words/time";
 
@@ -33,13 +33,23 @@ function Bar({ x, cell }: { x: number; cell: Cell }) {
     <g className={`cell ${p?.verdict ?? "gap"}`}>
       <title>{title}</title>
       <rect x={x} y="0" width={cellWidth} height={height} className="touch" />
-      {p?.verdict === "pass" && <rect x={x} y="2" width="5" height="16" rx="1" />}
-      {p?.verdict === "fail" && <rect x={x} y="11" width="5" height="7" rx="1" />}
-      {p?.verdict === "data_fault" && (
-        <path d={`M${x + 0.5} 7l4 6m0-6l-4 6`} className="cross" />
-      )}
-      {p?.verdict === "unaudited" && <circle cx={x + 2.5} cy="15" r="1.9" className="hollow" />}
-      {p === undefined && <circle cx={x + 2.5} cy="16.5" r="1" />}
+      <StripShape x={x} verdict={p?.verdict ?? "gap"} />
     </g>
   );
+}
+
+/** StripShape draws one verdict; each has a shape of its own, so that it reads without colour. */
+export function StripShape({ x, verdict }: { x: number; verdict: Verdict | "gap" }) {
+  switch (verdict) {
+    case "pass":
+      return <rect x={x} y="2" width="5" height="16" rx="1" />;
+    case "fail":
+      return <rect x={x} y="11" width="5" height="7" rx="1" />;
+    case "data_fault":
+      return <path d={`M${x + 0.5} 7l4 6m0-6l-4 6`} className="cross" />;
+    case "unaudited":
+      return <circle cx={x + 2.5} cy="15" r="1.9" className="hollow" />;
+    case "gap":
+      return <circle cx={x + 2.5} cy="16.5" r="1" />;
+  }
 }

@@ -7,8 +7,7 @@ import { Link } from "../route";
 import { type Column, Ledger } from "../table";
 import { places } from "../words/amount";
 import { rate, size } from "../words/size";
-import { StripKey } from "./bounty";
-import { LeaseTable } from "./leases";
+import { LeaseTable, StripKey } from "./leases";
 import { Standing } from "./market";
 
 /** AgentPage shows one agent: what it offers, what it keeps, what it was paid. */

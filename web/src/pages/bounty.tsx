@@ -1,15 +1,15 @@
 import { type Bounty, type Lease, Problem } from "../api";
 import { Bar } from "../figures/bar";
 import { Replicas } from "../figures/dots";
-import { bountyMeans, isLive, leaseMeans, orElse } from "../market";
-import { Account, Ago, Answer, At, Copyable, Facts, Money, PriceOf, Section, State, Until } from "../parts";
+import { bountyMeans, isLive, leaseMeans, orElse, reasonWords } from "../market";
+import { Account, Ago, Answer, Copyable, Facts, Money, On, PriceOf, Section, State, Until } from "../parts";
 import { useBounty, useLeases, useProofs } from "../queries";
 import { Link } from "../route";
 import { type Moment, story } from "../story";
 import { amountOf, places, share, units } from "../words/amount";
 import { rate, size } from "../words/size";
 import { told } from "../words/time";
-import { LeaseTable } from "./leases";
+import { LeaseTable, StripKey } from "./leases";
 import { ProofTable } from "./proofs";
 import { Unknown } from "./unknown";
 
@@ -35,11 +35,16 @@ function Found({ bounty: b }: { bounty: Bounty }) {
     <>
       <h1><bdi>{b.name}</bdi></h1>
       <p className="headline">
-        <State word={b.state} means={means} /> <span>{orElse(b.reason, means[1])}</span>
+        <State word={b.state} means={means} /> <span>{reasonWords(orElse(b.reason, means[1]))}</span>
       </p>
       <div className="columns even top">
         <Terms of={b} />
-        <Purse of={b} />
+        <div>
+          <Purse of={b} />
+          <Section title="What happened" note="Newest first, times in UTC">
+            <Answer of={leases} what="Leases">{(rows) => <Story of={story(b, rows)} />}</Answer>
+          </Section>
+        </div>
       </div>
       <Section title="Leases" note="One replica each. Money in BTT.">
         <Answer of={leases} what="Leases">
@@ -50,16 +55,11 @@ function Found({ bounty: b }: { bounty: Bounty }) {
         </Answer>
         <StripKey />
       </Section>
-      <div className="columns">
-        <Section title="Proofs" note="Newest first" className="feed">
-          <Answer of={proofs} what="Proofs">
-            {(rows) => <ProofTable rows={rows.slice(0, 40)} caption="Proofs of this bounty" />}
-          </Answer>
-        </Section>
-        <Section title="What happened" note="Times in UTC">
-          <Answer of={leases} what="Leases">{(rows) => <Story of={story(b, rows)} />}</Answer>
-        </Section>
-      </div>
+      <Section title="Proofs" note="Newest first. Earned in BTT." className="feed">
+        <Answer of={proofs} what="Proofs">
+          {(rows) => <ProofTable rows={rows.slice(0, 24)} caption="Proofs of this bounty" />}
+        </Answer>
+      </Section>
     </>
   );
 }
@@ -70,9 +70,12 @@ function Terms({ of: b }: { of: Bounty }) {
     <Section title="Terms">
       <Facts of={[
         ["Infohash", (
-          <span key="i">
-            <Copyable text={t.infohash} name="infohash" />{" "}
-            <a href={`magnet:?xt=urn:btih:${t.infohash}&dn=${encodeURIComponent(b.name)}`}>Open in a client</a>
+          <Copyable key="i" text={t.infohash} name="infohash" />
+        )],
+        ["Download", (
+          <span key="d" className="ways">
+            <a href={`magnet:?xt=urn:btih:${t.infohash}&dn=${encodeURIComponent(b.name)}`}>Magnet link</a>
+            <a href={`/v1/torrents/${t.infohash}/metainfo`} download>.torrent file</a>
           </span>
         )],
         ["Size", b.billed === b.size ? size(b.size) : `${size(b.size)}, billed as ${size(b.billed)}`],
@@ -113,30 +116,35 @@ function Purse({ of: b }: { of: Bounty }) {
   );
 }
 
-/** StripKey explains the shapes of a proof strip. */
-export function StripKey() {
-  return (
-    <p className="key after" aria-hidden="true">
-      <svg className="strip" viewBox="0 0 5 20" width="5" height="20"><g className="cell pass"><rect y="2" width="5" height="16" rx="1" /></g></svg> passed
-      <svg className="strip" viewBox="0 0 5 20" width="5" height="20"><g className="cell fail"><rect y="11" width="5" height="7" rx="1" /></g></svg> failed
-      <svg className="strip" viewBox="0 0 6 20" width="6" height="20"><g className="cell data_fault"><path d="M.5 7l4 6m0-6l-4 6" className="cross" /></g></svg> wrong data
-      <svg className="strip" viewBox="0 0 5 20" width="5" height="20"><g className="cell unaudited"><circle cx="2.5" cy="15" r="1.9" className="hollow" /></g></svg> no report
-      <svg className="strip" viewBox="0 0 5 20" width="5" height="20"><g className="cell gap"><circle cx="2.5" cy="16.5" r="1" /></g></svg> not audited
-    </p>
-  );
-}
+/** storyMax is how many moments are told at once; a long-lived bounty has many. */
+const storyMax = 9;
 
 function Story({ of: moments }: { of: readonly Moment[] }) {
-  return (
+  const list = (some: readonly Moment[]) => (
     <ol className="story">
-      {moments.map((m) => (
+      {some.map((m) => (
         <li key={`${m.kind} ${m.lease?.id ?? ""}`}>
-          <At of={m.at} /> <span><Told moment={m} /></span>
+          <On of={m.at} /> <span><Told moment={m} /></span>
         </li>
       ))}
     </ol>
   );
+  return (
+    <>
+      {list(moments.slice(0, storyMax))}
+      {moments.length > storyMax && (
+        <details className="after">
+          <summary>{moments.length - storyMax} earlier</summary>
+          {list(moments.slice(storyMax))}
+        </details>
+      )}
+    </>
+  );
 }
+
+const endings: Partial<Record<Lease["state"], string>> = {
+  completed: "kept it to the end", released: "was released", failed: "failed",
+};
 
 function Told({ moment: m }: { moment: Moment }) {
   if (m.lease === undefined) return <>The poster put it up.</>;
@@ -147,6 +155,6 @@ function Told({ moment: m }: { moment: Moment }) {
     case "proven":
       return <><Account of={l.agent} /> passed its first audit and began to earn.</>;
     default:
-      return <>The lease of <Account of={l.agent} /> is {l.state}: {orElse(l.reason, leaseMeans[l.state][1])}</>;
+      return <><Account of={l.agent} /> {endings[l.state] ?? "ended"}: {reasonWords(orElse(l.reason, leaseMeans[l.state][1]))}</>;
   }
 }

@@ -1,7 +1,7 @@
 import { useMemo } from "react";
 import type { Call } from "../api";
 import { PriceChart } from "../figures/chart";
-import { type Deal, deals, dealsCSV } from "../market";
+import { type Deal, deals, dealsCSV, signatureWords } from "../market";
 import { Account, Ago, Answer, At, PriceOf, Section } from "../parts";
 import { useCalls, useOffers } from "../queries";
 import { Link } from "../route";
@@ -11,7 +11,7 @@ import { count } from "../words/size";
 const dealColumns: Column<Deal>[] = [
   { name: "Call", num: true, head: true, of: (d) => `#${d.call}` },
   { name: "Time", hint: "UTC", of: (d) => <At of={new Date(d.at).toISOString()} /> },
-  { name: "Signature", hint: "Term class, regions, least upload rate", of: (d) => d.signature },
+  { name: "Signature", hint: "What a bounty asks for: term, regions, least upload rate", of: (d) => signatureWords(d.signature) },
   { name: "Replicas", num: true, of: (d) => count(d.replicas) },
   { name: "Cleared at", hint: "BTT per GiB-day", num: true, of: (d) => <PriceOf of={d.price} /> },
 ];
@@ -19,7 +19,7 @@ const dealColumns: Column<Deal>[] = [
 /** RecentCalls is the chart of clearing prices with the last trades below it. */
 export function RecentCalls() {
   const calls = useCalls(100);
-  const found = useMemo(() => deals(calls.data?.pages.flatMap((p) => p.items ?? []) ?? []), [calls.data]);
+  const found = useMemo(() => deals(calls.data?.pages.flatMap((p) => p.items) ?? []), [calls.data]);
   return (
     <Section title="Clearing prices" className="calls"
       note={<>BTT per GiB-day. <Link to="/calls">All calls</Link></>}>
@@ -64,7 +64,7 @@ function Download({ deals: all }: { deals: readonly Deal[] }) {
 /** CallsPage lists every call with what it gave to whom. */
 export function CallsPage() {
   const calls = useCalls(100);
-  const all = useMemo(() => calls.data?.pages.flatMap((p) => p.items ?? []) ?? [], [calls.data]);
+  const all = useMemo(() => calls.data?.pages.flatMap((p) => p.items) ?? [], [calls.data]);
   const agents = new Map(useOffers().data?.map((o) => [o.id, o.agent]));
   const columns: Column<Call>[] = [
     { name: "Call", head: true, num: true, of: (c) => `#${count(c.id)}` },
@@ -109,7 +109,7 @@ export function CallsPage() {
 }
 
 function Fills({ of: call, agents }: { of: Call; agents: ReadonlyMap<number, string> }) {
-  const fills = call.fills ?? [];
+  const { fills } = call;
   if (fills.length === 0) return <span className="quiet">none</span>;
   return (
     <ul className="fills">

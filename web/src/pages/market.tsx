@@ -2,12 +2,12 @@ import { useState } from "react";
 import type { Bounty, Market, Offer } from "../api";
 import { Bar } from "../figures/bar";
 import { Replicas } from "../figures/dots";
-import { atRisk, bountyMeans, byRisk, isLive } from "../market";
+import { atRisk, bountyMeans, byAsk, byRisk, isLive, tradable } from "../market";
 import { Account, Ago, Answer, Money, PriceOf, Section, State, Until } from "../parts";
 import { useBounties, useMarket, useOffers } from "../queries";
 import { Link } from "../route";
 import { type Column, Ledger } from "../table";
-import { compare, places } from "../words/amount";
+import { places } from "../words/amount";
 import { count, gib, rate, size } from "../words/size";
 import { told } from "../words/time";
 import { RecentCalls } from "./calls";
@@ -48,7 +48,7 @@ export function MarketPage() {
 function Headline({ market: m }: { market: Market }) {
   const bounties = useBounties().data ?? [];
   const risk = bounties.filter(atRisk).length;
-  const live = bounties.filter(isLive).length;
+  const live = new Set(bounties.filter(isLive).map((b) => b.terms.infohash)).size;
   if (m.wanted === 0) {
     return <p className="headline">No bounty is open. Nothing is being kept alive right now.</p>;
   }
@@ -130,7 +130,7 @@ function BountyTable({ rows }: { rows: readonly Bounty[] }) {
     { name: "Ends in", num: true, of: (b) => <Ends of={b} /> },
   ];
   return (
-    <Ledger caption="Bounties, those at risk first; money in BTT" quiet columns={columns} rows={rows}
+    <Ledger caption="Bounties, those at risk first; money in BTT" quiet stack columns={columns} rows={rows}
       keyOf={(b) => b.id} rowClass={(b) => (atRisk(b) ? "risk" : isLive(b) ? "" : "past")}
       empty={<>No bounty is open. A poster puts one up with <code>everseed bounty post</code>.</>} />
   );
@@ -138,7 +138,7 @@ function BountyTable({ rows }: { rows: readonly Bounty[] }) {
 
 function Ends({ of: b }: { of: Bounty }) {
   if (!isLive(b)) return told(b.ends_at) ? <Ago of={b.ends_at} /> : <span className="quiet">–</span>;
-  if (told(b.ends_at)) return <Until of={b.ends_at} over="settling" />;
+  if (told(b.ends_at)) return <><span className="stacked">ends in </span><Until of={b.ends_at} over="settling" /></>;
   return <span className="quiet" title="The term begins with the first proven replica">{b.terms.keep_for} from proof</span>;
 }
 
@@ -151,10 +151,6 @@ function Offers() {
       </Answer>
     </Section>
   );
-}
-
-function byAsk(a: Offer, b: Offer): number {
-  return compare(a.terms.price_min, b.terms.price_min) || a.id - b.id;
 }
 
 function OfferTable({ rows }: { rows: readonly Offer[] }) {
@@ -177,14 +173,14 @@ function OfferTable({ rows }: { rows: readonly Offer[] }) {
       },
     },
     { name: "Upload", num: true, from: "desktop", of: (o) => rate(o.terms.upload_rate) },
-    { name: "Region", from: "tablet", of: (o) => o.terms.region },
+    { name: "Region", from: "tablet", of: (o) => <span className="region">{o.terms.region}</span> },
     { name: "Standing", of: (o) => <Standing of={o} /> },
     { name: "Leases", num: true, from: "tablet", of: (o) => count(o.leases) },
     { name: "Agent", head: true, of: (o) => <Account of={o.agent} /> },
   ];
   return (
     <Ledger caption="Offers, cheapest first" quiet columns={columns} rows={rows} keyOf={(o) => o.id}
-      rowClass={(o) => (o.state === "live" ? "" : "past")}
+      rowClass={(o) => (tradable(o) ? "" : "past")}
       empty={<>No agent offers storage yet. <Link to="/run-an-agent">Run the first one.</Link></>} />
   );
 }

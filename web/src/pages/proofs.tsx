@@ -1,5 +1,7 @@
+import { useState } from "react";
 import type { Proof } from "../api";
 import { verdictMeans, verdictWord } from "../market";
+import { marketTime } from "../now";
 import { Account, Answer, At, Money, Section, State } from "../parts";
 import { useBounties, useProofs } from "../queries";
 import { Link } from "../route";
@@ -40,6 +42,8 @@ export function ProofTable(props: {
   nameOf?: (p: Proof) => string | undefined;
 }) {
   const { nameOf } = props;
+  const [opened] = useState(marketTime);
+  const fresh = (p: Proof) => (Date.parse(p.at) > opened ? " fresh" : "");
   const digits = Math.min(8, places(props.rows.map((p) => p.earned)));
   const columns: Column<Proof>[] = [
     { name: "Time", hint: "UTC", of: (p) => <At of={p.at} /> },
@@ -61,7 +65,7 @@ export function ProofTable(props: {
   ];
   return (
     <Ledger caption={props.caption} quiet columns={columns} rows={props.rows}
-      keyOf={(p) => `${p.lease}.${p.epoch}`} rowClass={(p) => `proof ${p.verdict}`}
+      keyOf={(p) => `${p.lease}.${p.epoch}`} rowClass={(p) => `proof ${p.verdict}${fresh(p)}`}
       empty="No epoch has been judged yet. The first verdicts come an epoch after an agent holds a torrent." />
   );
 }

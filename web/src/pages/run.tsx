@@ -1,3 +1,4 @@
+import { signatureWords } from "../market";
 import { PriceOf, Section } from "../parts";
 import { useMarket, useRules } from "../queries";
 import { Link } from "../route";
@@ -19,7 +20,7 @@ export function RunPage() {
           Last cleared here:{" "}
           {prices.map((p, i) => (
             <span key={p.signature}>
-              {i > 0 && ", "}<b><PriceOf of={p.price} /></b> BTT per GiB-day ({p.signature})
+              {i > 0 && ", "}<b><PriceOf of={p.price} /></b> BTT per GiB-day ({signatureWords(p.signature)})
             </span>
           ))}.
         </p>

@@ -46,6 +46,13 @@ export function SolvencyLine() {
               </span>
             </p>
             <Shares of={s} />
+            <ul className="legend">
+              {sides.map(([key, name, hint]) => (
+                <li key={key} title={hint}>
+                  <i className={`swatch ${key}`} aria-hidden="true" />{name} <Money of={s[key]} digits={2} />
+                </li>
+              ))}
+            </ul>
           </>
         )}
       </Answer>
@@ -96,7 +103,10 @@ function Statement({ of: s }: { of: Solvency }) {
           <table className="statement">
             <caption className="unseen">What the ledger owes</caption>
             <tbody>{sides.map(([key, name, hint]) => line(name, s[key], hint, key))}</tbody>
-            <tfoot>{line("Total", owed, "")}</tfoot>
+            <tfoot>
+              {line("Total", owed, "")}
+              {line("Vault, as the ledger has it", s.ledger, "The other side of the total, from what solid blocks said")}
+            </tfoot>
           </table>
         </Section>
         <Section title="What the chain holds" note={<>BTT, at solid block {count(s.block)}, compared <Ago of={s.compared_at} /></>}>
@@ -104,7 +114,6 @@ function Statement({ of: s }: { of: Solvency }) {
             <caption className="unseen">What the chain holds</caption>
             <tbody>
               {line("Vault accounts", s.vault, "Sum of the posters' accounts in the contract")}
-              {line("Vault in the ledger", s.ledger, "What the ledger believes of it")}
               {line("Token balance", s.token, "BTT that the contract really holds")}
             </tbody>
           </table>
@@ -134,8 +143,8 @@ function Contracts() {
         ["Chain id", rules.chain_id],
         ["Cheque signers", (
           <ul key="s" className="plain">
-            {(rules.auditors ?? []).map((a) => <li key={a}><code>{a}</code></li>)}
-            <li className="quiet">{rules.quorum} of {rules.auditors?.length ?? 0} must sign</li>
+            {rules.auditors.map((a) => <li key={a}><code>{a}</code></li>)}
+            <li className="quiet">{rules.quorum} of {rules.auditors.length} must sign</li>
           </ul>
         )],
       ]} />
