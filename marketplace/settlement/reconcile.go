@@ -1,0 +1,85 @@
+package settlement
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+)
+
+// sure is how many comparisons in a row must find a difference before it is believed: behind a
+// public endpoint are several nodes, and one may lag. Meanwhile nothing new is redeemed.
+const sure = 2
+
+// reconcile compares what the vault owes with what the ledger says it owes, as of the same solid
+// block: the vault is asked first, then the blocks that became solid meanwhile are applied, and
+// if the vault was not touched in them, the answer holds for all of them.
+func (s *Settler) reconcile(ctx context.Context, now time.Time) (int, error) {
+	was, err := s.Book.ChainCursor(ctx)
+	if err != nil || was.Number == 0 {
+		return 0, err
+	}
+	owed, held, err := s.askVault(ctx)
+	if err != nil {
+		return 0, err
+	}
+	newer, err := s.follow(ctx, now)
+	touched := slices.ContainsFunc(newer, func(b escrow.Block) bool { return len(b.Events) > 0 })
+	if err != nil || touched || len(newer) == blocksMax {
+		return 0, err // the next step compares
+	}
+	if len(newer) > 0 {
+		was.Number = newer[len(newer)-1].Number
+	}
+	before, err := s.Book.Solvency(ctx)
+	if err != nil || before.Block == was.Number {
+		return 0, err
+	}
+	found := marketplace.Solvency{Block: was.Number, Vault: owed, Token: held,
+		Difference: difference(owed, held, before.Ledger), ComparedAt: now}
+	if found.Difference == "" {
+		s.suspect = 0
+	} else if s.suspect++; s.suspect < sure {
+		return 0, nil
+	}
+	if err := s.Book.RecordSolvency(ctx, found, now); err != nil {
+		return 0, err
+	}
+	switch {
+	case found.Difference != "" && !before.Frozen:
+		s.Log.ErrorContext(ctx, "redemptions frozen", "block", was.Number, "difference",
+			found.Difference)
+	case found.Difference == "" && before.Frozen:
+		s.Log.InfoContext(ctx, "redemptions go on", "block", was.Number)
+	}
+	return 1, nil
+}
+
+// askVault returns what the vault owes to all accounts and what it holds, as of some solid block.
+func (s *Settler) askVault(ctx context.Context) (owed, held marketplace.Amount, err error) {
+	d, err := s.Vault.Domain(ctx)
+	if err != nil {
+		return owed, held, err
+	}
+	if owed, err = s.Vault.Obligations(ctx); err != nil {
+		return owed, held, err
+	}
+	held, err = s.Vault.TokenBalance(ctx, d.Vault)
+	return owed, held, err
+}
+
+// difference says in words what does not match; nothing when all does. Tokens beyond what is owed
+// are harmless: anybody may send some.
+func difference(owed, held, ledger marketplace.Amount) string {
+	switch {
+	case owed != ledger:
+		return fmt.Sprintf("the vault owes %s BTT to its accounts, the ledger says %s", owed, ledger)
+	case held.Cmp(owed) < 0:
+		return fmt.Sprintf("the vault owes %s BTT and holds only %s", owed, held)
+	default:
+		return ""
+	}
+}
