@@ -61,7 +61,7 @@ func (s *session) makeCommand() *cobra.Command {
 		Short: "Make a .torrent file for a file or folder",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			raw, err := metainfo.Build(args[0], 0, trackers)
+			raw, err := metainfo.Build(cmd.Context(), args[0], 0, trackers)
 			if err != nil {
 				return err
 			}

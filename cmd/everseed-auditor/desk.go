@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
+	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// A desk is where one auditor works: it audits, and it signs cheques.
+type desk struct {
+	key    escrow.Key
+	market *client.Client
+	log    *slog.Logger
+
+	info     marketplace.MarketInfo
+	verified map[proofID]bool // proofs that were recomputed from their reports
+}
+
+type proofID struct{ lease, epoch int64 }
+
+// open reads the market's rules and signs in, trying until the market answers.
+func (d *desk) open(ctx context.Context) error {
+	d.verified = map[proofID]bool{}
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		err := d.signIn(ctx)
+		if err == nil || !errors.Is(err, marketplace.Unavailable) {
+			return err
+		}
+		d.log.InfoContext(ctx, "the market does not answer; trying again", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (d *desk) signIn(ctx context.Context) (err error) {
+	if d.info, err = d.market.Rules(ctx); err != nil {
+		return fmt.Errorf("read the market's rules: %w", err)
+	}
+	if !slices.Contains(d.info.Auditors, d.key.Address()) {
+		return marketplace.Forbidden.Errorf("the market does not list %s among its auditors",
+			d.key.Address())
+	}
+	if err := d.market.Login(ctx, d.key); err != nil {
+		return fmt.Errorf("sign in: %w", err)
+	}
+	return nil
+}
+
+// audit does this auditor's part of every epoch until ctx is done.
+func (d *desk) audit(ctx context.Context) error {
+	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
+		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Log: d.log}
+	return a.Run(ctx)
+}
+
+// A reporter signs what the auditor reports.
+type reporter struct{ *desk }
+
+func (r reporter) AuditEpoch(ctx context.Context, k int64) (marketplace.AuditEpoch, error) {
+	e, err := r.market.AuditEpoch(ctx, k)
+	return e, r.again(ctx, err)
+}
+
+func (r reporter) Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, error) {
+	return r.market.Metainfo(ctx, h)
+}
+
+func (r reporter) Report(ctx context.Context, rep marketplace.Report) (err error) {
+	if rep.Signature, err = r.key.SignText(rep.Text()); err != nil {
+		return fmt.Errorf("sign report: %w", err)
+	}
+	return r.again(ctx, r.market.Report(ctx, rep))
+}
+
+// again signs in anew when the session is over. The call that found out is not repeated: its
+// caller comes again.
+func (d *desk) again(ctx context.Context, err error) error {
+	if errors.Is(err, marketplace.Unauthorized) {
+		return errors.Join(err, d.market.Login(ctx, d.key))
+	}
+	return err
+}
+
+// sign looks at the drafts of cheques until ctx is done.
+func (d *desk) sign(ctx context.Context) error {
+	tick := time.NewTicker(max(time.Second, d.info.Rules.Epoch.Duration()/60))
+	defer tick.Stop()
+	for {
+		if err := d.signDrafts(ctx); err != nil && ctx.Err() == nil {
+			d.log.InfoContext(ctx, "drafts not read; trying again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *desk) signDrafts(ctx context.Context) error {
+	drafts, err := d.market.Drafts(ctx)
+	if err != nil {
+		return d.again(ctx, err)
+	}
+	for _, draft := range drafts {
+		if err := d.check(ctx, draft); err != nil {
+			// A market that drafts what its proofs do not bear is a matter for people.
+			d.log.ErrorContext(ctx, "cheque refused", "cheque", draft.ID, "payee", draft.Cheque.To,
+				"amount", draft.Cheque.Cumulative, "err", err)
+			continue
+		}
+		sig, err := d.key.SignCheque(d.domain(), draft.Cheque)
+		if err != nil {
+			return fmt.Errorf("sign cheque %d: %w", draft.ID, err)
+		}
+		_, err = d.market.SignCheque(ctx, draft.ID, sig)
+		if err != nil && !errors.Is(err, marketplace.Conflict) { // others were faster
+			return fmt.Errorf("hand in signature of cheque %d: %w", draft.ID, err)
+		}
+	}
+	return nil
+}
+
+func (d *desk) domain() escrow.Domain {
+	return escrow.Domain{ChainID: d.info.ChainID, Vault: d.info.Vault}
+}
+
+// check recomputes a cheque: every proof from its signed reports, and the amount from the proofs.
+func (d *desk) check(ctx context.Context, draft marketplace.Draft) error {
+	leases := map[int64]marketplace.Lease{}
+	for _, l := range draft.Leases {
+		leases[l.ID] = l
+	}
+	for _, p := range draft.Proofs {
+		id := proofID{p.Lease, p.Epoch}
+		if p.Seconds == 0 || d.verified[id] {
+			continue
+		}
+		if err := d.checkProof(ctx, p, leases[p.Lease]); err != nil {
+			return fmt.Errorf("lease %d, epoch %d: %w", p.Lease, p.Epoch, err)
+		}
+		d.verified[id] = true
+	}
+	owed := d.info.Rules.Owed(draft, d.info.FeePayee)
+	if draft.Cheque.Cumulative.Cmp(owed) > 0 {
+		return fmt.Errorf("the proofs bear %s BTT", owed)
+	}
+	return nil
+}
+
+// checkProof holds a paid proof against the auditors' signed reports and the lease's times.
+func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplace.Lease) error {
+	reports, err := d.market.Reports(ctx, p.Lease, p.Epoch)
+	if err != nil {
+		return fmt.Errorf("read reports: %w", err)
+	}
+	seen := map[marketplace.Address]bool{}
+	for _, r := range reports {
+		who, err := escrow.RecoverText(r.Text(), r.Signature)
+		if err != nil || who != r.Auditor || seen[who] || r.Lease != p.Lease || r.Epoch != p.Epoch ||
+			!slices.Contains(d.info.Auditors, who) {
+			return fmt.Errorf("a report of %s is not theirs", r.Auditor)
+		}
+		seen[who] = true
+	}
+	if v, _ := d.info.Rules.Judge(reports); v != marketplace.VerdictPass {
+		return fmt.Errorf("the reports say %s", v)
+	}
+	most := d.info.Rules.PaidSeconds(p.Epoch, true, l.ActiveAt, l.EndsAt)
+	if p.Seconds > most {
+		return fmt.Errorf("%d s are paid of %d", p.Seconds, most)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+)
+
+// settings are the environment of a market. Each field's doc is a line of --help.
+type settings struct {
+	DatabaseURL string `env:"DATABASE_URL" doc:"Postgres, like postgres://user:password@host/everseed (needed)"`
+	NATSURL     string `env:"NATS_URL" doc:"NATS, like nats://host:4222; without it processes find news by asking"`
+	TronGRPC    string `env:"TRON_GRPC" doc:"TRON full node, host:port (needed)"`
+	TronAPIKey  string `env:"TRON_PRO_API_KEY" doc:"key of a public node; switches TLS on"`
+	Token       string `env:"EVERSEED_TOKEN" doc:"BTT contract, T… (needed)"`
+	Vault       string `env:"EVERSEED_VAULT" doc:"vault contract, T… (needed)"`
+	Key         string `env:"EVERSEED_MARKET_KEY" doc:"private key that sends redemptions and gets the fee (needed)"`
+	Auditors    string `env:"EVERSEED_AUDITORS" doc:"auditors' addresses, comma-separated (needed)"`
+	Quorum      int    `env:"EVERSEED_QUORUM" envDefault:"2" doc:"signatures that a cheque needs"`
+	Roles       string `env:"EVERSEED_ROLES" envDefault:"api,matcher,settlement,feed" doc:"what this process does"`
+	Rules       string `env:"EVERSEED_RULES" envDefault:"default" doc:"default, or devnet for epochs of seconds"`
+	Listen      string `env:"EVERSEED_LISTEN" envDefault:"127.0.0.1:8080" doc:"address of API and dashboard"`
+	Domain      string `env:"EVERSEED_DOMAIN" doc:"host that browsers see, for signing in; default: listen"`
+
+	rules    marketplace.Rules
+	key      escrow.Key
+	token    marketplace.Address
+	vault    marketplace.Address
+	auditors []marketplace.Address
+}
+
+var roles = []string{"api", "matcher", "settlement", "feed"}
+
+// help lists the settings.
+func help() string {
+	var out strings.Builder
+	for f := range reflect.TypeFor[settings]().Fields() {
+		name := f.Tag.Get("env")
+		if name == "" {
+			continue
+		}
+		line := f.Tag.Get("doc")
+		if d := f.Tag.Get("envDefault"); d != "" {
+			line += " (default " + d + ")"
+		}
+		fmt.Fprintf(&out, "  %-20s %s\n", name, line)
+	}
+	return out.String()
+}
+
+func databaseURL(getenv func(string) string) (string, error) {
+	url := getenv("DATABASE_URL")
+	if url == "" {
+		return "", marketplace.Invalid.Errorf("DATABASE_URL is not set; it names the market's Postgres")
+	}
+	return url, nil
+}
+
+// readSettings reads the environment. What is missing is named all at once.
+func readSettings(getenv func(string) string) (c settings, err error) {
+	environment := map[string]string{}
+	var missing []string
+	for f := range reflect.TypeFor[settings]().Fields() {
+		name := f.Tag.Get("env")
+		if name == "" {
+			continue
+		}
+		if value := getenv(name); value != "" {
+			environment[name] = value
+		} else if strings.Contains(f.Tag.Get("doc"), "(needed)") {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return c, marketplace.Invalid.Errorf("not set: %s. everseed-market settles real money and has no"+
+			" built-in chain or database; to try the whole market on this machine run `everseed-devnet`",
+			strings.Join(missing, ", "))
+	}
+	if err := env.ParseWithOptions(&c, env.Options{Environment: environment}); err != nil {
+		return c, marketplace.Invalid.Errorf("environment: %v", err)
+	}
+	return c, c.parse()
+}
+
+func (c *settings) parse() error {
+	var errs []error
+	address := func(name, text string) marketplace.Address {
+		a, err := marketplace.ParseAddress(text)
+		if err != nil {
+			errs = append(errs, marketplace.Invalid.Errorf("%s: %v", name, err))
+		}
+		return a
+	}
+	c.token, c.vault = address("EVERSEED_TOKEN", c.Token), address("EVERSEED_VAULT", c.Vault)
+	for _, text := range strings.Split(c.Auditors, ",") {
+		c.auditors = append(c.auditors, address("EVERSEED_AUDITORS", strings.TrimSpace(text)))
+	}
+	if c.Quorum < 1 || c.Quorum > len(c.auditors) {
+		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_QUORUM is %d of %d auditors", c.Quorum,
+			len(c.auditors)))
+	}
+	var err error
+	if c.key, err = escrow.ParseKey(c.Key); err != nil {
+		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_MARKET_KEY is no private key"))
+	}
+	switch c.Rules {
+	case "default":
+		c.rules = marketplace.DefaultRules()
+	case "devnet":
+		c.rules = marketplace.DevnetRules()
+	default:
+		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_RULES is %q; default or devnet", c.Rules))
+	}
+	for _, role := range strings.Split(c.Roles, ",") {
+		if !slices.Contains(roles, role) {
+			errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_ROLES has %q; known are %s", role,
+				strings.Join(roles, ", ")))
+		}
+	}
+	if c.Domain == "" {
+		c.Domain = c.Listen
+	}
+	return errors.Join(errs...)
+}
+
+// plays says whether this process has a role.
+func (c settings) plays(role string) bool {
+	return slices.Contains(strings.Split(c.Roles, ","), role)
+}

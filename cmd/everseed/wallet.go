@@ -1,0 +1,241 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+)
+
+func (s *session) walletCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "wallet",
+		Short: "Your key, and your money in the vault",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(s.newCommand(), s.balanceCommand(), s.depositCommand(), s.thawCommand(),
+		s.withdrawCommand())
+	return cmd
+}
+
+func (s *session) newCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "new",
+		Short: "Make a key, unless there is one",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key, err := terminal.MakeKey(s.key)
+			if err != nil {
+				return err
+			}
+			out := map[string]string{"address": key.Address().String(), "file": s.key}
+			return s.show(cmd.OutOrStdout(), out, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "address %s\nkey     %s (whoever has this file has the money; keep"+
+					" a copy)\n", key.Address(), s.key)
+				return err
+			})
+		},
+	}
+}
+
+// vault connects to the chain that the market settles on.
+func (s *session) vault(cmd *cobra.Command) (*escrow.Vault, marketplace.MarketInfo, error) {
+	info, err := s.visitor().Rules(cmd.Context())
+	if err != nil {
+		return nil, info, fmt.Errorf("read the rules of %s: %w", s.market, err)
+	}
+	apiKey := s.getenv(apiKeyVariable)
+	v, err := escrow.Dial(cmd.Context(), escrow.Config{GRPC: s.tron, APIKey: apiKey,
+		TLS: apiKey != "", Token: info.Token, Vault: info.Vault})
+	return v, info, err
+}
+
+// send stores nothing: it sends one transaction and waits until it is solid. A run that is cut
+// short is told apart by looking at the balance.
+func send(cmd *cobra.Command, v *escrow.Vault, what string, tx escrow.Staged, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	cmd.PrintErrf("%s: sent %s, waiting until it is solid\n", what, tx.ID)
+	if err := v.Send(cmd.Context(), tx); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	r, err := v.Await(cmd.Context(), tx, true)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	switch r.Outcome {
+	case escrow.Confirmed:
+		cmd.PrintErrf("%s: done in block %d, fee %.2f TRX\n", what, r.Block, float64(r.Fee)/escrow.Sun)
+		return nil
+	case escrow.Reverted:
+		return marketplace.Conflict.Errorf("%s: the contract refused (%s)", what, r.Reason)
+	default:
+		return marketplace.Unavailable.Errorf("%s: the transaction came into no block; nothing happened,"+
+			" run it again", what)
+	}
+}
+
+func (s *session) depositCommand() *cobra.Command {
+	var term string
+	cmd := &cobra.Command{
+		Use:   "deposit BTT",
+		Short: "Put BTT in the vault and let the market's auditors pay agents from it",
+		Long: `Moves BTT from your wallet into your account in the vault, and opens a mandate: a permission, on
+chain, for the market's auditors to sign cheques of at most that amount until it expires. Nobody
+else can draw on it, and the market alone cannot.
+
+What is not reserved for a bounty can be taken back with ` + "`everseed wallet thaw`" + `.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			amount, err := marketplace.ParseAmount(args[0])
+			if err != nil {
+				return err
+			}
+			var open marketplace.Span
+			if err := parseFlag("mandate", term, &open); err != nil {
+				return err
+			}
+			return s.deposit(cmd, amount, open.Duration())
+		},
+	}
+	cmd.Flags().StringVar(&term, "mandate", "120d", "how long the auditors may sign cheques on it")
+	return cmd
+}
+
+func (s *session) deposit(cmd *cobra.Command, amount marketplace.Amount, open time.Duration) error {
+	key, err := s.wallet()
+	if err != nil {
+		return err
+	}
+	v, info, err := s.vault(cmd)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	have, err := v.TokenBalance(cmd.Context(), key.Address())
+	if err != nil {
+		return fmt.Errorf("read your balance: %w", err)
+	}
+	if have.Cmp(amount) < 0 {
+		return marketplace.Insufficient.Errorf("%s has %s BTT; it takes %s", key.Address(), have, amount)
+	}
+	m := marketplace.Mandate{Poster: key.Address(), Signers: info.Auditors, Threshold: info.Quorum,
+		Cap: amount, Expiry: time.Now().Add(open)}
+	_, _ = rand.Read(m.ID[:]) // never fails
+	tx, err := v.BuildApprove(cmd.Context(), key, amount)
+	if err := send(cmd, v, "allow the vault to take the BTT", tx, err); err != nil {
+		return err
+	}
+	tx, err = v.BuildDepositAndOpen(cmd.Context(), key, amount, m)
+	if err := send(cmd, v, "deposit and open a mandate", tx, err); err != nil {
+		return err
+	}
+	return s.show(cmd.OutOrStdout(), m, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s BTT in the vault; mandate %s until %s\n", amount, m.ID,
+			when(m.Expiry))
+		return err
+	})
+}
+
+func (s *session) thawCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "thaw BTT",
+		Short: "Ask for BTT back; it can be withdrawn when the thaw is over",
+		Long: `Starts the thaw of BTT in your vault account. If you thaw more than is free, your bounties are
+cancelled with their notice. When the thaw is over, run ` + "`everseed wallet withdraw`" + `.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			amount, err := marketplace.ParseAmount(args[0])
+			if err != nil {
+				return err
+			}
+			key, err := s.wallet()
+			if err != nil {
+				return err
+			}
+			v, _, err := s.vault(cmd)
+			if err != nil {
+				return err
+			}
+			defer v.Close()
+			tx, err := v.BuildThaw(cmd.Context(), key, amount)
+			if err := send(cmd, v, "thaw", tx, err); err != nil {
+				return err
+			}
+			_, ends, err := v.ThawOf(cmd.Context(), key.Address())
+			if err != nil {
+				return fmt.Errorf("read thaw: %w", err)
+			}
+			cmd.Printf("%s BTT can be withdrawn from %s\n", amount, when(ends))
+			return nil
+		},
+	}
+}
+
+func (s *session) withdrawCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "withdraw",
+		Short: "Take thawed BTT out of the vault",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key, err := s.wallet()
+			if err != nil {
+				return err
+			}
+			v, _, err := s.vault(cmd)
+			if err != nil {
+				return err
+			}
+			defer v.Close()
+			amount, ends, err := v.ThawOf(cmd.Context(), key.Address())
+			if err != nil {
+				return fmt.Errorf("read thaw: %w", err)
+			}
+			if amount.IsZero() {
+				return marketplace.Conflict.Errorf("nothing is thawing; start with `everseed wallet thaw`")
+			}
+			if wait := time.Until(ends); wait > 0 {
+				return marketplace.Conflict.Errorf("%s BTT are thawing until %s; come back in %s", amount,
+					when(ends), wait.Round(time.Second))
+			}
+			tx, err := v.BuildWithdraw(cmd.Context(), key)
+			return send(cmd, v, "withdraw", tx, err)
+		},
+	}
+}
+
+func (s *session) balanceCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "balance",
+		Short: "What you have: in the wallet, in the vault, reserved, spent",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key, err := s.wallet()
+			if err != nil {
+				return err
+			}
+			account, err := s.visitor().Account(cmd.Context(), key.Address())
+			if err != nil {
+				return err
+			}
+			return s.show(cmd.OutOrStdout(), account, func(w io.Writer) error {
+				t := terminal.Table{Header: []string{"ACCOUNT " + key.Address().String(), ">BTT"}}
+				t.Add("free", account.Free)
+				t.Add("reserved for bounties", account.Reserved)
+				t.Add("thawing, of what is free", account.Thawing)
+				t.Add("spent", account.Spent)
+				t.Add("earned, to be redeemed", account.Payable)
+				t.Add("earned, held back", account.Held)
+				t.Add("redeemed", account.Redeemed)
+				return t.Write(w)
+			})
+		},
+	}
+}
