@@ -360,7 +360,8 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
         uint256 next = 0;
         for (uint256 i = 0; i < signatures.length; i += 65) {
             address signer = ECDSA.recoverCalldata(digest, signatures[i:i + 65]);
-            // On TRON ecrecover answers with 21 bytes, the first being 0x41.
+            // On TRON ecrecover answers with 21 bytes, the first being 0x41. The compiler drops it
+            // before it compares, but does not promise to.
             assembly ("memory-safe") {
                 signer := and(signer, 0xffffffffffffffffffffffffffffffffffffffff)
             }

@@ -1,10 +1,11 @@
 // Compiles the contracts beside this file and writes what Go embeds:
 //
-//   node build.mjs [--out folder] [--only name] [--source folder]
+//   node build.mjs [--out folder] [--source folder] [--only name] [--mutants file]
 //
 // EverseedVault.json and TestBTT.json go to --out (default: here), each {abi, bytecode,
 // deployedBytecode, compiler}. The same sources give the same bytes on every machine,
-// because the metadata hash is left out.
+// because the metadata hash is left out. With --mutants the vault is compiled once for each
+// [name, find, replace] of the file, to 0.json, 1.json and so on.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -36,14 +37,19 @@ function findImport(path) {
 }
 
 // ours says whether a message must stop the build: every error, and warnings about our own files.
+// A mutant may well leave something unused.
 function ours(message) {
   const file = message.sourceLocation?.file ?? "";
-  return message.severity === "error" || !file.startsWith("@openzeppelin/");
+  return message.severity === "error" || !(mutants || file.startsWith("@openzeppelin/"));
 }
 
-function compile(name, folder) {
+function source(name, folder) {
+  return readFileSync(join(folder, `${name}.sol`), "utf8");
+}
+
+function compile(name, content) {
   const file = `${name}.sol`;
-  const sources = { [file]: { content: readFileSync(join(folder, file), "utf8") } };
+  const sources = { [file]: { content } };
   const input = { language: "Solidity", sources, settings };
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: findImport }));
   const faults = (output.errors ?? []).filter(ours);
@@ -60,11 +66,28 @@ function compile(name, folder) {
   };
 }
 
+function write(name, json) {
+  writeFileSync(join(out, `${name}.json`), JSON.stringify(json, null, 1) + "\n");
+}
+
+// mutate makes one change, which must fit in one place exactly.
+function mutate(content, [name, find, replace]) {
+  if (content.split(find).length !== 2) throw new Error(`mutant "${name}" does not fit once`);
+  return content.replace(find, () => replace);
+}
+
 const out = option("--out", here);
 const folder = option("--source", here);
-const names = option("--only", "EverseedVault,TestBTT").split(",");
+const mutants = option("--mutants", "");
 mkdirSync(out, { recursive: true });
-for (const name of names) {
-  const json = JSON.stringify(compile(name, folder), null, 1) + "\n";
-  writeFileSync(join(out, `${name}.json`), json);
+if (mutants) {
+  settings.optimizer.enabled = false; // what they do is the same, and there are many
+  const vault = source("EverseedVault", folder);
+  for (const [i, mutant] of JSON.parse(readFileSync(mutants, "utf8")).entries()) {
+    write(i, compile("EverseedVault", mutate(vault, mutant)));
+  }
+} else {
+  for (const name of option("--only", "EverseedVault,TestBTT").split(",")) {
+    write(name, compile(name, source(name, folder)));
+  }
 }
