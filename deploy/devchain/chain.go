@@ -51,6 +51,7 @@ type Chain struct {
 	mu      sync.RWMutex // guards the fields below
 	journal *journal
 	blocks  []*block // by number; all are kept, states only of the newest
+	settled int      // number of the newest solid block; it never falls
 	pending []*core.Transaction
 	known   map[common.Hash]*receipt // accepted transactions, in a block or pending
 	faults  faults
@@ -288,6 +289,7 @@ func (c *Chain) append(b *block) {
 	for i, tx := range b.txs {
 		c.known[txID(tx)].info = b.infos[i]
 	}
+	c.settled = max(c.settled, len(c.blocks)-1-SolidAfter)
 	if old := len(c.blocks) - 2*SolidAfter; old >= 0 {
 		c.blocks[old].state = nil
 	}
@@ -296,4 +298,4 @@ func (c *Chain) append(b *block) {
 func (c *Chain) head() *block { return c.blocks[len(c.blocks)-1] }
 
 // solid is the newest block that can no longer be reverted.
-func (c *Chain) solid() *block { return c.blocks[max(0, len(c.blocks)-1-SolidAfter)] }
+func (c *Chain) solid() *block { return c.blocks[c.settled] }

@@ -296,6 +296,10 @@ func TestSolidIsEighteenBehindAndAReorgStopsThere(t *testing.T) {
 	if got := balance(t, sdk, bob); got != 0 {
 		t.Errorf("bob kept %d sun of a block that was taken back", got)
 	}
+	after, err := solid.GetNowBlock2(t.Context(), &api.EmptyMessage{})
+	if err != nil || string(after.Blockid) != string(b.Blockid) {
+		t.Errorf("a solid block was taken back: %v", err)
+	}
 }
 
 func TestADroppedTransactionWasAcknowledged(t *testing.T) {

@@ -24,7 +24,7 @@ type faults struct {
 func (c *Chain) Reorg(depth int, keep bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	depth = min(depth, SolidAfter, len(c.blocks)-1)
+	depth = min(depth, len(c.blocks)-1-c.settled)
 	data := binary.BigEndian.AppendUint32(nil, uint32(depth))
 	flag := byte(0)
 	if keep {
