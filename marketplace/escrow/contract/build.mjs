@@ -1,14 +1,14 @@
 // Compiles the contracts beside this file and writes what Go embeds:
 //
-//   node build.mjs [--out folder] [--source folder] [--only name] [--mutants file]
+//   node build.mjs [--out folder] [--only names] [--mutants file]
 //
-// EverseedVault.json and TestBTT.json go to --out (default: here), each {abi, bytecode,
-// deployedBytecode, compiler}. The same sources give the same bytes on every machine,
-// because the metadata hash is left out. With --mutants the vault is compiled once for each
+// EverseedVault.json, TestBTT.json and testdata/Tokens.json go to --out (default: here), each
+// {abi, bytecode, deployedBytecode, compiler}. The same sources give the same bytes on every
+// machine, because the metadata hash is left out. With --mutants the vault is compiled once for each
 // [name, find, replace] of the file, to 0.json, 1.json and so on.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
@@ -43,11 +43,12 @@ function ours(message) {
   return message.severity === "error" || !(mutants || file.startsWith("@openzeppelin/"));
 }
 
-function source(name, folder) {
-  return readFileSync(join(folder, `${name}.sol`), "utf8");
+function source(path) {
+  return readFileSync(join(here, `${path}.sol`), "utf8");
 }
 
-function compile(name, content) {
+function compile(path, content) {
+  const name = basename(path);
   const file = `${name}.sol`;
   const sources = { [file]: { content } };
   const input = { language: "Solidity", sources, settings };
@@ -66,8 +67,9 @@ function compile(name, content) {
   };
 }
 
-function write(name, json) {
-  writeFileSync(join(out, `${name}.json`), JSON.stringify(json, null, 1) + "\n");
+function write(path, json) {
+  mkdirSync(dirname(join(out, `${path}.json`)), { recursive: true });
+  writeFileSync(join(out, `${path}.json`), JSON.stringify(json, null, 1) + "\n");
 }
 
 // mutate makes one change, which must fit in one place exactly.
@@ -77,17 +79,15 @@ function mutate(content, [name, find, replace]) {
 }
 
 const out = option("--out", here);
-const folder = option("--source", here);
 const mutants = option("--mutants", "");
-mkdirSync(out, { recursive: true });
 if (mutants) {
   settings.optimizer.enabled = false; // what they do is the same, and there are many
-  const vault = source("EverseedVault", folder);
+  const vault = source("EverseedVault");
   for (const [i, mutant] of JSON.parse(readFileSync(mutants, "utf8")).entries()) {
     write(i, compile("EverseedVault", mutate(vault, mutant)));
   }
 } else {
-  for (const name of option("--only", "EverseedVault,TestBTT").split(",")) {
-    write(name, compile(name, source(name, folder)));
+  for (const path of option("--only", "EverseedVault,TestBTT,testdata/Tokens").split(",")) {
+    write(path, compile(path, source(path)));
   }
 }
