@@ -1,0 +1,335 @@
+package settlement
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/orderbook"
+)
+
+func TestMoneyGoesTheWholeWayFromADepositToASolidCheque(t *testing.T) {
+	h := newHouse(t, func(h *house) {
+		h.rules.Epoch = marketplace.Span(time.Second)
+		h.rules.ReportSlack = marketplace.Span(200 * time.Millisecond)
+	})
+	ctx := t.Context()
+	h.fund(marketplace.BTT(500))
+	l := h.lease()
+	passed := map[int64]bool{}
+	h.until("an epoch is paid for", func() bool {
+		epoch, err := h.LastEpoch(ctx)
+		h.must(err)
+		e, err := h.AuditEpoch(ctx, epoch)
+		if err == nil && !passed[epoch] && len(e.Leases) == 1 {
+			h.beacon(e)
+			h.pass(l.ID, epoch)
+			passed[epoch] = true
+		}
+		return !h.account(payee).Payable.IsZero()
+	})
+	h.sign()
+	c := h.owed()
+	h.until("the cheque is solid", func() bool {
+		return h.cheque(c.ID).State == marketplace.ChequeSolid
+	})
+	got, err := h.vault.TokenBalance(ctx, payee)
+	h.must(err)
+	if got != c.Cheque.Cumulative || h.account(payee).Redeemed != got {
+		t.Errorf("payee has %s, the ledger says %s, the cheque %s", got, h.account(payee).Redeemed,
+			c.Cheque.Cumulative)
+	}
+
+	h.onChain(h.vault.BuildThaw(ctx, poster, marketplace.BTT(100)))
+	h.until("the thaw is in the book", func() bool {
+		return h.account(poster.Address()).Thawing == marketplace.BTT(100)
+	})
+	free := h.account(poster.Address()).Free
+	time.Sleep(time.Second) // the vault's thaw period, on the chain's clock
+	h.onChain(h.vault.BuildWithdraw(ctx, poster))
+	h.until("the withdrawal is in the book", func() bool {
+		return h.account(poster.Address()).Free == free.Sub(marketplace.BTT(100))
+	})
+	h.until("vault and ledger were compared since", func() bool {
+		s, err := h.Solvency(ctx)
+		h.must(err)
+		return s.Vault == s.Ledger && s.Token == s.Vault && s.Difference == "" && s.Block > 0
+	})
+	if n := h.log.count("ERROR"); n > 0 {
+		t.Errorf("%d alarms: %q", n, h.log.lines)
+	}
+}
+
+// beacon checks an opened epoch against the chain and against its commitment.
+func (h *house) beacon(e marketplace.AuditEpoch) {
+	h.Helper()
+	blocks, err := h.vault.Events(h.Context(), e.Block-1, 2)
+	h.must(err)
+	begins := h.rules.EpochStart(e.Epoch)
+	if !blocks[0].Time.Before(begins) || blocks[1].Time.Before(begins) || blocks[1].ID != e.Hash {
+		h.Errorf("epoch of %s has block %d of %s, %s after that of %s", begins, e.Block,
+			blocks[1].Time, e.Hash, blocks[0].Time)
+	}
+	if sha256.Sum256(e.Secret[:]) != e.Commit || e.Commit != h.settler().Beacon.Commit(e.Epoch) {
+		h.Errorf("epoch %d: commit %s of secret %s", e.Epoch, e.Commit, e.Secret)
+	}
+}
+
+func TestASecretFollowsFromKeyAndEpochAlone(t *testing.T) {
+	t.Parallel()
+	a, b := Beacon{Key: [32]byte{1}}, Beacon{Key: [32]byte{2}}
+	if a.Secret(7) != a.Secret(7) || a.Secret(7) == a.Secret(8) || a.Secret(7) == b.Secret(7) {
+		t.Error("secrets do not follow from key and epoch")
+	}
+}
+
+// A settler may die at any point between writing a redemption down and noting that it is solid.
+// Another one carries on with the same transaction.
+func TestASettlerThatDiesPaysOnce(t *testing.T) {
+	reach := func(o escrow.Outcome) func(*house, escrow.Staged) {
+		return func(h *house, s escrow.Staged) {
+			h.must(h.vault.Send(h.Context(), s))
+			for {
+				r, err := h.vault.Outcome(h.Context(), s)
+				h.must(err)
+				if r.Outcome == o || r.Outcome == escrow.Confirmed {
+					return
+				}
+				time.Sleep(blockTime / 2)
+			}
+		}
+	}
+	for name, lived := range map[string]func(*house, escrow.Staged){
+		"written down": func(*house, escrow.Staged) {},
+		"sent":         func(h *house, s escrow.Staged) { h.must(h.vault.Send(h.Context(), s)) },
+		"included":     reach(escrow.Included),
+		"solid":        reach(escrow.Confirmed),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			c := h.signed()
+			s, err := h.vault.BuildRedeem(t.Context(), operator, c.Cheque, c.Signatures)
+			h.must(err)
+			h.must(h.StageTx(t.Context(), orderbook.StagedTx{ID: s.ID, Cheque: c.ID, Raw: s.Raw,
+				Expires: s.Expires}, time.Now()))
+			lived(h, s)
+			h.paidOnce(c)
+			if got := h.cheque(c.ID).Tx; got != s.ID {
+				t.Errorf("redeemed by %s, written down was %s", got, s.ID)
+			}
+		})
+	}
+}
+
+// Steps are cut off after random times, mostly in the middle, each by another process. They live
+// longer and longer, so that one gets through in the end however slow the machine is.
+func TestASettlerThatDiesAllTheTimePaysOnce(t *testing.T) {
+	h := newHouse(t)
+	c := h.signed()
+	died := 0
+	for life := blockTime; h.cheque(c.ID).State != marketplace.ChequeSolid; life += blockTime / 10 {
+		ctx, cancel := context.WithTimeout(t.Context(), rand.N(life))
+		if _, err := h.settler().Step(ctx, time.Now()); err != nil {
+			died++
+		}
+		cancel()
+	}
+	h.paidOnce(c)
+	t.Logf("died %d times", died)
+}
+
+func TestALostTransactionIsBuiltAgainOnlyWhenItCanNoLongerCome(t *testing.T) {
+	h := newHouse(t, func(h *house) { h.conf.Expires = 500 * time.Millisecond })
+	c := h.signed()
+	h.chain.Drop(1_000_000) // acknowledged and lost
+	h.until("it was sent", func() bool { return h.cheque(c.ID).Tx != "" })
+	first := h.cheque(c.ID).Tx
+	h.until("another one was built", func() bool { return h.cheque(c.ID).Tx != first })
+	if n := h.log.count("cheque lapsed"); n == 0 {
+		t.Errorf("built again without a lapse: %q", h.log.lines)
+	}
+	h.chain.Drop(0)
+	h.paidOnce(c)
+}
+
+func TestARedemptionInABlockThatWasTakenBackIsSentAgain(t *testing.T) {
+	h := newHouse(t)
+	c := h.signed()
+	h.until("it is in a block", func() bool {
+		return h.cheque(c.ID).State == marketplace.ChequeIncluded
+	})
+	h.must(h.chain.Reorg(17, false))
+	h.paidOnce(c)
+	if n := h.log.count("cheque lapsed"); n > 0 {
+		t.Error("another transaction was built while the first could still come")
+	}
+}
+
+// The payee's own redemption gets into the block before ours.
+func TestAChequeThatItsPayeeBringsFirstIsNoAlarm(t *testing.T) {
+	h := newHouse(t)
+	c := h.signed()
+	ours, err := h.vault.BuildRedeem(t.Context(), operator, c.Cheque, c.Signatures)
+	h.must(err)
+	h.must(h.StageTx(t.Context(), orderbook.StagedTx{ID: ours.ID, Cheque: c.ID, Raw: ours.Raw,
+		Expires: ours.Expires}, time.Now()))
+	h.chain.Hold(20)
+	theirs, err := h.vault.BuildRedeem(t.Context(), agent, c.Cheque, c.Signatures)
+	h.must(err)
+	h.must(h.vault.Send(t.Context(), theirs))
+	h.must(h.vault.Send(t.Context(), ours))
+	h.paidOnce(c)
+	if n := h.log.count("somebody else"); n != 1 || h.log.count("ERROR") > 0 {
+		t.Errorf("told %d times: %q", n, h.log.lines)
+	}
+}
+
+// The ledger misses a deposit, as it would if a node had kept it from us.
+func TestADifferenceBetweenVaultAndLedgerFreezesRedemptionsAndNothingElse(t *testing.T) {
+	h := newHouse(t)
+	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
+	h.await("the deposit is solid", func() bool {
+		owed, err := h.vault.Obligations(t.Context())
+		h.must(err)
+		return owed == marketplace.BTT(1)
+	})
+	solid, err := h.vault.SolidHead(t.Context())
+	h.must(err)
+	h.first = solid.Number + 1
+	s := h.settler()
+	step := func() {
+		t.Helper()
+		time.Sleep(blockTime)
+		_, err := s.Step(t.Context(), time.Now())
+		h.must(err)
+	}
+	h.onChain(h.vault.BuildDepositAndOpen(t.Context(), poster, marketplace.BTT(500),
+		marketplace.Mandate{ID: mandate, Signers: auditors(), Threshold: 2,
+			Cap: marketplace.BTT(500), Expiry: time.Now().Add(30 * marketplace.Day)}))
+	for h.account(poster.Address()).Free.IsZero() {
+		step()
+	}
+	h.earn(h.lease())
+	h.sign()
+	for range 20 {
+		step()
+	}
+	state, err := h.Solvency(t.Context())
+	h.must(err)
+	const want = "the vault owes 501 BTT to its accounts, the ledger says 500"
+	if !state.Frozen || state.Difference != want {
+		t.Errorf("frozen %t: %s", state.Frozen, state.Difference)
+	}
+	if n := h.log.count("ERROR redemptions frozen"); n != 1 {
+		t.Errorf("%d alarms: %q", n, h.log.lines)
+	}
+	c := h.owed()
+	if c.State != marketplace.ChequeSigned || c.Tx != "" {
+		t.Errorf("the cheque is %s, redeemed by %q", c.State, c.Tx)
+	}
+}
+
+func TestAnOutageOfTRONHoldsUpNothingElse(t *testing.T) {
+	h := newHouse(t)
+	h.fund(marketplace.BTT(500))
+	l := h.lease()
+	epoch := h.rules.EpochAt(time.Now()) + 1
+	h.must(h.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: epoch, Auditors: auditors()},
+		h.rules.EpochStart(epoch)))
+	h.pass(l.ID, epoch)
+	h.chain.Outage(true)
+	_, err := h.settler().Step(t.Context(), h.rules.EpochStart(epoch+2))
+	if !errors.Is(err, marketplace.Unavailable) || !strings.Contains(err.Error(), "read the chain") {
+		t.Errorf("the outage is told as: %v", err)
+	}
+	if l, err = h.Lease(t.Context(), l.ID); err != nil || l.State != marketplace.Active {
+		t.Errorf("the lease is %s (%v): its epoch was not judged", l.State, err)
+	}
+	h.chain.Outage(false)
+	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
+	free := h.account(poster.Address()).Free
+	h.until("the ledger catches up", func() bool {
+		return h.account(poster.Address()).Free == free.Add(marketplace.BTT(1))
+	})
+}
+
+func TestAnotherChainIsNotReadIntoTheLedger(t *testing.T) {
+	h := newHouse(t)
+	solid, err := h.vault.SolidHead(t.Context())
+	h.must(err)
+	h.must(h.Apply(t.Context(), []orderbook.ChainBlock{{Number: solid.Number,
+		Hash: marketplace.Hash{66}}}, time.Now()))
+	h.await("the settler notices", func() bool {
+		_, err := h.settler().Step(t.Context(), time.Now())
+		return err != nil && strings.Contains(err.Error(), "does not follow")
+	})
+	if c, err := h.ChainCursor(t.Context()); err != nil || c.Number != solid.Number {
+		t.Errorf("the cursor went on to %d (%v)", c.Number, err)
+	}
+}
+
+func TestAChequeIsRedeemedWhenItIsWorthItsFeeOrHasWaited(t *testing.T) {
+	h := newHouse(t, func(h *house) { h.rules.RedeemAfter = marketplace.Span(time.Hour) })
+	now := time.Now()
+	for name, c := range map[string]struct {
+		pays    string
+		trx     string
+		waited  time.Duration
+		thawing bool
+		want    bool
+	}{
+		// 4 TRX at 100 BTT are 400 BTT, which is 2 % of 20,000.
+		"worth it":             {pays: "20000", trx: "100", want: true},
+		"one unit too little":  {pays: "19999.999999999999999999", trx: "100"},
+		"waited":               {pays: "1", trx: "100", waited: time.Hour, want: true},
+		"waited not enough":    {pays: "1", trx: "100", waited: time.Hour - 1},
+		"the poster leaves":    {pays: "1", trx: "100", thawing: true, want: true},
+		"TRX of unknown worth": {pays: "900000000", trx: "0"},
+	} {
+		s := h.settler()
+		s.TRX = marketplace.MustAmount(c.trx)
+		r := orderbook.Redemption{SignedAt: now.Add(-c.waited), Thawing: c.thawing,
+			Redeemed: marketplace.BTT(5)}
+		r.Cheque.Cumulative = marketplace.MustAmount(c.pays).Add(marketplace.BTT(5))
+		if got := s.worth(r, now); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+func TestOfManySettlersOneWorksAndTheNextTakesOver(t *testing.T) {
+	h := newHouse(t)
+	run := func() (stop func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		s := h.settler()
+		go func() { done <- s.Run(ctx) }()
+		return func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	arrives := func(total marketplace.Amount) {
+		t.Helper()
+		h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
+		h.await("the deposit is in the ledger", func() bool {
+			return h.account(poster.Address()).Free == total
+		})
+	}
+	first, second := run(), run()
+	arrives(marketplace.BTT(1))
+	first()
+	arrives(marketplace.BTT(2))
+	second()
+	if n := h.log.count("ERROR"); n > 0 {
+		t.Errorf("%d alarms: %q", n, h.log.lines)
+	}
+}
