@@ -62,7 +62,7 @@ var rooms = map[string][]string{
 		"marketplace/feed", "matcher", "api", "web", "migrations", "cmd/terminal"},
 	"cmd/everseed-devnet": {"marketplace", "marketplace/escrow", "marketplace/escrow/contract",
 		"marketplace/metainfo", "api/client", "deploy/devstack", "deploy/devstack/tracker",
-		"deploy/devchain", "seederagent", "cmd/terminal"},
+		"deploy/devchain", "seederagent", "seederagent/swarm", "cmd/terminal"},
 }
 
 // testRooms says what a room's tests may import besides, and why. Every test may use deploy/.

@@ -1,0 +1,69 @@
+# Everseed needs Go, Node, git and make; everything else is fetched or found. No C compiler: cgo is off.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+export CGO_ENABLED := 0
+
+PROGRAMS := everseed everseed-agent everseed-auditor everseed-devnet everseed-market
+CONTRACT := marketplace/escrow/contract
+PAGE := $(shell find web/src web/public web/index.html web/*.ts web/*.mjs web/package.json -type f)
+TOOL := go tool -modfile=deploy/tools/go.mod
+GO_FILES := git ls-files -co --exclude-standard '*.go'
+
+.PHONY: help
+help: ## say what can be made (this)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## watch a dying torrent being kept alive and paid for; ARGS=--once ends by itself
+	./bin/everseed-devnet demo $(ARGS)
+
+.PHONY: build
+build: web ## build the five programs into bin/, the page embedded
+	go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
+
+.PHONY: web
+web: web/dist/index.html ## build the page into web/dist/
+
+web/dist/index.html: web/node_modules/.package-lock.json $(PAGE)
+	npm run --prefix web build
+	@touch $@
+
+# npm writes this file last, so it is there only when the packages are.
+%/node_modules/.package-lock.json: %/package-lock.json
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: test
+test: web $(CONTRACT)/node_modules/.package-lock.json ## run every test: page, Go, stories, browser
+	npm run --prefix web test
+	chromium=$$(deploy/browser/setup.sh) && \
+	EVERSEED_CHROMIUM="$$chromium" go test -count=1 -timeout 20m ./...
+
+.PHONY: check
+check: check-go check-web check-made ## all that is checked without running the market
+
+.PHONY: check-go
+check-go: web/node_modules/.package-lock.json
+	@unformatted=$$(gofmt -l $$($(GO_FILES))); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	go vet ./...
+	cd seederagent/utp && go vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) gosec -quiet -exclude-dir=node_modules ./...
+	go test -count=1 ./cmd
+
+.PHONY: check-web
+check-web: web/node_modules/.package-lock.json
+	npm run --prefix web check
+	npm run --prefix web lint
+
+# What is generated and committed must be what its source says today.
+.PHONY: check-made
+check-made: web/node_modules/.package-lock.json $(CONTRACT)/node_modules/.package-lock.json
+	go test -count=1 -run TestOpenAPIIsCurrent ./api
+	go test -count=1 -run TestTheCommittedBytecodeIsWhatTheSourcesCompileTo ./$(CONTRACT)
+	npm run --prefix web types:check
+
+.PHONY: clean
+clean: ## remove what was built; fetched packages stay
+	rm -rf bin dist web/dist/assets web/dist/*.html web/dist/*.svg
