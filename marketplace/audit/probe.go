@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -51,7 +52,7 @@ type probe struct {
 	began time.Time
 	found []PieceFinding
 	bytes int64
-	met   bool // the handshake is done, or the peer let us wait for it
+	met   bool // the peer said something of this torrent, or let us wait for it
 
 	blocks  []block // of all pieces, in order
 	next    int     // the first block that is not hashed
@@ -122,9 +123,8 @@ func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPo
 	deadline time.Time,
 ) error {
 	w, connected, err := greet(ctx, guard, peer, p.t, deadline)
-	var slow interface{ Timeout() bool }
-	p.met = err == nil || connected && errors.As(err, &slow) && slow.Timeout()
 	if err != nil {
+		p.met = connected && errors.Is(err, os.ErrDeadlineExceeded)
 		return fmt.Errorf("meet %s: %w", peer, err)
 	}
 	defer w.Close()                                                               //nolint:errcheck // nothing is left to say
@@ -138,6 +138,7 @@ func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPo
 			return p.end()
 		}
 		kind, payload, err := w.receive()
+		p.met = p.met || err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 		if err != nil {
 			return fmt.Errorf("listen to %s: %w", peer, err)
 		}

@@ -154,6 +154,9 @@ func TestContentThatIsCutOffTimesOut(t *testing.T) {
 	}
 	f := audit.Probe(t.Context(), devnet, time.Second, e.Addr(), meta, []int{0, 5})
 	want(t, f, timeout, pass, timeout)
+	if f.Took > 900*time.Millisecond {
+		t.Errorf("a refusal took %s to understand", f.Took)
+	}
 }
 
 func TestAPeerThatIsGoneIsUnreachable(t *testing.T) {
@@ -173,8 +176,11 @@ func TestAPeerWithoutTheTorrentIsUnreachable(t *testing.T) {
 	parent, raw, _ := content(t, 64<<10, 100_000, 1)
 	e := agent(t, parent, raw)
 	_, other, _ := content(t, 64<<10, 100_001, 1)
-	f := audit.Probe(t.Context(), devnet, 2*time.Second, e.Addr(), parse(t, other), []int{0})
+	meta := parse(t, other)
+	f := audit.Probe(t.Context(), devnet, 2*time.Second, e.Addr(), meta, []int{0})
 	want(t, f, away, away)
+	confused := script(t, parse(t, raw), haveAll+unchoke, func(net.Conn, byte, []byte) {})
+	want(t, audit.Probe(t.Context(), devnet, time.Second, confused, meta, []int{0}), away, away)
 }
 
 func TestAnAuditorThatStopsSaysNothingOfTheAgent(t *testing.T) {
@@ -258,7 +264,7 @@ func TestAPeerThatDoesNotDeliverTimesOut(t *testing.T) {
 		"has nothing":                 script(t, meta, "\x00\x00\x00\x01\x0f"+unchoke, nothing),
 		"has other pieces":            script(t, meta, message(5, []byte{0x70})+unchoke, nothing),
 		"never answers requests":      script(t, meta, haveAll+unchoke, nothing),
-		"sends a huge message":        script(t, meta, "\x7f\x00\x00\x00", nothing),
+		"sends a huge message":        script(t, meta, haveAll+"\x7f\x00\x00\x00", nothing),
 		"sends keepalives only":       script(t, meta, "\x00\x00\x00\x00\x00\x00\x00\x00", nothing),
 		"sends an unasked piece":      script(t, meta, haveAll+unchoke+message(7, make([]byte, 12)), nothing),
 		"sends a piece cut too short": script(t, meta, haveAll+unchoke, cutShort),

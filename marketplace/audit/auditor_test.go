@@ -1,0 +1,203 @@
+package audit_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
+)
+
+// A desk is a market that hands out duties from memory.
+type desk struct {
+	rules    marketplace.Rules
+	auditors []marketplace.Address
+	leases   []marketplace.Lease
+	torrents map[marketplace.Infohash][]byte
+
+	mu      sync.Mutex // guards the fields below
+	tried   map[[2]int64]bool
+	reports []marketplace.Report
+	heard   chan struct{}
+}
+
+func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, error) {
+	secret := marketplace.Hash{byte(k), 1}
+	if time.Since(d.rules.EpochStart(k)) < d.rules.Epoch.Duration()/10 {
+		return marketplace.AuditEpoch{}, marketplace.NotFound.Errorf("epoch %d is not open", k)
+	}
+	return marketplace.AuditEpoch{
+		Epoch: k, Hash: marketplace.Hash{2}, Secret: secret, Commit: audit.Commit(secret),
+		Auditors: d.auditors, Leases: d.leases,
+	}, nil
+}
+
+func (d *desk) Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, error) {
+	if d.torrents == nil {
+		<-ctx.Done()
+	}
+	if raw := d.torrents[h]; raw != nil {
+		return raw, nil
+	}
+	return nil, marketplace.NotFound.Errorf("torrent %s is unknown", h)
+}
+
+func (d *desk) Report(_ context.Context, r marketplace.Report) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if key := [2]int64{r.Lease, r.Epoch}; !d.tried[key] {
+		d.tried[key] = true
+		return marketplace.Unavailable.Errorf("the desk is closed for a moment")
+	}
+	d.reports = append(d.reports, r)
+	select {
+	case d.heard <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// wait returns n reports of one epoch, the first that begins from now on.
+func (d *desk) wait(t *testing.T, n int) []marketplace.Report {
+	t.Helper()
+	now := d.rules.EpochAt(time.Now())
+	for end := time.After(20 * time.Second); ; {
+		select {
+		case <-d.heard:
+		case <-end:
+			t.Fatalf("only these reports came: %+v", d.reports)
+		}
+		d.mu.Lock()
+		by := map[int64][]marketplace.Report{}
+		for _, r := range d.reports {
+			if by[r.Epoch] = append(by[r.Epoch], r); r.Epoch > now && len(by[r.Epoch]) == n {
+				d.mu.Unlock()
+				return by[r.Epoch]
+			}
+		}
+		d.mu.Unlock()
+	}
+}
+
+func rules() marketplace.Rules {
+	r := marketplace.DevnetRules()
+	r.Epoch, r.AttemptGap = marketplace.Span(3*time.Second), marketplace.Span(100*time.Millisecond)
+	r.ProbeTimeout = marketplace.Span(500 * time.Millisecond)
+	return r
+}
+
+func TestAnAuditorReportsEveryLeaseOfTheEpoch(t *testing.T) {
+	t.Parallel()
+	parent, raw, _ := content(t, 64<<10, 300_000, 5)
+	rotten, rottenRaw, _ := content(t, 64<<10, 300_001, 5)
+	meta := parse(t, raw)
+	good, lost := agent(t, parent, raw), agent(t, rotten, rottenRaw)
+	for at := int64(0); at < 300_000; at += 64 << 10 {
+		spoil(t, rotten+"/things/a", at)
+	}
+	gone := peer(t, nil)
+	lease := func(id int64, h marketplace.Infohash, addr string) marketplace.Lease {
+		return marketplace.Lease{ID: id, Infohash: h, Peer: addr}
+	}
+	d := &desk{
+		rules: rules(), auditors: []marketplace.Address{{1}, {2}, {3}}, heard: make(chan struct{}, 1),
+		torrents: map[marketplace.Infohash][]byte{
+			meta.Infohash: raw, parse(t, rottenRaw).Infohash: rottenRaw,
+		},
+		leases: []marketplace.Lease{
+			lease(1, meta.Infohash, good.Addr().String()),
+			lease(2, parse(t, rottenRaw).Infohash, lost.Addr().String()),
+			lease(3, meta.Infohash, lost.Addr().String()),
+			lease(4, meta.Infohash, "no address"),
+			lease(5, marketplace.Infohash{9}, gone.String()),
+		},
+		tried: map[[2]int64]bool{},
+	}
+	a := &audit.Auditor{Address: d.auditors[1], Market: d, Rules: d.rules, Guard: devnet}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- a.Run(ctx) }()
+	reports := d.wait(t, 5)
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	for _, r := range reports { // a peer that does not know the torrent may hang up or just wait
+		if r.Lease == 3 && (len(r.Tries) != 3 || r.Outcome != away && r.Outcome != timeout) {
+			t.Errorf("lease 3, without the torrent: %+v", r)
+		}
+	}
+	for id, want := range map[int64][]marketplace.Outcome{
+		1: {pass},
+		2: {bad, bad, bad},
+		4: {away, away, away},
+		5: {marketplace.AuditorFault, marketplace.AuditorFault, marketplace.AuditorFault},
+	} {
+		i := slices.IndexFunc(reports, func(r marketplace.Report) bool { return r.Lease == id })
+		if i < 0 {
+			t.Errorf("lease %d was not reported", id)
+			continue
+		}
+		r := reports[i]
+		if !slices.Equal(r.Tries, want) || r.Outcome != want[0] || r.Auditor != a.Address {
+			t.Errorf("lease %d: got %+v, want tries %v", id, r, want)
+		}
+		start := d.rules.EpochStart(r.Epoch)
+		if r.At.Before(start) || r.At.After(d.rules.EpochStart(r.Epoch+1)) ||
+			!r.At.Equal(r.At.Truncate(time.Microsecond)) {
+			t.Errorf("lease %d: reported as of %s", id, r.At)
+		}
+		if id <= 2 && len(r.Pieces) != 5 || id == 1 && r.Bytes != meta.Size {
+			t.Errorf("lease %d: %d bytes of pieces %v", id, r.Bytes, r.Pieces)
+		}
+	}
+}
+
+func TestAnAuditorMistrustsAnEpochThatBreaksItsPromise(t *testing.T) {
+	t.Parallel()
+	d := &broken{desk{rules: rules(), auditors: []marketplace.Address{{1}}}}
+	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
+	now := d.rules.EpochStart(1000).Add(time.Second)
+	if n, err := a.Step(t.Context(), now); n != 0 || err == nil {
+		t.Fatalf("began %d, %v", n, err)
+	}
+}
+
+// broken opens epochs with another secret than it promised.
+type broken struct{ desk }
+
+func (b *broken) AuditEpoch(ctx context.Context, k int64) (marketplace.AuditEpoch, error) {
+	e, err := b.desk.AuditEpoch(ctx, k)
+	e.Secret[5]++
+	return e, err
+}
+
+func TestThousandsOfLeasesWaitInOneQueue(t *testing.T) {
+	t.Parallel()
+	d := &desk{rules: marketplace.DefaultRules(), auditors: []marketplace.Address{{1}, {2}, {3}}}
+	for id := range int64(20_000) {
+		d.leases = append(d.leases, marketplace.Lease{ID: id, Peer: "127.0.0.1:1"})
+	}
+	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	k := d.rules.EpochAt(time.Now()) - 1
+	now := d.rules.EpochStart(k).Add(time.Minute)
+	before := time.Now()
+	n, err := a.Step(ctx, now)
+	if n != 0 || err != nil {
+		t.Fatalf("began %d before any was due, %v", n, err)
+	}
+	t.Logf("20,000 duties taken up in %s", time.Since(before))
+	later := now.Add(2 * time.Hour)
+	if n, err = a.Step(ctx, later); n != 32 || err != nil {
+		t.Fatalf("began %d tries at a time, %v; want 32", n, err)
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
