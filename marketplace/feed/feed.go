@@ -2,9 +2,11 @@ package feed
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,118 +14,126 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const (
-	subject    = "everseed.events."
-	relayEvery = 100 * time.Millisecond
-	relayMost  = 1000
-)
+// subject is what the subjects of all events begin with; the event's kind follows.
+const subject = "everseed.events."
 
-// A Bus is a connection to NATS that comes back by itself. The zero Bus has none: nothing wakes,
-// and Relay waits for the end.
-type Bus struct {
-	conn *nats.Conn
+// A Feed passes on that events happened.
+type Feed struct {
+	conn *nats.Conn // nil without NATS
 	log  *slog.Logger
+
+	mu    sync.Mutex // guards the field below
+	wakes map[*wake]bool
 }
 
-// Connect joins the bus at a NATS address, now or whenever it answers; an empty address gives a bus
-// without one. An address that cannot be read is Invalid.
-func Connect(url string, log *slog.Logger) (*Bus, error) {
-	b := &Bus{log: log}
+// A wake is somebody's wish to be woken by some kinds of events.
+type wake struct {
+	kinds []string
+	c     chan struct{}
+}
+
+// Connect makes a feed. An empty address makes one without NATS; a server that is not there is
+// looked for in the background, now and whenever it is lost.
+func Connect(url string, log *slog.Logger) (*Feed, error) {
+	f := &Feed{log: log, wakes: map[*wake]bool{}}
 	if url == "" {
-		return b, nil
+		return f, nil
 	}
-	var err error
-	b.conn, err = nats.Connect(url, nats.Name("everseed-market"), nats.MaxReconnects(-1),
-		nats.RetryOnFailedConnect(true), nats.ReconnectWait(time.Second),
+	conn, err := nats.Connect(url, nats.Name("everseed"), nats.NoEcho(),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.ReconnectWait(500*time.Millisecond),
+		nats.ReconnectBufSize(-1), // what cannot be sent now need not be sent
+		nats.ConnectHandler(func(*nats.Conn) { f.again("connected") }),
+		nats.ReconnectHandler(func(*nats.Conn) { f.again("connected again") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				log.Info("NATS is gone; the market goes on by its ticks", "err", err)
-			}
+			log.Info("NATS is gone; the market goes on by its ticks", "err", err)
 		}))
 	if err != nil {
-		return nil, marketplace.Invalid.Errorf("NATS at %q: %v", url, err)
+		return nil, marketplace.Invalid.Errorf("NATS address: %v", err)
 	}
-	return b, nil
+	f.conn = conn
+	if _, err := conn.Subscribe(subject+">", func(m *nats.Msg) {
+		f.wake(strings.TrimPrefix(m.Subject, subject))
+	}); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("subscribe to events: %w", err)
+	}
+	return f, nil
 }
 
-// Close leaves the bus.
-func (b *Bus) Close() {
-	if b.conn != nil {
-		b.conn.Close()
+// again wakes everybody: whatever was told meanwhile is lost.
+func (f *Feed) again(how string) {
+	f.log.Info("NATS is " + how)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w := range f.wakes {
+		w.knock()
 	}
 }
 
-// Wake returns a channel that says that events of some kinds came; "lease.>" is every kind of
-// lease event, none means all. Many events may be one wake-up. It ends with ctx.
-func (b *Bus) Wake(ctx context.Context, kinds ...string) (<-chan struct{}, error) {
-	wake := make(chan struct{}, 1)
-	if b.conn == nil {
-		return wake, nil
+// Close ends the connection. Channels given out stay open and silent.
+func (f *Feed) Close() {
+	if f.conn != nil {
+		f.conn.Close()
 	}
-	if len(kinds) == 0 {
-		kinds = []string{">"}
-	}
-	var subs []*nats.Subscription
-	for _, kind := range kinds {
-		sub, err := b.conn.Subscribe(subject+kind, func(*nats.Msg) {
-			select {
-			case wake <- struct{}{}:
-			default: // one is waiting already
-			}
-		})
-		if err != nil {
-			return nil, fmt.Errorf("listen for %s: %w", kind, err)
-		}
-		subs = append(subs, sub)
-	}
+}
+
+// Wake returns a channel that receives when events of some kinds happened since it was last
+// received from: "bounty" means all of bounty.open, bounty.filled and so on; no kind means all.
+// It is given up when ctx is done.
+func (f *Feed) Wake(ctx context.Context, kinds ...string) <-chan struct{} {
+	w := &wake{kinds: kinds, c: make(chan struct{}, 1)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wakes[w] = true
 	context.AfterFunc(ctx, func() {
-		for _, sub := range subs {
-			_ = sub.Unsubscribe() // the connection may be closed before
-		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.wakes, w)
 	})
-	return wake, nil
+	return w.c
 }
 
-// A Source reads events that follow a cursor, and returns the cursor after them.
-type Source func(ctx context.Context, after string, who *marketplace.Address, limit int) (
-	[]marketplace.Event, string, error)
-
-// Relay publishes every event that follows a cursor until ctx is done.
-func (b *Bus) Relay(ctx context.Context, read Source, after string) error {
-	if b.conn == nil {
-		<-ctx.Done()
-		return nil
+// Tell wakes whoever waits for the event's kind, here and in other processes. The event's data
+// stays in the book.
+func (f *Feed) Tell(e marketplace.Event) {
+	f.wake(e.Kind)
+	if f.conn == nil {
+		return
 	}
-	tick := time.NewTicker(relayEvery)
-	defer tick.Stop()
-	for {
-		events, next, err := read(ctx, after, nil, relayMost)
-		if err != nil && ctx.Err() == nil {
-			b.log.ErrorContext(ctx, "events cannot be relayed", "err", err)
-		}
-		if err == nil {
-			after = next
-			b.publish(events)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+	e.Data = nil
+	text, err := json.Marshal(e)
+	if err == nil {
+		err = f.conn.Publish(subject+e.Kind, text)
+	}
+	if err != nil && f.conn.IsConnected() {
+		f.log.Info("event not told", "kind", e.Kind, "err", err)
+	}
+}
+
+func (f *Feed) wake(kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w := range f.wakes {
+		if w.wants(kind) {
+			w.knock()
 		}
 	}
 }
 
-// publish says each kind once: a wake-up carries no more.
-func (b *Bus) publish(events []marketplace.Event) {
-	said := map[string]bool{}
-	for _, e := range events {
-		if said[e.Kind] {
-			continue
+func (w *wake) wants(kind string) bool {
+	for _, k := range w.kinds {
+		if k == kind || strings.HasPrefix(kind, k+".") {
+			return true
 		}
-		said[e.Kind] = true
-		if err := b.conn.Publish(subject+strings.ReplaceAll(e.Kind, " ", "_"), nil); err != nil {
-			b.log.Info("NATS takes nothing; the market goes on by its ticks", "err", err)
-			return
-		}
+	}
+	return len(w.kinds) == 0
+}
+
+// knock never waits: one knock that was not heard yet is as good as many.
+func (w *wake) knock() {
+	select {
+	case w.c <- struct{}{}:
+	default:
 	}
 }

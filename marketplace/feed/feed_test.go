@@ -3,96 +3,222 @@ package feed_test
 import (
 	"context"
 	"log/slog"
+	"net/url"
+	"strconv"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/everseed/everseed/deploy/devstack"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/feed"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
-// stories serves events from a channel as the book does from its table.
-func stories(events <-chan string) feed.Source {
-	return func(_ context.Context, after string, _ *marketplace.Address, _ int) (
-		[]marketplace.Event, string, error) {
+func TestMain(m *testing.M) {
+	const postgres = "github.com/everseed/everseed/deploy/devstack."
+	goleak.VerifyTestMain(m, // the servers of the tests end with the process
+		goleak.IgnoreAnyFunction(postgres+"startTied.func1"),
+		goleak.IgnoreAnyFunction(postgres+"(*Postgres).Start.func1"))
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func connect(t *testing.T, url string) *feed.Feed {
+	t.Helper()
+	f, err := feed.Connect(url, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	return f
+}
+
+// woken waits for a wake-up that must come.
+func woken(t *testing.T, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("not woken: %s", what)
+	}
+}
+
+func asleep(t *testing.T, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+		t.Errorf("woken: %s", what)
+	default:
+	}
+}
+
+func event(kind string) marketplace.Event { return marketplace.Event{Kind: kind, ID: "1-1"} }
+
+func TestWithoutNATSAFeedServesItsOwnProcess(t *testing.T) {
+	t.Parallel()
+	f := connect(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	bounties, leases := f.Wake(ctx, "bounty", "offer"), f.Wake(ctx, "lease.active")
+	all := f.Wake(ctx)
+	for range 3 {
+		f.Tell(event("bounty.open"))
+	}
+	woken(t, "of its kind", bounties)
+	asleep(t, "three knocks are one", bounties)
+	woken(t, "of any kind", all)
+	asleep(t, "of another kind", leases)
+	f.Tell(event("lease.actively"))
+	f.Tell(event("bountylike.open"))
+	asleep(t, "of a longer kind", leases)
+	asleep(t, "of a longer kind", bounties)
+	f.Tell(event("lease.active"))
+	woken(t, "of exactly its kind", leases)
+	woken(t, "of any kind", all)
+
+	cancel()
+	for range 100 { // giving up takes a moment
+		f.Tell(event("lease.active"))
+		time.Sleep(time.Millisecond)
 		select {
-		case kind := <-events:
-			return []marketplace.Event{{Kind: kind}, {Kind: kind}}, after + "+", nil
+		case <-leases:
 		default:
-			return nil, after, nil
+			return
 		}
 	}
+	t.Error("somebody who is gone is still woken")
 }
 
-func connect(t *testing.T, url string) *feed.Bus {
-	t.Helper()
-	b, err := feed.Connect(url, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	return b
-}
-
-func wake(t *testing.T, b *feed.Bus, kinds ...string) <-chan struct{} {
-	t.Helper()
-	w, err := b.Wake(t.Context(), kinds...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-func TestOnlyThoseWhoAskedAreWoken(t *testing.T) {
+func TestThroughNATSAFeedWakesOtherProcesses(t *testing.T) {
 	t.Parallel()
 	server, err := devstack.StartNATS(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	b := connect(t, server.URL())
-	leases, bounties, all := wake(t, b, "lease.>"), wake(t, b, "bounty.>"), wake(t, b)
-	events := make(chan string, 1)
-	done := make(chan error, 1)
-	go func() { done <- b.Relay(t.Context(), stories(events), "") }()
-	events <- "lease.active"
-	for _, w := range []<-chan struct{}{leases, all} {
-		select {
-		case <-w:
-		case <-time.After(10 * time.Second):
-			t.Fatal("nobody woke")
-		}
-	}
-	select {
-	case <-bounties:
-		t.Error("a lease woke who waits for bounties")
-	default:
-	}
+	one, two := connect(t, server.URL()), connect(t, server.URL())
+	c := two.Wake(t.Context(), "cheque")
+	woken(t, "by the connection", c)
+	tellUntil(t, one, c)
+	leases := two.Wake(t.Context(), "lease")
+	tellUntil(t, one, c)
+	asleep(t, "by another kind", leases)
 }
 
-func TestTheMarketGoesOnWithoutNATS(t *testing.T) {
+// tellUntil tells of a cheque until it was heard: who is just connecting hears nothing.
+func tellUntil(t *testing.T, f *feed.Feed, heard <-chan struct{}) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		f.Tell(event("cheque.signed"))
+		select {
+		case <-heard:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Fatal("another process is not woken")
+}
+
+func TestAFeedFindsNATSThatComesLater(t *testing.T) {
 	t.Parallel()
-	server, err := devstack.StartNATS(0)
+	first, err := devstack.StartNATS(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := server.URL()
-	server.Stop()
-	for _, b := range []*feed.Bus{connect(t, url), connect(t, "")} {
-		ctx, cancel := context.WithCancel(t.Context())
-		events := make(chan string, 1)
-		events <- "lease.active"
-		w := wake(t, b)
-		done := make(chan error, 1)
-		go func() { done <- b.Relay(ctx, stories(events), "") }()
-		select {
-		case <-w:
-			t.Error("woken by nobody")
-		case <-time.After(300 * time.Millisecond):
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+	address := first.URL()
+	first.Stop()
+	port := portOf(t, address)
+
+	one, two := connect(t, address), connect(t, address)
+	c := two.Wake(t.Context(), "cheque")
+	one.Tell(event("cheque.signed")) // lost, and nobody minds
+	second, err := devstack.StartNATS(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(second.Stop)
+	woken(t, "because something may have been lost", c)
+	tellUntil(t, one, c)
+}
+
+func portOf(t *testing.T, address string) int {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func TestANATSAddressThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	if _, err := feed.Connect("nats://[::1", quiet); err == nil {
+		t.Error("connected to nonsense")
+	}
+}
+
+func TestARelayTellsWhatHappensFromNowOn(t *testing.T) {
+	t.Parallel()
+	book, err := orderbook.Open(t.Context(), devstack.TestDatabase(t),
+		orderbook.Options{Rules: marketplace.DevnetRules()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(book.Close)
+	now := time.Now()
+	deposit := func(block int64) {
+		t.Helper()
+		err := book.Apply(t.Context(), []orderbook.ChainBlock{{Number: block, Events: []orderbook.
+			ChainEvent{{Kind: orderbook.ChainDeposit, Tx: "1", Index: int(block),
+			Account: marketplace.Address{1}, Amount: marketplace.BTT(1)}}}}, now)
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
+	f := connect(t, "")
+	c := f.Wake(t.Context(), "account")
+	r := &feed.Relay{Tail: book.EventsTail, After: book.EventsAfter, Feed: f,
+		Every: time.Millisecond, Log: quiet}
+	deposit(1)
+	step := func() int {
+		t.Helper()
+		n, err := r.Step(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for deadline := time.Now().Add(5 * time.Second); len(tail(t, book)) == 0; {
+		if time.Now().After(deadline) { // an older transaction may still hide it
+			t.Fatal("the first event does not show")
+		}
+	}
+	if n := step(); n != 0 {
+		t.Errorf("told of %d old events", n)
+	}
+	asleep(t, "by the past", c)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	deposit(2)
+	woken(t, "by a deposit", c)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func tail(t *testing.T, b *orderbook.Book) []marketplace.Event {
+	t.Helper()
+	all, err := b.EventsTail(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
