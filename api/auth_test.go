@@ -119,6 +119,15 @@ func TestAKeyDoesWhatItsScopesSayAndNoMore(t *testing.T) {
 		Scopes: []client.Scope{client.ScopeRead}})
 	wantKind(t, err, marketplace.Forbidden)
 
+	cashier, err := whole.CreateKey(t.Context(), client.KeyTerms{Name: "cashier",
+		Scopes: []client.Scope{client.ScopeWithdraw}})
+	must(t, err)
+	narrow := r.visitor()
+	narrow.Token = cashier.Token
+	_, err = narrow.CreateKey(t.Context(), client.KeyTerms{Name: "wider",
+		Scopes: []client.Scope{client.ScopeTrade}})
+	wantKind(t, err, marketplace.Forbidden)
+
 	cold := newKey(t).Address()
 	if _, err := whole.PutOffer(t.Context(), offerTerms(cold)); err != nil {
 		t.Errorf("another payee by session: %v", err)
@@ -136,7 +145,7 @@ func TestAKeyDoesWhatItsScopesSayAndNoMore(t *testing.T) {
 
 	keys, err := bot.Keys(t.Context())
 	must(t, err)
-	if len(keys) != 3 || keys[0].Name != "reader" || keys[0].Token != "" {
+	if len(keys) != 4 || keys[0].Name != "reader" || keys[0].Token != "" {
 		t.Errorf("keys %+v", keys)
 	}
 	must(t, whole.RevokeKey(t.Context(), reader.ID))

@@ -97,6 +97,38 @@ func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 	}
 }
 
+func TestAValueThatCannotBeReadHidesNoOther(t *testing.T) {
+	t.Parallel()
+	server := door(t, Config{})
+	terms := strings.Replace(goodTerms(0), "0.5", strings.Repeat("9", 60), 1)
+	resp, body := ask(t, "POST", server.URL+"/v1/quote", terms)
+	p := wantProblem(t, resp, body, 422, marketplace.Invalid)
+	got := []string{}
+	for _, e := range p.Errors {
+		got = append(got, e.Location)
+	}
+	slices.Sort(got)
+	if want := []string{"body.price_max", "body.replicas"}; !slices.Equal(got, want) {
+		t.Errorf("blamed %q, want %q\n%s", got, want, body)
+	}
+}
+
+func TestListsAreNeverNull(t *testing.T) {
+	t.Parallel()
+	call := &marketplace.Call{}
+	got, err := noNull(nil, "", marketplace.Market{LastCall: call})
+	must(t, err)
+	m, ok := got.(marketplace.Market)
+	if !ok || m.Clearings == nil || m.LastCall.Fills == nil {
+		t.Errorf("%+v", got)
+	}
+	got, err = noNull(nil, "", page[marketplace.Call]{Items: []marketplace.Call{{}}})
+	must(t, err)
+	if p, ok := got.(page[marketplace.Call]); !ok || p.Items[0].Fills == nil {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAMistypedAddressIsSaidInWords(t *testing.T) {
 	t.Parallel()
 	server := door(t, Config{})

@@ -108,7 +108,7 @@ func act[I any](
 func operation(tag, pattern, summary string, opts []func(*huma.Operation)) huma.Operation {
 	method, path, _ := strings.Cut(pattern, " ")
 	op := huma.Operation{OperationID: operationID(method, path), Method: method, Path: path,
-		Tags: []string{tag}, Summary: summary, Metadata: map[string]any{}, MaxBodyBytes: 1 << 20}
+		Tags: []string{tag}, Summary: summary, Metadata: map[string]any{}}
 	for _, opt := range opts {
 		opt(&op)
 	}
@@ -138,7 +138,8 @@ func created(op *huma.Operation) { op.DefaultStatus = http.StatusCreated }
 
 const torrentType = "application/x-bittorrent"
 
-func upload(op *huma.Operation) { op.MaxBodyBytes = 10_000_001 } // huma refuses at the limit
+// upload raises the limit of bodies, which is 1 MiB everywhere else. huma refuses at the limit.
+func upload(op *huma.Operation) { op.MaxBodyBytes = 10_000_001 }
 
 func download(op *huma.Operation) {
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK",
