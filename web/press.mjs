@@ -22,6 +22,4 @@ for (const entry of await readdir(dist, { recursive: true, withFileTypes: true }
   before += body.length;
   after += small.length;
 }
-// vite emptied the folder; without this file a checkout would have nothing to embed.
-await writeFile(join(dist, ".gitkeep"), "");
 console.log(`pressed ${before} bytes to ${after}`);

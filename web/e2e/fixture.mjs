@@ -232,6 +232,7 @@ server.listen(Number(args.port), "127.0.0.1", () => {
   if (!args["then-look"]) return;
   const script = new URL("market.mjs", import.meta.url).pathname;
   const more = args.shots === undefined ? [] : ["--shots", args.shots];
-  spawn(process.execPath, [script, base, ...more], { stdio: "inherit" })
+  const look = spawn(process.execPath, [script, base, ...more], { stdio: "inherit" })
     .on("exit", (code) => process.exit(code ?? 1));
+  process.on("SIGTERM", () => look.kill());
 });

@@ -14,16 +14,18 @@ const touches: Record<string, readonly string[]> = {
   offer: ["offers", "market"],
   call: ["calls", "bounties", "offers", "market"],
   proof: ["proofs", "leases", "bounties", "market"],
-  cheque: ["cheques", "accounts", "market"],
+  cheque: ["cheques", "accounts", "solvency", "market"],
+  account: ["accounts", "solvency", "market"],
   torrent: [],
+  epoch: [],
   solvency: ["solvency"],
 };
-const everything = [...new Set(Object.values(touches).flat()), "accounts", "events"];
+const everything = [...new Set(Object.values(touches).flat())];
 
 /** stale returns the queries that an event of this kind may have changed. */
 export function stale(kind: string): readonly string[] {
   const noun = kind.split(".")[0] ?? "";
-  return Object.hasOwn(touches, noun) ? ["events", ...(touches[noun] ?? [])] : everything;
+  return Object.hasOwn(touches, noun) ? (touches[noun] ?? []) : everything;
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { keepPreviousData, QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import {
-  type Account, type Bounty, type Call, get, type Lease, type Market, type MarketEvent,
+  type Account, type Bounty, type Call, get, type Lease, type Market,
   type MarketInfo, type Offer, type Page, Problem, type Proof, type SignedCheque, type Solvency,
 } from "./api";
 import { setMarketTime } from "./now";
@@ -101,15 +101,6 @@ export const useSolvency = () =>
     queryKey: ["solvency"],
     queryFn: ({ signal }) => get<Solvency>("/v1/solvency", signal),
     refetchInterval: 5000, // comparing is no event of its own
-  });
-
-/** useStory returns the events that concern an account, oldest first. */
-export const useStory = (who: string) =>
-  useQuery({
-    queryKey: ["events", who],
-    queryFn: ({ signal }) => list<MarketEvent>(`/v1/events?who=${who}&limit=${pageMax}`, signal),
-    placeholderData: undefined,
-    enabled: who !== "",
   });
 
 /** useCalls returns calls, newest first, a page at a time. */

@@ -17,6 +17,7 @@ test("an event makes only what it may have changed be read again", () => {
   expect(stale("proof.pass")).toContain("leases");
   expect(stale("proof.pass")).not.toContain("offers");
   expect(stale("offer.live")).not.toContain("proofs");
+  expect(stale("epoch.open")).toEqual([]);
 });
 
 test("an event of a kind not known here makes everything be read again", () => {

@@ -10,23 +10,16 @@ export function Clocks() {
   const last = useMarket().data?.last_call;
   const now = useNow();
   if (rules === undefined) return <div className="clocks" />;
-  const every = span(rules.call_every);
   const epoch = span(rules.epoch);
-  const since = last ? now - Date.parse(last.at) : Infinity;
   const left = epoch - (now % epoch);
   return (
     <dl className="clocks">
       <div>
-        <dt>Call</dt>
+        <dt>Last call</dt>
         <dd>
           {last ? <Link to="/calls">#{count(last.id)}</Link> : "none yet"}
-          <small>
-            {since < every && every >= 3000
-              ? `next in ${lasting(every - since + 999)}`
-              : `${last ? `${ago(last.at, now)}, ` : ""}at least every ${rules.call_every}`}
-          </small>
+          <small>{last && `${ago(last.at, now)}, `}next within {rules.call_every}</small>
         </dd>
-        <Progress done={Math.min(1, since / every)} />
       </div>
       <div>
         <dt>Audit epoch</dt>
