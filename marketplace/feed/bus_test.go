@@ -1,7 +1,8 @@
-package feed_test
+package feed
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/everseed/everseed/deploy/devstack"
 	"github.com/everseed/everseed/marketplace"
-	"github.com/everseed/everseed/marketplace/feed"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
@@ -25,9 +25,9 @@ func TestMain(m *testing.M) {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func connect(t *testing.T, url string) *feed.Feed {
+func connect(t *testing.T, url string) *Bus {
 	t.Helper()
-	f, err := feed.Connect(url, quiet)
+	f, err := Connect(url, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,33 +56,50 @@ func asleep(t *testing.T, what string, c <-chan struct{}) {
 
 func event(kind string) marketplace.Event { return marketplace.Event{Kind: kind, ID: "1-1"} }
 
-func TestWithoutNATSAFeedServesItsOwnProcess(t *testing.T) {
+func wakeOn(t *testing.T, b *Bus, kinds ...string) <-chan struct{} {
+	t.Helper()
+	c, err := b.Wake(t.Context(), kinds...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestWithoutNATSABusServesItsOwnProcess(t *testing.T) {
 	t.Parallel()
-	f := connect(t, "")
-	ctx, cancel := context.WithCancel(t.Context())
-	bounties, leases := f.Wake(ctx, "bounty", "offer"), f.Wake(ctx, "lease.active")
-	all := f.Wake(ctx)
+	b := connect(t, "")
+	bounties, leases := wakeOn(t, b, "bounty.>", "offer.>"), wakeOn(t, b, "lease.active")
+	all := wakeOn(t, b)
 	for range 3 {
-		f.Tell(event("bounty.open"))
+		b.tell(event("bounty.open"))
 	}
 	woken(t, "of its kind", bounties)
 	asleep(t, "three knocks are one", bounties)
 	woken(t, "of any kind", all)
 	asleep(t, "of another kind", leases)
-	f.Tell(event("lease.actively"))
-	f.Tell(event("bountylike.open"))
+	b.tell(event("lease.actively"))
+	b.tell(event("bountylike.open"))
 	asleep(t, "of a longer kind", leases)
 	asleep(t, "of a longer kind", bounties)
-	f.Tell(event("lease.active"))
+	b.tell(event("lease.active"))
 	woken(t, "of exactly its kind", leases)
 	woken(t, "of any kind", all)
+}
 
+func TestWhoIsGoneIsNotWoken(t *testing.T) {
+	t.Parallel()
+	b := connect(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := b.Wake(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cancel()
-	for range 100 { // giving up takes a moment
-		f.Tell(event("lease.active"))
+	for range 1000 { // giving up takes a moment
+		b.tell(event("lease.active"))
 		time.Sleep(time.Millisecond)
 		select {
-		case <-leases:
+		case <-c:
 		default:
 			return
 		}
@@ -90,7 +107,16 @@ func TestWithoutNATSAFeedServesItsOwnProcess(t *testing.T) {
 	t.Error("somebody who is gone is still woken")
 }
 
-func TestThroughNATSAFeedWakesOtherProcesses(t *testing.T) {
+func TestAKindThatCannotHappenIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"bounty", "bounty.*", "everseed.events.bounty.>", ">", ""} {
+		if _, err := connect(t, "").Wake(t.Context(), kind); !errors.Is(err, marketplace.Invalid) {
+			t.Errorf("%q: %v", kind, err)
+		}
+	}
+}
+
+func TestThroughNATSABusWakesOtherProcesses(t *testing.T) {
 	t.Parallel()
 	server, err := devstack.StartNATS(0)
 	if err != nil {
@@ -98,19 +124,19 @@ func TestThroughNATSAFeedWakesOtherProcesses(t *testing.T) {
 	}
 	t.Cleanup(server.Stop)
 	one, two := connect(t, server.URL()), connect(t, server.URL())
-	c := two.Wake(t.Context(), "cheque")
+	c := wakeOn(t, two, "cheque.>")
 	woken(t, "by the connection", c)
 	tellUntil(t, one, c)
-	leases := two.Wake(t.Context(), "lease")
+	leases := wakeOn(t, two, "lease.>")
 	tellUntil(t, one, c)
 	asleep(t, "by another kind", leases)
 }
 
 // tellUntil tells of a cheque until it was heard: who is just connecting hears nothing.
-func tellUntil(t *testing.T, f *feed.Feed, heard <-chan struct{}) {
+func tellUntil(t *testing.T, f *Bus, heard <-chan struct{}) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		f.Tell(event("cheque.signed"))
+		f.tell(event("cheque.signed"))
 		select {
 		case <-heard:
 			return
@@ -120,7 +146,7 @@ func tellUntil(t *testing.T, f *feed.Feed, heard <-chan struct{}) {
 	t.Fatal("another process is not woken")
 }
 
-func TestAFeedFindsNATSThatComesLater(t *testing.T) {
+func TestABusFindsNATSThatComesLater(t *testing.T) {
 	t.Parallel()
 	first, err := devstack.StartNATS(0)
 	if err != nil {
@@ -131,8 +157,8 @@ func TestAFeedFindsNATSThatComesLater(t *testing.T) {
 	port := portOf(t, address)
 
 	one, two := connect(t, address), connect(t, address)
-	c := two.Wake(t.Context(), "cheque")
-	one.Tell(event("cheque.signed")) // lost, and nobody minds
+	c := wakeOn(t, two, "cheque.>")
+	one.tell(event("cheque.signed")) // lost, and nobody minds
 	second, err := devstack.StartNATS(port)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +183,7 @@ func portOf(t *testing.T, address string) int {
 
 func TestANATSAddressThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
-	if _, err := feed.Connect("nats://[::1", quiet); err == nil {
+	if _, err := Connect("nats://[::1", quiet); err == nil {
 		t.Error("connected to nonsense")
 	}
 }
@@ -180,32 +206,19 @@ func TestARelayTellsWhatHappensFromNowOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := connect(t, "")
-	c := f.Wake(t.Context(), "account")
-	r := &feed.Relay{Tail: book.EventsTail, After: book.EventsAfter, Feed: f,
-		Every: time.Millisecond, Log: quiet}
 	deposit(1)
-	step := func() int {
-		t.Helper()
-		n, err := r.Step(t.Context(), now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
 	for deadline := time.Now().Add(5 * time.Second); len(tail(t, book)) == 0; {
 		if time.Now().After(deadline) { // an older transaction may still hide it
 			t.Fatal("the first event does not show")
 		}
 	}
-	if n := step(); n != 0 {
-		t.Errorf("told of %d old events", n)
-	}
-	asleep(t, "by the past", c)
-
+	b := connect(t, "")
+	c := wakeOn(t, b, "account.deposit")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
+	go func() { done <- b.Relay(ctx, book.EventsAfter, tail(t, book)[0].ID) }()
+	time.Sleep(2 * relayEvery)
+	asleep(t, "by the past", c)
 	deposit(2)
 	woken(t, "by a deposit", c)
 	cancel()
