@@ -92,6 +92,11 @@ func TestWrongDataCostsTheLeaseAndItsHoldback(t *testing.T) {
 	if got := s.bounty(b.ID).State; got != marketplace.Degraded {
 		t.Errorf("bounty is %s", got)
 	}
+	now := s.bounty(b.ID)
+	if a := s.account(poster); a.Free.Add(now.Spent).Add(now.Reserved) != marketplace.BTT(1000) {
+		t.Errorf("%s free, %s spent, %s reserved: what was forfeited is not spent", a.Free, now.Spent,
+			now.Reserved)
+	}
 	f, err := s.Freeze(t.Context(), s.now)
 	s.must(err)
 	if len(f.Bounties) != 1 || len(f.Barred) != 1 || f.Barred[0].Agent != first.Agent {

@@ -172,6 +172,10 @@ func (a *act) end(l marketplace.Lease, to marketplace.LeaseState, reason string)
 		credit: accountPayable(l.Poster, l.Mandate, l.Payee), code: "vest"}
 	if to == marketplace.Failed {
 		t.credit, t.code = accountFree(l.Poster), "forfeit"
+		if _, err := a.exec(`UPDATE bounties SET spent = spent - $2 WHERE id = $1`, l.Bounty,
+			held); err != nil {
+			return fmt.Errorf("take back spending: %w", err)
+		}
 	}
 	a.enter(t, l.ID)
 	l.Held = marketplace.Amount{}
