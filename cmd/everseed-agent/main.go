@@ -178,7 +178,7 @@ func statusCommand(path *string) *cobra.Command {
 func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	cmd.Printf("agent %s, paid to %s\nmarket %s, last answer %s\non signed cheques %s BTT;"+
 		" %s of disk free\n", s.Agent, s.Payee, s.Market, s.SteppedAt.Local().Format("15:04:05"),
-		s.OnCheque, seederagent.Size(s.DiskFree))
+		terminal.BTT(s.OnCheque), seederagent.Size(s.DiskFree))
 	if s.Trouble != "" {
 		cmd.Printf("trouble: %s\n", s.Trouble)
 	}
@@ -193,7 +193,7 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	for _, t := range s.Torrents {
 		l := t.Lease
 		table.Add(l.ID, l.Infohash.String()[:12], l.State, seederagent.Size(t.Bytes),
-			seederagent.Size(l.Size), l.Price, l.Earned, l.Passed, l.Missed, t.Peers,
+			seederagent.Size(l.Size), l.Price, terminal.BTT(l.Earned), l.Passed, l.Missed, t.Peers,
 			seederagent.Size(t.Uploaded))
 	}
 	return table.Write(cmd.OutOrStdout())

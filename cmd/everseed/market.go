@@ -152,12 +152,12 @@ func (s *session) solvencyCommand() *cobra.Command {
 			}
 			return s.show(cmd.OutOrStdout(), sol, func(w io.Writer) error {
 				t := terminal.Table{Header: []string{"AT SOLID BLOCK " + fmt.Sprint(sol.Block), ">BTT"}}
-				t.Add("vault, on chain", sol.Vault)
-				t.Add("vault, in the ledger", sol.Ledger)
-				t.Add("  free", sol.Free)
-				t.Add("  reserved", sol.Reserved)
-				t.Add("  payable", sol.Payable)
-				t.Add("  held back", sol.Held)
+				t.Add("vault, on chain", terminal.BTT(sol.Vault))
+				t.Add("vault, in the ledger", terminal.BTT(sol.Ledger))
+				t.Add("  free", terminal.BTT(sol.Free))
+				t.Add("  reserved", terminal.BTT(sol.Reserved))
+				t.Add("  payable", terminal.BTT(sol.Payable))
+				t.Add("  held back", terminal.BTT(sol.Held))
 				if err := t.Write(w); err != nil {
 					return err
 				}

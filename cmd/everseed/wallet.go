@@ -227,13 +227,13 @@ func (s *session) balanceCommand() *cobra.Command {
 			}
 			return s.show(cmd.OutOrStdout(), account, func(w io.Writer) error {
 				t := terminal.Table{Header: []string{"ACCOUNT " + key.Address().String(), ">BTT"}}
-				t.Add("free", account.Free)
-				t.Add("reserved for bounties", account.Reserved)
-				t.Add("thawing, of what is free", account.Thawing)
-				t.Add("spent", account.Spent)
-				t.Add("earned, to be redeemed", account.Payable)
-				t.Add("earned, held back", account.Held)
-				t.Add("redeemed", account.Redeemed)
+				t.Add("free", terminal.BTT(account.Free))
+				t.Add("reserved for bounties", terminal.BTT(account.Reserved))
+				t.Add("thawing, of what is free", terminal.BTT(account.Thawing))
+				t.Add("spent", terminal.BTT(account.Spent))
+				t.Add("earned, to be redeemed", terminal.BTT(account.Payable))
+				t.Add("earned, held back", terminal.BTT(account.Held))
+				t.Add("redeemed", terminal.BTT(account.Redeemed))
 				return t.Write(w)
 			})
 		},

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/everseed/everseed/marketplace"
 )
 
 // A Table is drawn with a header and columns as wide as their widest cell. Columns whose header
@@ -59,4 +61,18 @@ func JSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// BTT returns an amount for the eye: whole, or cut after six decimals. JSON has all of it.
+func BTT(a marketplace.Amount) string {
+	whole, frac, _ := strings.Cut(a.String(), ".")
+	frac = strings.TrimRight(frac[:min(len(frac), 6)], "0")
+	switch {
+	case frac != "":
+		return whole + "." + frac
+	case whole == "0" && !a.IsZero():
+		return "<0.000001"
+	default:
+		return whole
+	}
 }
