@@ -115,6 +115,10 @@ func TestAValueThatCannotBeReadHidesNoOther(t *testing.T) {
 
 func TestListsAreNeverNull(t *testing.T) {
 	t.Parallel()
+	if _, body := ask(t, "GET", door(t, Config{}).URL+"/v1/rules", ""); !strings.Contains(body,
+		`"auditors":[]`) {
+		t.Errorf("%s", body)
+	}
 	call := &marketplace.Call{}
 	got, err := noNull(nil, "", marketplace.Market{LastCall: call})
 	must(t, err)

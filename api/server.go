@@ -76,9 +76,6 @@ func New(c Config) *Server {
 		hub:    newHub(c.Book),
 		router: chi.NewRouter(),
 	}
-	if s.info.Auditors == nil {
-		s.info.Auditors = []marketplace.Address{}
-	}
 	s.use(s.router)
 	a := humachi.New(s.router, s.humaConfig())
 	a.UseMiddleware(s.authorize)

@@ -120,6 +120,12 @@ func TestAStreamThatIsFarBehindReadsTheBook(t *testing.T) {
 	if v := h.after(ids[4]); v.behind || len(v.events) != 0 {
 		t.Errorf("at the newest event: %+v", v)
 	}
+	stranger := newKey(t).Address()
+	c := &stream{server: &Server{Config: Config{Book: r.book}, hub: h}, who: &stranger, last: ids[0]}
+	events, err := c.readBook(t.Context())
+	if err != nil || len(events) != 0 || c.last != ids[4] {
+		t.Errorf("whom nothing concerned is at %q, not at %q: %v", c.last, ids[4], err)
+	}
 	if heard := r.hear(marketplace.Address{}, ids[0], 4); !slices.Equal(heard, ids[1:]) {
 		t.Errorf("heard %v, want %v", heard, ids[1:])
 	}

@@ -120,16 +120,15 @@ func (s *signer) SignText(string) (marketplace.Signature, error) {
 func TestAChallengeOfAnotherMarketIsNotSigned(t *testing.T) {
 	t.Parallel()
 	me := &signer{address: marketplace.Address{1}}
-	for _, text := range []string{
-		"bank.example wants you to sign in with your TRON account:\n" + me.address.String() + "\n",
+	for text, serve := range map[string]func(http.Handler) *httptest.Server{
+		"bank.example wants you to sign in with your TRON account:\n" + me.address.String() + "\n": httptest.NewTLSServer,
 		"{host} wants you to sign in with your TRON account:\n" +
-			marketplace.Address{2}.String() + "\n",
-		"I owe the bearer 1000 BTT",
+			marketplace.Address{2}.String() + "\n": httptest.NewServer,
+		"I owe the bearer 1000 BTT": httptest.NewServer,
 	} {
-		server := httptest.NewTLSServer(http.HandlerFunc(
-			func(w http.ResponseWriter, r *http.Request) {
-				fmt.Fprintf(w, `{"text": %q}`, strings.ReplaceAll(text, "{host}", r.Host))
-			}))
+		server := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, `{"text": %q}`, strings.ReplaceAll(text, "{host}", r.Host))
+		}))
 		c := client.New(server.URL)
 		c.HTTP = server.Client()
 		if err := c.Login(t.Context(), me); !errors.Is(err, marketplace.Forbidden) {
