@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path"
@@ -64,15 +65,20 @@ func (e *Engine) Add(h marketplace.Infohash, raw []byte, peers []netip.AddrPort)
 	if err := e.fits(meta); err != nil {
 		return err
 	}
-	folder := h.String()
-	if err := e.root.Mkdir(folder, 0o700); err != nil {
+	s := e.newStore(meta)
+	switch err := e.root.Mkdir(h.String(), 0o700); {
+	case err == nil:
+		s.empty()
+	case !errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("make folder of torrent: %w", err)
+	default: // left by a run that could not resume it
+		if err := s.load(); err != nil {
+			return err
+		}
 	}
-	if err := writeDurably(e.root, path.Join(folder, metainfoName), raw); err != nil {
+	if err := writeDurably(e.root, path.Join(h.String(), metainfoName), raw); err != nil {
 		return fmt.Errorf("keep metainfo: %w", err)
 	}
-	s := e.newStore(meta)
-	s.empty()
 	return e.hold(s, nil, peers)
 }
 
