@@ -72,3 +72,6 @@ func cleared(f Frozen) marketplace.Call {
 	c, _ := Clear(f, rules)
 	return c
 }
+
+// bars keeps the n-th agent from a bounty.
+func bars(bounty int64, n int) []Bar { return []Bar{{Bounty: bounty, Agent: who(n)}} }

@@ -72,7 +72,7 @@ func TestCallsReckonedByHand(t *testing.T) {
 				Offers:   offers{offer(1, "0.1"), offer(2, "0.1"), offer(3, "0.1")}},
 			"1←3@0.2 2←1@0.2 2←2@0.2"},
 		"an agent that failed a bounty does not get it again": {
-			Frozen{Bounties: bounties{bounty(1, 1, "0.5", degraded(0))}, Barred: []Bar{{Bounty: 1, Agent: who(1)}},
+			Frozen{Bounties: bounties{bounty(1, 1, "0.5", degraded(0))}, Barred: bars(1, 1),
 				Offers: offers{offer(1, "0.1"), offer(2, "0.4")}}, "1←2@0.4"},
 		"replicas have other agents than the leases before": {
 			Frozen{Bounties: bounties{bounty(1, 2, "0.5", degraded(1))},
@@ -269,7 +269,7 @@ func TestTheHashesBindWhatDecidesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	book := func() Frozen {
 		return Frozen{Bounties: bounties{bounty(1, 1, "0.5")}, Offers: offers{offer(1, "0.5")},
-			Replicas: []marketplace.Lease{replicaOf(1, offer(2, "0"))}, Barred: []Bar{{Bounty: 1, Agent: who(3)}}}
+			Replicas: []marketplace.Lease{replicaOf(1, offer(2, "0"))}, Barred: bars(1, 3)}
 	}
 	was := cleared(book())
 	for name, c := range map[string]struct {

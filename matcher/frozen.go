@@ -42,7 +42,9 @@ func digest(f orderbook.Frozen) marketplace.Hash {
 	section(h, f.Replicas, func(l marketplace.Lease) string {
 		return fmt.Sprintf("replica %d %x %x %s", l.Bounty, l.Agent[:], l.Payee[:], l.Peer)
 	})
-	section(h, f.Barred, func(b orderbook.Bar) string { return fmt.Sprintf("barred %d %x", b.Bounty, b.Agent[:]) })
+	section(h, f.Barred, func(b orderbook.Bar) string {
+		return fmt.Sprintf("barred %d %x", b.Bounty, b.Agent[:])
+	})
 	return sum(h)
 }
 

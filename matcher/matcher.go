@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -52,14 +53,16 @@ func pause(ctx context.Context, d time.Duration) {
 // lead runs calls until the lead is lost or ctx is done.
 func (m *Matcher) lead(ctx context.Context, leader *orderbook.Leader) {
 	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	defer cancel()
-	go func() {
+	watch.Go(func() {
 		select {
 		case <-leader.Lost():
 			cancel() // a call under way would be refused anyway: its fence is old
 		case <-ctx.Done():
 		}
-	}()
+	})
 	m.settled = marketplace.Hash{} // another leader may have called since
 	for ctx.Err() == nil {
 		fills, err := m.Step(ctx, leader.Fence(), time.Now())

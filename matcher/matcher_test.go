@@ -1,14 +1,13 @@
 package matcher
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/everseed/everseed/deploy/devstack"
 	"github.com/everseed/everseed/marketplace"
@@ -149,7 +148,8 @@ func TestAnAgentMayWorkForNothing(t *testing.T) {
 	f := newFair(t)
 	f.offer(1, "0")
 	b := f.post(1, "0.5")
-	if n, err := f.matcher(f.Book).Step(t.Context(), f.lead(f.Book).Fence(), f.now); err != nil || n != 1 {
+	m, fence := f.matcher(f.Book), f.lead(f.Book).Fence()
+	if n, err := m.Step(t.Context(), fence, f.now); err != nil || n != 1 {
 		t.Fatalf("filled %d: %v", n, err)
 	}
 	if l := f.leases(b.ID); len(l) != 1 || !l[0].Price.IsZero() {
@@ -231,14 +231,12 @@ func TestWhenOneMatcherEndsTheOtherCalls(t *testing.T) {
 	second.wake <- struct{}{}
 	filled(b)
 	second.cancel()
-	if err := <-second.done; err != nil && !errors.Is(err, context.Canceled) {
+	if err := <-second.done; err != nil {
 		t.Error(err)
 	}
-}
-
-func TestMain(m *testing.M) {
-	const postgres = "github.com/everseed/everseed/deploy/devstack."
-	goleak.VerifyTestMain(m, // the server of the tests ends with the process
-		goleak.IgnoreAnyFunction(postgres+"startTied.func1"),
-		goleak.IgnoreAnyFunction(postgres+"(*Postgres).Start.func1"))
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if bytes.Contains(stacks, []byte("(*Matcher).lead")) {
+		t.Errorf("a matcher that ended left goroutines behind:\n%s", stacks)
+	}
 }

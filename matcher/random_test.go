@@ -77,7 +77,8 @@ func randomBounty(t *rapid.T, f *Frozen, id int64) marketplace.Bounty {
 		f.Replicas, b.Leased = append(f.Replicas, replicaOf(id, o)), b.Leased+1
 	}
 	if len(f.Offers) > 0 && n(1, 4, "barred") == 1 {
-		f.Barred = append(f.Barred, Bar{Bounty: id, Agent: rapid.SampledFrom(f.Offers).Draw(t, "bar").Agent})
+		barred := rapid.SampledFrom(f.Offers).Draw(t, "bar").Agent
+		f.Barred = append(f.Barred, Bar{Bounty: id, Agent: barred})
 	}
 	return b
 }

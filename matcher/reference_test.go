@@ -68,7 +68,9 @@ func (r *reference) has(b marketplace.Bounty) int {
 }
 
 // cheapest offer for b within its price, with the capacity that taken leaves.
-func (r *reference) cheapest(b marketplace.Bounty, taken []trade) (best marketplace.Offer, ok bool) {
+func (r *reference) cheapest(
+	b marketplace.Bounty, taken []trade,
+) (best marketplace.Offer, ok bool) {
 	for _, o := range r.book.Offers {
 		if !r.suits(b, o) || !r.fits(b, o, taken) {
 			continue

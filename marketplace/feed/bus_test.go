@@ -9,19 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/everseed/everseed/deploy/devstack"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
-
-func TestMain(m *testing.M) {
-	const postgres = "github.com/everseed/everseed/deploy/devstack."
-	goleak.VerifyTestMain(m, // the servers of the tests end with the process
-		goleak.IgnoreAnyFunction(postgres+"startTied.func1"),
-		goleak.IgnoreAnyFunction(postgres+"(*Postgres).Start.func1"))
-}
 
 var quiet = slog.New(slog.DiscardHandler)
 

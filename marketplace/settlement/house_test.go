@@ -11,21 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/everseed/everseed/deploy/devchain"
 	"github.com/everseed/everseed/deploy/devstack"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
-
-func TestMain(m *testing.M) {
-	const postgres = "github.com/everseed/everseed/deploy/devstack."
-	goleak.VerifyTestMain(m, // the server of the tests ends with the process
-		goleak.IgnoreAnyFunction(postgres+"startTied.func1"),
-		goleak.IgnoreAnyFunction(postgres+"(*Postgres).Start.func1"))
-}
 
 const blockTime = 10 * time.Millisecond
 

@@ -19,8 +19,8 @@ const sure = 2
 // if the vault was not touched in them, the answer holds for all of them.
 func (s *Settler) reconcile(ctx context.Context, now time.Time) (int, error) {
 	was, err := s.Book.ChainCursor(ctx)
-	if err != nil || was.Number == 0 {
-		return 0, err
+	if err != nil || was.Number == s.compared {
+		return 0, err // nothing new, or nothing yet
 	}
 	owed, held, err := s.askVault(ctx)
 	if err != nil {
@@ -35,11 +35,12 @@ func (s *Settler) reconcile(ctx context.Context, now time.Time) (int, error) {
 		was.Number = newer[len(newer)-1].Number
 	}
 	before, err := s.Book.Solvency(ctx)
-	if err != nil || before.Block == was.Number {
+	if err != nil {
 		return 0, err
 	}
 	found := marketplace.Solvency{Block: was.Number, Vault: owed, Token: held,
 		Difference: difference(owed, held, before.Ledger), ComparedAt: now}
+	s.compared = was.Number
 	if found.Difference == "" {
 		s.suspect = 0
 	} else if s.suspect++; s.suspect < sure {

@@ -23,27 +23,36 @@ const (
 // redeem carries on with the transactions under way and starts new ones for cheques that are
 // worth their fee.
 func (s *Settler) redeem(ctx context.Context, now time.Time) (n int, err error) {
-	state, err := s.Book.Solvency(ctx)
-	if err != nil {
-		return 0, err
-	}
-	frozen := state.Frozen || s.suspect > 0
 	flying, err := s.Book.InFlight(ctx)
 	if err != nil {
 		return 0, err
 	}
+	if len(flying) > 0 {
+		if n, err = s.carryAllOn(ctx, flying, now); errors.Is(err, marketplace.Unavailable) {
+			return n, err
+		}
+	}
+	if s.suspect > 0 {
+		return n, err
+	}
+	started, failed := s.start(ctx, now)
+	return n + started, errors.Join(err, failed)
+}
+
+func (s *Settler) carryAllOn(ctx context.Context, flying []orderbook.StagedTx, now time.Time) (
+	n int, err error) {
+	state, err := s.Book.Solvency(ctx)
+	if err != nil {
+		return 0, err
+	}
 	for _, tx := range flying {
-		moved, failed := s.carryOn(ctx, tx, frozen, now)
+		moved, failed := s.carryOn(ctx, tx, state.Frozen || s.suspect > 0, now)
 		if moved {
 			n++
 		}
 		err = errors.Join(err, about(tx.Cheque, failed))
 	}
-	if frozen || errors.Is(err, marketplace.Unavailable) {
-		return n, err
-	}
-	started, failed := s.start(ctx, now)
-	return n + started, errors.Join(err, failed)
+	return n, err
 }
 
 // start stages and sends redemptions that are worth their fee.

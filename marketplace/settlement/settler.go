@@ -24,12 +24,13 @@ type Settler struct {
 	First    int64              // block of the vault's deployment: nothing before it is read
 	TRX      marketplace.Amount // worth of one TRX in BTT; zero: unknown, fees are not weighed
 	Every    time.Duration      // between two steps; a second when zero
-	Wake     <-chan struct{}    // may be nil: a wake-up only saves waiting for the tick
+	Wake     <-chan struct{}    // on signed cheques; may be nil: it only saves waiting for the tick
 	Log      *slog.Logger
 
-	suspect int                 // comparisons in a row that found a difference
-	burnt   int64               // sun that the newest redemption cost
-	refused map[int64]time.Time // cheques that could not be built, until when they rest
+	compared int64               // newest block that vault and ledger were compared at
+	suspect  int                 // comparisons in a row that found a difference
+	burnt    int64               // sun that the newest redemption cost
+	refused  map[int64]time.Time // cheques that could not be built, until when they rest
 }
 
 // A step is a part of the work that can fail without stopping the others.
@@ -83,8 +84,8 @@ func (s *Settler) lead(ctx context.Context, leader *orderbook.Leader) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var loops sync.WaitGroup
-	loops.Go(func() { s.loop(ctx, s.chainSteps(), nil) })
-	loops.Go(func() { s.loop(ctx, s.bookSteps(), s.Wake) })
+	loops.Go(func() { s.loop(ctx, s.chainSteps(), s.Wake) })
+	loops.Go(func() { s.loop(ctx, s.bookSteps(), nil) })
 	select {
 	case <-leader.Lost():
 		cancel()

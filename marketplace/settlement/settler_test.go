@@ -1,10 +1,12 @@
 package settlement
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -329,6 +331,11 @@ func TestOfManySettlersOneWorksAndTheNextTakesOver(t *testing.T) {
 	first()
 	arrives(marketplace.BTT(2))
 	second()
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if bytes.Contains(stacks, []byte("(*Settler).loop")) {
+		t.Errorf("a settler that ended left goroutines behind:\n%s", stacks)
+	}
 	if n := h.log.count("ERROR"); n > 0 {
 		t.Errorf("%d alarms: %q", n, h.log.lines)
 	}
