@@ -1,5 +1,5 @@
-// Presses what vite built: every text file of 1 kB or more gets a .br and a .gz beside it, which the
-// Go handler sends to readers that take them. Fonts and images are pressed already.
+// Presses what vite built: every text file of 1 kB or more gets a .br and a .gz beside it, which
+// the Go handler sends to readers that take them. Fonts and images are pressed already.
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";

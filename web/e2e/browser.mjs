@@ -6,14 +6,22 @@ import { connect, createServer } from "node:net";
 import { chromium } from "playwright-core";
 
 const flags = [
-  "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--no-first-run", "--disable-gpu",
+  "--no-sandbox",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+  "--disable-gpu",
 ];
 
 /** launch starts the Chromium of this machine. */
 export async function launch() {
-  const path = [process.env.EVERSEED_CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser",
-    "/usr/bin/google-chrome"].find((p) => p && existsSync(p));
+  const path = [
+    process.env.EVERSEED_CHROMIUM,
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+  ].find((p) => p && existsSync(p));
   if (path === undefined) {
     throw new Error("no Chromium found: install chromium, or name one in EVERSEED_CHROMIUM");
   }
@@ -37,7 +45,8 @@ export class Watch {
     page.on("pageerror", (e) => note(`uncaught: ${e.message}`));
     page.on("request", (r) => {
       const { origin, protocol } = new URL(r.url());
-      if (!this.origins.has(origin) && protocol !== "blob:") note(`asked a foreign host: ${r.url()}`);
+      if (!this.origins.has(origin) && protocol !== "blob:")
+        note(`asked a foreign host: ${r.url()}`);
     });
     await page.exposeFunction("reportViolation", (text) => note(`policy broken: ${text}`));
     await page.addInitScript(() => {
@@ -56,7 +65,10 @@ export class Wire {
     const { hostname, port } = new URL(base);
     this.server = createServer((near) => {
       const far = connect(Number(port || 80), hostname);
-      for (const [a, b] of [[near, far], [far, near]]) {
+      for (const [a, b] of [
+        [near, far],
+        [far, near],
+      ]) {
         this.sockets.add(a);
         a.pipe(b).on("error", () => a.destroy());
         a.on("error", () => b.destroy()).on("close", () => this.sockets.delete(a));
@@ -83,11 +95,19 @@ const axeSource = readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 /** flaws returns what axe finds wrong with a page as it stands. */
 export async function flaws(page) {
   await page.evaluate(await axeSource);
-  const found = await page.evaluate(() => window.axe.run(document, {
-    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-  }));
-  return found.violations.map((v) => `${v.id} (${v.impact}): ${v.help}\n    ` +
-    v.nodes.slice(0, 3).map((n) => `${n.html.slice(0, 160)} ${n.any[0]?.message ?? ""}`).join("\n    "));
+  const found = await page.evaluate(() =>
+    window.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }),
+  );
+  return found.violations.map(
+    (v) =>
+      `${v.id} (${v.impact}): ${v.help}\n    ` +
+      v.nodes
+        .slice(0, 3)
+        .map((n) => `${n.html.slice(0, 160)} ${n.any[0]?.message ?? ""}`)
+        .join("\n    "),
+  );
 }
 
 /**
@@ -100,7 +120,9 @@ export async function agree(what, page, market, seconds = 30) {
     const [shown, told] = [JSON.stringify(await page()), JSON.stringify(await market())];
     if (shown === told) return JSON.parse(told);
     if (Date.now() > until) {
-      throw new Error(`${what}: after ${seconds} s the page shows\n    ${shown}\n  and the market says\n    ${told}`);
+      throw new Error(
+        `${what}: after ${seconds} s the page shows\n    ${shown}\n  and the market says\n    ${told}`,
+      );
     }
     await new Promise((done) => setTimeout(done, 300));
   }

@@ -2,8 +2,9 @@
 //
 //   node e2e/market.mjs BASE_URL [--shot FILE.png] [--shots DIR] [--wait SECONDS] [--still]
 //
-// The market needs a bounty, an offer, a call that traded and a proof; --wait is how long to wait for
-// them (60). It must be moving too, because that is what is looked for; --still leaves that out.
+// The market needs a bounty, an offer, a call that traded and a proof; --wait is how long to wait
+// for them (60). It must be moving too, because that is what is looked for; --still leaves that
+// out.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -20,14 +21,19 @@ const { values: args, positionals } = parseArgs({
 });
 const base = positionals[0]?.replace(/\/$/, "");
 if (base === undefined) {
-  console.error("usage: node e2e/market.mjs BASE_URL [--shot FILE.png] [--shots DIR] [--wait SECONDS] [--still]");
+  console.error(
+    "usage: node e2e/market.mjs BASE_URL [--shot FILE] [--shots DIR] [--wait SECONDS] [--still]",
+  );
   process.exit(2);
 }
 
 const ask = async (path) => {
   const answer = await fetch(base + path);
-  if (answer.status === 429) { // page and test ask from one address
-    await new Promise((done) => setTimeout(done, 1000 * Number(answer.headers.get("Retry-After") ?? 1)));
+  if (answer.status === 429) {
+    // page and test ask from one address
+    await new Promise((done) =>
+      setTimeout(done, 1000 * Number(answer.headers.get("Retry-After") ?? 1)),
+    );
     return ask(path);
   }
   if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
@@ -38,30 +44,49 @@ const ended = ["completed", "cancelled", "expired"];
 
 /** What the market says, in the shape that the page is read in. */
 const market = {
-  bounties: async () => (await items("/v1/bounties?limit=200"))
-    .filter((b) => !ended.includes(b.state))
-    .map((b) => ({
-      id: b.id, name: b.name, state: b.state, replicas: `${b.proven}/${b.terms.replicas}`,
-      money: [b.terms.price_max, b.reserved, b.spent],
-    }))
-    .sort((a, b) => a.id - b.id),
-  offers: async () => (await items("/v1/offers?limit=200"))
-    .filter((o) => o.state !== "closed")
-    .map((o) => ({ id: o.id, agent: o.agent, price: o.terms.price_min, leases: String(o.leases) }))
-    .sort((a, b) => a.id - b.id),
-  deals: async () => (await items("/v1/calls?limit=100"))
-    .flatMap((c) => c.clearings.map((p) => ({ key: `${c.id} ${p.signature}`, price: p.price })))
-    .slice(0, 6).sort(byKey),
-  proofs: async () => (await items("/v1/proofs?limit=24"))
-    .map((p) => ({ key: `${p.lease}.${p.epoch}`, verdict: words(p.verdict), agent: p.agent, earned: p.earned }))
-    .sort(byKey),
+  bounties: async () =>
+    (await items("/v1/bounties?limit=200"))
+      .filter((b) => !ended.includes(b.state))
+      .map((b) => ({
+        id: b.id,
+        name: b.name,
+        state: b.state,
+        replicas: `${b.proven}/${b.terms.replicas}`,
+        money: [b.terms.price_max, b.reserved, b.spent],
+      }))
+      .sort((a, b) => a.id - b.id),
+  offers: async () =>
+    (await items("/v1/offers?limit=200"))
+      .filter((o) => o.state !== "closed")
+      .map((o) => ({
+        id: o.id,
+        agent: o.agent,
+        price: o.terms.price_min,
+        leases: String(o.leases),
+      }))
+      .sort((a, b) => a.id - b.id),
+  deals: async () =>
+    (await items("/v1/calls?limit=100"))
+      .flatMap((c) => c.clearings.map((p) => ({ key: `${c.id} ${p.signature}`, price: p.price })))
+      .slice(0, 6)
+      .sort(byKey),
+  proofs: async () =>
+    (await items("/v1/proofs?limit=24"))
+      .map((p) => ({
+        key: `${p.lease}.${p.epoch}`,
+        verdict: words(p.verdict),
+        agent: p.agent,
+        earned: p.earned,
+      }))
+      .sort(byKey),
   totals: async () => {
     const m = await ask("/v1/market");
     return { proven: String(m.proven), earned: m.earned, redeemed: m.redeemed };
   },
-  leases: async (bounty) => (await items(`/v1/leases?bounty=${bounty}&limit=200`))
-    .map((l) => ({ id: l.id, agent: l.agent, state: l.state, earned: l.earned, held: l.held }))
-    .sort((a, b) => a.id - b.id),
+  leases: async (bounty) =>
+    (await items(`/v1/leases?bounty=${bounty}&limit=200`))
+      .map((l) => ({ id: l.id, agent: l.agent, state: l.state, earned: l.earned, held: l.held }))
+      .sort((a, b) => a.id - b.id),
 };
 /** newsMax is shorter than the page's own rhythm of reading again: only the stream is as fast. */
 const newsMax = 25_000;
@@ -70,41 +95,66 @@ const words = (code) => code.replaceAll("_", " ");
 
 /** What the page shows, read from its tables. Runs inside the page. */
 function shown(what) {
-  const rows = (title) => [...document.querySelectorAll("section")]
-    .filter((s) => s.querySelector("h2")?.textContent === title)
-    .flatMap((s) => [...s.querySelectorAll("tbody tr")]);
+  const rows = (title) =>
+    [...document.querySelectorAll("section")]
+      .filter((s) => s.querySelector("h2")?.textContent === title)
+      .flatMap((s) => [...s.querySelectorAll("tbody tr")]);
   const text = (el, selector) => el.querySelector(selector)?.textContent ?? "";
   const money = (el) => [...el.querySelectorAll("data.money")].map((d) => d.value);
   const key = (a, b) => (a.key < b.key ? -1 : 1);
-  const agent = (el) => el.querySelector("a[href^='/agents/']")?.getAttribute("href").slice(8) ?? "";
+  const agent = (el) =>
+    el.querySelector("a[href^='/agents/']")?.getAttribute("href").slice(8) ?? "";
   switch (what) {
     case "bounties":
-      return rows("Bounties").map((r) => ({
-        id: Number(r.dataset.key), name: text(r, "th bdi"), state: text(r, ".state"),
-        replicas: text(r, ".replicas .of"), money: money(r),
-      })).sort((a, b) => a.id - b.id);
+      return rows("Bounties")
+        .map((r) => ({
+          id: Number(r.dataset.key),
+          name: text(r, "th bdi"),
+          state: text(r, ".state"),
+          replicas: text(r, ".replicas .of"),
+          money: money(r),
+        }))
+        .sort((a, b) => a.id - b.id);
     case "offers":
-      return rows("Offers").map((r) => ({
-        id: Number(r.dataset.key), agent: agent(r), price: money(r)[0], leases: text(r, "td:nth-child(6)"),
-      })).sort((a, b) => a.id - b.id);
+      return rows("Offers")
+        .map((r) => ({
+          id: Number(r.dataset.key),
+          agent: agent(r),
+          price: money(r)[0],
+          leases: text(r, "td:nth-child(6)"),
+        }))
+        .sort((a, b) => a.id - b.id);
     case "deals":
-      return rows("Clearing prices").map((r) => ({ key: r.dataset.key, price: money(r)[0] })).sort(key);
+      return rows("Clearing prices")
+        .map((r) => ({ key: r.dataset.key, price: money(r)[0] }))
+        .sort(key);
     case "proofs":
-      return rows("Proofs").map((r) => ({
-        key: r.dataset.key, verdict: text(r, ".state"), agent: agent(r), earned: money(r)[0],
-      })).sort(key);
+      return rows("Proofs")
+        .map((r) => ({
+          key: r.dataset.key,
+          verdict: text(r, ".state"),
+          agent: agent(r),
+          earned: money(r)[0],
+        }))
+        .sort(key);
     case "totals": {
       const total = (name) => document.querySelector(`[data-total=${name}]`);
       return {
-        proven: total("proven")?.textContent, earned: total("earned")?.querySelector("data").value,
+        proven: total("proven")?.textContent,
+        earned: total("earned")?.querySelector("data").value,
         redeemed: total("redeemed")?.querySelector("data").value,
       };
     }
     case "leases":
-      return rows("Leases").map((r) => ({
-        id: Number(r.dataset.key), agent: agent(r), state: text(r, ".state"),
-        earned: money(r)[1], held: money(r)[2],
-      })).sort((a, b) => a.id - b.id);
+      return rows("Leases")
+        .map((r) => ({
+          id: Number(r.dataset.key),
+          agent: agent(r),
+          state: text(r, ".state"),
+          earned: money(r)[1],
+          held: money(r)[2],
+        }))
+        .sort((a, b) => a.id - b.id);
   }
 }
 
@@ -137,8 +187,14 @@ const steps = {
     const page = await open("/");
     await isLive(page);
     for (const what of ["bounties", "offers", "deals", "proofs", "totals"]) {
-      const told = await agree(what, () => page.evaluate(shown, what), () => market[what]());
-      console.log(`     ${what}: ${Array.isArray(told) ? `${told.length} rows` : JSON.stringify(told)}`);
+      const told = await agree(
+        what,
+        () => page.evaluate(shown, what),
+        () => market[what](),
+      );
+      console.log(
+        `     ${what}: ${Array.isArray(told) ? `${told.length} rows` : JSON.stringify(told)}`,
+      );
     }
     const s = await ask("/v1/solvency");
     const says = await page.locator(".solvency-line .state").textContent();
@@ -152,13 +208,31 @@ const steps = {
     if (args.still) return console.log("     left out (--still)");
     const page = await open("/");
     await isLive(page);
-    await page.evaluate(() => { window.openedOnce = true; });
-    const before = (await agree("proofs", () => page.evaluate(shown, "proofs"), () => market.proofs()))
-      .map((p) => p.key);
-    await page.waitForFunction((known) => [...document.querySelectorAll("section.feed tbody tr")]
-      .some((row) => !known.includes(row.dataset.key)), before, { timeout: newsMax });
-    await agree("bounties", () => page.evaluate(shown, "bounties"), () => market.bounties());
-    if (!(await page.evaluate(() => window.openedOnce === true))) throw new Error("the page was reloaded");
+    await page.evaluate(() => {
+      window.openedOnce = true;
+    });
+    const before = (
+      await agree(
+        "proofs",
+        () => page.evaluate(shown, "proofs"),
+        () => market.proofs(),
+      )
+    ).map((p) => p.key);
+    await page.waitForFunction(
+      (known) =>
+        [...document.querySelectorAll("section.feed tbody tr")].some(
+          (row) => !known.includes(row.dataset.key),
+        ),
+      before,
+      { timeout: newsMax },
+    );
+    await agree(
+      "bounties",
+      () => page.evaluate(shown, "bounties"),
+      () => market.bounties(),
+    );
+    if (!(await page.evaluate(() => window.openedOnce === true)))
+      throw new Error("the page was reloaded");
     await page.context().close();
   },
 
@@ -168,7 +242,11 @@ const steps = {
     const page = await open(`/bounties/${bounty.id}`);
     await page.getByRole("heading", { level: 1, name: bounty.name }).waitFor();
     await page.getByText(bounty.terms.infohash, { exact: true }).waitFor();
-    await agree("leases", () => page.evaluate(shown, "leases"), () => market.leases(bounty.id));
+    await agree(
+      "leases",
+      () => page.evaluate(shown, "leases"),
+      () => market.leases(bounty.id),
+    );
     await page.locator("svg.strip[role=img]").first().waitFor();
     await page.context().close();
   },
@@ -185,7 +263,8 @@ const steps = {
     await page.locator(".bounties tbody th a").first().waitFor();
     await page.keyboard.press("Tab");
     const first = await page.evaluate(() => document.activeElement.textContent);
-    if (first !== "To the content") throw new Error(`the first stop is ${first}, not the skip link`);
+    if (first !== "To the content")
+      throw new Error(`the first stop is ${first}, not the skip link`);
     await page.keyboard.press("Enter");
     for (let i = 0; i < 40; i++) {
       await page.keyboard.press("Tab");
@@ -225,7 +304,11 @@ const steps = {
     await isLive(page, 30);
     await page.getByText(/^Not live/).waitFor({ state: "detached" });
     watch.deaf = false;
-    await agree("proofs", () => page.evaluate(shown, "proofs"), () => market.proofs());
+    await agree(
+      "proofs",
+      () => page.evaluate(shown, "proofs"),
+      () => market.proofs(),
+    );
     await page.context().close();
     await wire.cut();
   },
@@ -237,11 +320,16 @@ const steps = {
     if (args.shots !== undefined) await mkdir(args.shots, { recursive: true });
     // The themes differ in colours alone and the widths in layout alone, so two looks see both;
     // axe takes seconds a page, so what the second look shares with the first it leaves out.
-    const looks = [["light", 1440, "light", all], ["phone", 390, "dark", all]];
+    const looks = [
+      ["light", 1440, "light", all],
+      ["phone", 390, "dark", all],
+    ];
     if (args.shots !== undefined) looks.push(["dark", 1440, "dark", main]);
     for (const [name, width, colorScheme, paths] of looks) {
       const page = await open("/", {
-        viewport: { width, height: 900 }, colorScheme, reducedMotion: "reduce",
+        viewport: { width, height: 900 },
+        colorScheme,
+        reducedMotion: "reduce",
       });
       for (const path of paths) await look(page, path, name);
       await page.context().close();
@@ -264,7 +352,11 @@ async function look(page, path, name) {
     await page.screenshot({ path: join(args.shots, file), fullPage: true });
   }
   if (args.shot !== undefined && path === "/" && name === "light") {
-    await page.screenshot({ path: args.shot, clip: { x: 0, y: 0, width: 1440, height: 1300 }, fullPage: true });
+    await page.screenshot({
+      path: args.shot,
+      clip: { x: 0, y: 0, width: 1440, height: 1300 },
+      fullPage: true,
+    });
   }
 }
 

@@ -43,7 +43,10 @@ export class Problem extends Error {
 
 /** get reads one address of the market. */
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const answer = await fetch(path, { headers: { Accept: "application/json" }, signal: signal ?? null });
+  const answer = await fetch(path, {
+    headers: { Accept: "application/json" },
+    signal: signal ?? null,
+  });
   if (!answer.ok) {
     const said = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string };
     throw new Problem(

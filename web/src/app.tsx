@@ -30,15 +30,25 @@ export function App() {
   });
   return (
     <>
-      <a className="skip" href="#main">To the content</a>
+      <a className="skip" href="#main">
+        To the content
+      </a>
       <header className="masthead">
-        <Link to="/" className="brand"><Brand /> Everseed</Link>
+        <Link to="/" className="brand">
+          <Brand /> Everseed
+        </Link>
         <nav aria-label="Pages">
           <ul>
             {places.map(([to, name]) => (
-              <li key={to}><Link to={to} current={path === to}>{name}</Link></li>
+              <li key={to}>
+                <Link to={to} current={path === to}>
+                  {name}
+                </Link>
+              </li>
             ))}
-            <li><a href="/docs">API</a></li>
+            <li>
+              <a href="/docs">API</a>
+            </li>
           </ul>
         </nav>
         <Live />
@@ -105,7 +115,9 @@ function Live() {
   };
   return (
     <p className={`live ${state}`} title="Whether figures follow the market as it changes">
-      <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden="true"><circle cx="5" cy="5" r="4" /></svg>
+      <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden="true">
+        <circle cx="5" cy="5" r="4" />
+      </svg>
       {words[state]}
     </p>
   );
@@ -128,8 +140,13 @@ function ThemeButton() {
   const theme = useTheme();
   const next = nextTheme(theme);
   return (
-    <button type="button" className="theme" onClick={() => setTheme(next)}
-      aria-label={`Theme: ${theme}. Change to ${next}`} title={`Theme: ${theme}`}>
+    <button
+      type="button"
+      className="theme"
+      onClick={() => setTheme(next)}
+      aria-label={`Theme: ${theme}. Change to ${next}`}
+      title={`Theme: ${theme}`}
+    >
       <ThemeIcon theme={theme} />
     </button>
   );

@@ -1,5 +1,6 @@
-// Live joins the event stream with the queries: an event makes every figure that it may have changed
-// be read again. Events carry no figures into the page, so the page can only show what the API says.
+// Live joins the event stream with the queries: an event makes every figure that it may have
+// changed be read again. Events carry no figures into the page, so the page can only show what the
+// API says.
 
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
@@ -64,15 +65,19 @@ export function startLive(queries: QueryClient): () => void {
   };
   const seen = () => note([]);
   document.addEventListener("visibilitychange", seen);
-  void follow("/v1/stream", {
-    event: (e: MarketEvent) => note(stale(e.kind)),
-    joined: () => note(everything),
-    state: (state) => {
-      if (state === liveness.state) return; // one more vain try is no new state
-      liveness = { state, since: marketTime() };
-      for (const wake of watchers) wake();
+  void follow(
+    "/v1/stream",
+    {
+      event: (e: MarketEvent) => note(stale(e.kind)),
+      joined: () => note(everything),
+      state: (state) => {
+        if (state === liveness.state) return; // one more vain try is no new state
+        liveness = { state, since: marketTime() };
+        for (const wake of watchers) wake();
+      },
     },
-  }, stop.signal);
+    stop.signal,
+  );
   return () => {
     stop.abort();
     clearTimeout(timer);

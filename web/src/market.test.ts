@@ -1,13 +1,39 @@
 import { expect, test } from "vitest";
 import type { Bounty, BountyState, Call, Offer, Proof, Verdict } from "./api";
-import { atRisk, byAsk, byRisk, deals, dealsCSV, owing, signatureWords, strip, tally } from "./market";
+import {
+  atRisk,
+  byAsk,
+  byRisk,
+  deals,
+  dealsCSV,
+  owing,
+  signatureWords,
+  strip,
+  tally,
+} from "./market";
 
 function bounty(id: number, state: BountyState, proven: number, ends = ""): Bounty {
   return {
-    id, state, proven, leased: proven, name: `b${id}`, poster: "", size: 1, billed: 1,
-    reserved: "0", spent: "0", posted_at: "", good_till: "", ends_at: ends,
+    id,
+    state,
+    proven,
+    leased: proven,
+    name: `b${id}`,
+    poster: "",
+    size: 1,
+    billed: 1,
+    reserved: "0",
+    spent: "0",
+    posted_at: "",
+    good_till: "",
+    ends_at: ends,
     terms: {
-      instrument: "keepalive", infohash: "", replicas: 4, price_max: "1", keep_for: "1d", mandate: "",
+      instrument: "keepalive",
+      infohash: "",
+      replicas: 4,
+      price_max: "1",
+      keep_for: "1d",
+      mandate: "",
     },
   };
 }
@@ -32,7 +58,14 @@ test("an ended bounty is not at risk, a filled one without proofs is", () => {
 });
 
 const call = (id: number, at: string, ...prices: [string, string][]): Call => ({
-  id, at, previous: "", input: "", hash: "", bounties: 1, offers: 1, fills: [],
+  id,
+  at,
+  previous: "",
+  input: "",
+  hash: "",
+  bounties: 1,
+  offers: 1,
+  fills: [],
   clearings: prices.map(([signature, price]) => ({ signature, price, replicas: 2 })),
 });
 
@@ -42,21 +75,41 @@ test("deals are in the order of time and leave calls without trade out", () => {
     call(2, "2026-01-01T00:00:02Z"),
     call(1, "2026-01-01T00:00:01Z", ["1d", "4"], ["7d", "3"]),
   ]);
-  expect(found.map((d) => [d.call, d.price])).toEqual([[1, "4"], [1, "3"], [3, "5"]]);
+  expect(found.map((d) => [d.call, d.price])).toEqual([
+    [1, "4"],
+    [1, "3"],
+    [3, "5"],
+  ]);
 });
 
 test("the CSV keeps every decimal and quotes signatures", () => {
-  const csv = dealsCSV(deals([call(7, "2026-01-01T00:00:01Z", ['1d "a",b', "0.000000000000000001"])]));
+  const csv = dealsCSV(
+    deals([call(7, "2026-01-01T00:00:01Z", ['1d "a",b', "0.000000000000000001"])]),
+  );
   expect(csv.split("\n")[1]).toBe('7,2026-01-01T00:00:01.000Z,"1d ""a"",b",0.000000000000000001,2');
 });
 
 const proof = (epoch: number, verdict: Verdict): Proof => ({
-  lease: 1, bounty: 1, agent: "", epoch, verdict, passes: 3, reports: 3, seconds: 5, earned: "0", at: "",
+  lease: 1,
+  bounty: 1,
+  agent: "",
+  epoch,
+  verdict,
+  passes: 3,
+  reports: 3,
+  seconds: 5,
+  earned: "0",
+  at: "",
 });
 
 test("a strip shows gaps, ends with the newest epoch and forgets the oldest", () => {
   const proofs = [proof(10, "pass"), proof(12, "fail"), proof(13, "pass")];
-  expect(strip(proofs, 10).map((c) => c.proof?.verdict)).toEqual(["pass", undefined, "fail", "pass"]);
+  expect(strip(proofs, 10).map((c) => c.proof?.verdict)).toEqual([
+    "pass",
+    undefined,
+    "fail",
+    "pass",
+  ]);
   expect(strip(proofs, 2).map((c) => c.epoch)).toEqual([12, 13]);
   expect(strip(proofs, 3, 15).map((c) => c.epoch)).toEqual([13, 14, 15]);
   expect(strip([], 10)).toEqual([]);
@@ -69,14 +122,16 @@ test("a tally says each verdict that occurred", () => {
 });
 
 test("what the vault owes is exact", () => {
-  expect(owing({ free: "0.1", reserved: "0.2", payable: "0.000000000000000001", held: "1" }))
-    .toBe(1300000000000000001n);
+  expect(owing({ free: "0.1", reserved: "0.2", payable: "0.000000000000000001", held: "1" })).toBe(
+    1300000000000000001n,
+  );
 });
 
 test("signatures are told in words, unknown ones as they are", () => {
   expect(signatureWords("7d/any/0")).toBe("up to 7d, anywhere");
-  expect(signatureWords("30d/asia+europe/1000000"))
-    .toBe("up to 30d, asia or europe, at least 8.0\u00a0Mbit/s");
+  expect(signatureWords("30d/asia+europe/1000000")).toBe(
+    "up to 30d, asia or europe, at least 8.0\u00a0Mbit/s",
+  );
   expect(signatureWords("delivery/x")).toBe("delivery/x");
 });
 
@@ -84,7 +139,9 @@ test("the cheapest offer that a call could take is first; a suspended one never 
   const offer = (id: number, price_min: string, state: string, standing: string) =>
     ({ id, state, standing, terms: { price_min } }) as Offer;
   const ladder = [
-    offer(1, "1", "live", "suspended"), offer(2, "10", "live", "new"), offer(3, "9", "live", "vetted"),
+    offer(1, "1", "live", "suspended"),
+    offer(2, "10", "live", "new"),
+    offer(3, "9", "live", "vetted"),
     offer(4, "2", "paused", "vetted"),
   ];
   expect(ladder.sort(byAsk).map((o) => o.id)).toEqual([3, 2, 1, 4]);

@@ -2,7 +2,14 @@
 // cleared. Pure, so that each conclusion has a test.
 
 import type {
-  Bounty, BountyState, Call, ChequeState, LeaseState, Offer, Proof, Verdict,
+  Bounty,
+  BountyState,
+  Call,
+  ChequeState,
+  LeaseState,
+  Offer,
+  Proof,
+  Verdict,
 } from "./api";
 import { compare, units } from "./words/amount";
 import { rate } from "./words/size";
@@ -121,7 +128,10 @@ export function deals(calls: readonly Call[]): Deal[] {
   return calls
     .flatMap((c) =>
       c.clearings.map((p) => ({
-        call: c.id, at: Date.parse(c.at), signature: p.signature, price: p.price,
+        call: c.id,
+        at: Date.parse(c.at),
+        signature: p.signature,
+        price: p.price,
         replicas: p.replicas,
       })),
     )
@@ -151,14 +161,18 @@ export function strip(proofs: readonly Proof[], cells: number, newest?: number):
   const last = newest ?? Math.max(...epochs);
   const first = Math.max(Math.min(...epochs), last - cells + 1);
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => ({
-    epoch: first + i, proof: byEpoch.get(first + i),
+    epoch: first + i,
+    proof: byEpoch.get(first + i),
   }));
 }
 
 /** tally counts verdicts in words: "38 passed, 1 failed". */
 export function tally(cells: readonly Cell[]): string {
   const words: Record<Verdict, string> = {
-    pass: "passed", fail: "failed", data_fault: "data fault", unaudited: "unaudited",
+    pass: "passed",
+    fail: "failed",
+    data_fault: "data fault",
+    unaudited: "unaudited",
   };
   const said = (Object.keys(words) as Verdict[])
     .map((v) => [cells.filter((c) => c.proof?.verdict === v).length, words[v]] as const)
@@ -168,6 +182,11 @@ export function tally(cells: readonly Cell[]): string {
 }
 
 /** owing returns what the vault must be able to pay out: the four sides of the ledger. */
-export function owing(s: { free: string; reserved: string; payable: string; held: string }): bigint {
+export function owing(s: {
+  free: string;
+  reserved: string;
+  payable: string;
+  held: string;
+}): bigint {
   return units(s.free) + units(s.reserved) + units(s.payable) + units(s.held);
 }

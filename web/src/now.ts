@@ -1,5 +1,5 @@
-// One clock for the whole page, by the market's time: countdowns that run off a reader's wrong clock
-// would promise calls and epochs that are not due.
+// One clock for the whole page, by the market's time: countdowns that run off a reader's wrong
+// clock would promise calls and epochs that are not due.
 
 import { useSyncExternalStore } from "react";
 

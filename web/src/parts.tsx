@@ -1,4 +1,5 @@
-// The small words of the page: money, accounts, states, times. Each knows how to be exact on demand.
+// The small words of the page: money, accounts, states, times. Each knows how to be exact on
+// demand.
 
 import type { UseQueryResult } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
@@ -21,7 +22,11 @@ export function Money({ of, digits, unit }: { of: string; digits?: number; unit?
 
 /** PriceOf shows a price per GiB-day. */
 export function PriceOf({ of }: { of: string }) {
-  return <data value={of} title={`${exact(of)} BTT per GiB-day`} className="money">{price(of)}</data>;
+  return (
+    <data value={of} title={`${exact(of)} BTT per GiB-day`} className="money">
+      {price(of)}
+    </data>
+  );
 }
 
 /** State shows a state's word with its mark, and its sentence on demand. */
@@ -55,7 +60,10 @@ export function Copyable({ text, name }: { text: string; name: string }) {
     return () => clearTimeout(timer);
   }, [copied]);
   const copy = () => {
-    void navigator.clipboard.writeText(text).then(() => setCopied(true), () => setCopied(false));
+    void navigator.clipboard.writeText(text).then(
+      () => setCopied(true),
+      () => setCopied(false),
+    );
   };
   return (
     <span className="copyable">
@@ -63,26 +71,40 @@ export function Copyable({ text, name }: { text: string; name: string }) {
       <button type="button" className="small" onClick={copy} aria-label={`Copy ${name}`}>
         {copied ? "Copied" : "Copy"}
       </button>
-      <span className="unseen" role="status">{copied ? `${name} copied` : ""}</span>
+      <span className="unseen" role="status">
+        {copied ? `${name} copied` : ""}
+      </span>
     </span>
   );
 }
 
 /** At shows a time of day in UTC. */
 export function At({ of }: { of: string }) {
-  return <time dateTime={of} title={moment(of)}>{clock(of)}</time>;
+  return (
+    <time dateTime={of} title={moment(of)}>
+      {clock(of)}
+    </time>
+  );
 }
 
 /** On shows a time of day in UTC, or the date when that was long ago. */
 export function On({ of }: { of: string }) {
   const long = useNow() - Date.parse(of) > 20 * 3_600_000;
-  return <time dateTime={of} title={moment(of)}>{long ? moment(of).slice(0, 10) : clock(of)}</time>;
+  return (
+    <time dateTime={of} title={moment(of)}>
+      {long ? moment(of).slice(0, 10) : clock(of)}
+    </time>
+  );
 }
 
 /** Ago shows how long ago a time was. */
 export function Ago({ of }: { of: string }) {
   const now = useNow();
-  return <time dateTime={of} title={moment(of)}>{ago(of, now)}</time>;
+  return (
+    <time dateTime={of} title={moment(of)}>
+      {ago(of, now)}
+    </time>
+  );
 }
 
 /** Until counts down to a time, and says so once it is over. */
@@ -90,11 +112,19 @@ export function Until({ of, over }: { of: string | undefined; over: string }) {
   const now = useNow();
   if (!told(of)) return <span className="quiet">–</span>;
   const left = Date.parse(of) - now;
-  return <time dateTime={of} title={moment(of)}>{left > 0 ? lasting(left) : over}</time>;
+  return (
+    <time dateTime={of} title={moment(of)}>
+      {left > 0 ? lasting(left) : over}
+    </time>
+  );
 }
 
 /** Answer shows what a query answered, or in words why there is nothing to show. */
-export function Answer<T>(props: { of: UseQueryResult<T>; what: string; children: (data: T) => ReactNode }) {
+export function Answer<T>(props: {
+  of: UseQueryResult<T>;
+  what: string;
+  children: (data: T) => ReactNode;
+}) {
   const { data, error } = props.of;
   const late = useLate(data === undefined);
   if (data !== undefined) {
@@ -112,12 +142,20 @@ export function Answer<T>(props: { of: UseQueryResult<T>; what: string; children
   if (error !== null) {
     return (
       <div className="fault" role="alert">
-        <p>{props.what} could not be read: {error.message}.</p>
-        <button type="button" onClick={() => void props.of.refetch()}>Try again</button>
+        <p>
+          {props.what} could not be read: {error.message}.
+        </p>
+        <button type="button" onClick={() => void props.of.refetch()}>
+          Try again
+        </button>
       </div>
     );
   }
-  return <p className="empty" aria-busy="true">{late ? `Reading ${props.what.toLowerCase()}…` : "\u00a0"}</p>;
+  return (
+    <p className="empty" aria-busy="true">
+      {late ? `Reading ${props.what.toLowerCase()}…` : "\u00a0"}
+    </p>
+  );
 }
 
 /** useLate says when waiting took long enough to be worth a word. */

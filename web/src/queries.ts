@@ -3,8 +3,19 @@
 
 import { keepPreviousData, QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import {
-  type Account, type Bounty, type Call, get, type Lease, type Market,
-  type MarketInfo, type Offer, type Page, Problem, type Proof, type SignedCheque, type Solvency,
+  type Account,
+  type Bounty,
+  type Call,
+  get,
+  type Lease,
+  type Market,
+  type MarketInfo,
+  type Offer,
+  type Page,
+  Problem,
+  type Proof,
+  type SignedCheque,
+  type Solvency,
 } from "./api";
 import { setMarketTime } from "./now";
 
@@ -18,7 +29,8 @@ export function newQueries(): QueryClient {
       queries: {
         staleTime: 5000, // events say sooner; this is for a page that was hidden
         refetchInterval: 30_000,
-        retry: (n, err) => n < 3 && !(err instanceof Problem && err.status < 500 && err.status !== 429),
+        retry: (n, err) =>
+          n < 3 && !(err instanceof Problem && err.status < 500 && err.status !== 429),
         retryDelay: (n, err) => Math.max(1000 * 2 ** n, err instanceof Problem ? err.wait : 0),
         placeholderData: keepPreviousData,
       },

@@ -13,7 +13,8 @@ export function routeOf(path: string): Route {
   const [first = "", second = "", ...more] = path.split("/").filter(Boolean);
   if (more.length > 0) return { page: "unknown" };
   if (first === "") return { page: "market" };
-  if (first === "bounties" && /^[1-9]\d{0,15}$/.test(second)) return { page: "bounty", id: Number(second) };
+  if (first === "bounties" && /^[1-9]\d{0,15}$/.test(second))
+    return { page: "bounty", id: Number(second) };
   if (first === "agents" && /^T\w{33}$/.test(second)) return { page: "agent", address: second };
   if (second === "" && (first === "calls" || first === "solvency")) return { page: first };
   if (second === "" && first === "run-an-agent") return { page: "run" };
@@ -53,13 +54,19 @@ export function Link(props: {
   current?: boolean;
 }) {
   const follow = (e: MouseEvent) => {
-    if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
+    if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey)
+      return;
     e.preventDefault();
     go(props.to);
   };
   return (
-    <a href={props.to} onClick={follow} className={props.className} title={props.title}
-      aria-current={props.current === true ? "page" : undefined}>
+    <a
+      href={props.to}
+      onClick={follow}
+      className={props.className}
+      title={props.title}
+      aria-current={props.current === true ? "page" : undefined}
+    >
       {props.children}
     </a>
   );

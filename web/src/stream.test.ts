@@ -5,11 +5,15 @@ import { follow, Frames, type State } from "./stream";
 import type { MarketEvent } from "./api";
 
 test("frames come out whole however the text was split", () => {
-  const text = ": ping\n\nid: 7\nevent: proof.pass\ndata: {\"a\":\ndata: 1}\n\r\n\nid: 8\r\ndata: x\r\n\r\n";
+  const text =
+    ': ping\n\nid: 7\nevent: proof.pass\ndata: {"a":\ndata: 1}\n\r\n\nid: 8\r\ndata: x\r\n\r\n';
   for (let cut = 1; cut < text.length; cut++) {
     const f = new Frames();
     const out = [...f.push(text.slice(0, cut)), ...f.push(text.slice(cut))];
-    expect(out).toEqual([{ id: "7", data: '{"a":\n1}' }, { id: "8", data: "x" }]);
+    expect(out).toEqual([
+      { id: "7", data: '{"a":\n1}' },
+      { id: "8", data: "x" },
+    ]);
   }
 });
 
@@ -28,7 +32,8 @@ test("an event of a kind not known here makes everything be read again", () => {
 
 test("a broken stream is taken up after the last event and said to be stale meanwhile", async () => {
   const asked: (string | null)[] = [];
-  const frame = (id: string) => `id: ${id}\ndata: {"id":"${id}","kind":"call.cleared","thing":1,"at":""}\n\n`;
+  const frame = (id: string) =>
+    `id: ${id}\ndata: {"id":"${id}","kind":"call.cleared","thing":1,"at":""}\n\n`;
   globalThis.fetch = (_, init) => {
     asked.push(new Headers(init?.headers).get("Last-Event-ID"));
     return Promise.resolve(new Response(frame(String(asked.length))));
@@ -37,14 +42,18 @@ test("a broken stream is taken up after the last event and said to be stale mean
   const states: State[] = [];
   const events: MarketEvent[] = [];
   let joined = 0;
-  await follow("/v1/stream", {
-    event: (e) => {
-      events.push(e);
-      if (events.length === 3) stop.abort();
+  await follow(
+    "/v1/stream",
+    {
+      event: (e) => {
+        events.push(e);
+        if (events.length === 3) stop.abort();
+      },
+      joined: () => joined++,
+      state: (l) => states.push(l),
     },
-    joined: () => joined++,
-    state: (l) => states.push(l),
-  }, stop.signal);
+    stop.signal,
+  );
   expect(asked).toEqual([null, "1", "2"]);
   expect(events.map((e) => e.id)).toEqual(["1", "2", "3"]);
   expect(states).toEqual(["live", "stale", "live", "stale", "live"]);

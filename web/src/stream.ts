@@ -1,5 +1,6 @@
 // The market's event stream, read with fetch instead of EventSource: EventSource drops every event
-// whose name it was not told beforehand, and hides the pings that prove that a quiet stream is alive.
+// whose name it was not told beforehand, and hides the pings that prove that a quiet stream is
+// alive.
 
 import type { MarketEvent } from "./api";
 
@@ -68,18 +69,28 @@ export async function follow(path: string, to: Listener, stop: AbortSignal): Pro
     }
     if (over()) return;
     to.state("stale");
-    await pause((waits[Math.min(tries++, waits.length - 1)] ?? 0) * (0.7 + 0.6 * Math.random()), stop);
+    await pause(
+      (waits[Math.min(tries++, waits.length - 1)] ?? 0) * (0.7 + 0.6 * Math.random()),
+      stop,
+    );
   }
 }
 
-async function listen(path: string, last: { id: string }, stop: AbortSignal, to: Listener): Promise<void> {
+async function listen(
+  path: string,
+  last: { id: string },
+  stop: AbortSignal,
+  to: Listener,
+): Promise<void> {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), silenceMax);
   const headers: Record<string, string> = { Accept: "text/event-stream" };
   if (last.id !== "") headers["Last-Event-ID"] = last.id;
   try {
     const answer = await fetch(path, {
-      headers, cache: "no-store", signal: AbortSignal.any([stop, silence.signal]),
+      headers,
+      cache: "no-store",
+      signal: AbortSignal.any([stop, silence.signal]),
     });
     if (!answer.ok || answer.body === null) {
       if (answer.status < 500) last.id = ""; // another market answers here now; begin anew

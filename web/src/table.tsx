@@ -34,24 +34,35 @@ export function Ledger<T>(props: {
     [c.num === true && "num", c.from !== undefined && `from-${c.from}`].filter(Boolean).join(" ");
   return (
     <div className="scroll">
-      {/* Roles are spelled out: browsers forget those of a table whose rows are laid out otherwise. */}
+      {/* Roles are spelled out: browsers forget those of a table that is laid out otherwise. */}
       <table role="table" className={props.stack === true ? "stack" : undefined}>
         <caption className={props.quiet === true ? "unseen" : undefined}>{props.caption}</caption>
         <thead role="rowgroup">
           <tr role="row">
             {props.columns.map((c) => (
-              <th key={c.name} scope="col" role="columnheader" className={look(c)} title={c.hint}>{c.name}</th>
+              <th key={c.name} scope="col" role="columnheader" className={look(c)} title={c.hint}>
+                {c.name}
+              </th>
             ))}
           </tr>
         </thead>
         <tbody role="rowgroup">
           {props.rows.map((row) => (
-            <tr key={props.keyOf(row)} role="row" data-key={props.keyOf(row)} className={props.rowClass?.(row)}>
+            <tr
+              key={props.keyOf(row)}
+              role="row"
+              data-key={props.keyOf(row)}
+              className={props.rowClass?.(row)}
+            >
               {props.columns.map((c) =>
                 c.head === true ? (
-                  <th key={c.name} scope="row" role="rowheader" className={look(c)}>{c.of(row)}</th>
+                  <th key={c.name} scope="row" role="rowheader" className={look(c)}>
+                    {c.of(row)}
+                  </th>
                 ) : (
-                  <td key={c.name} role="cell" className={look(c)} data-label={c.label}>{c.of(row)}</td>
+                  <td key={c.name} role="cell" className={look(c)} data-label={c.label}>
+                    {c.of(row)}
+                  </td>
                 ),
               )}
             </tr>

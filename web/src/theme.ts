@@ -23,7 +23,8 @@ function apply(): void {
 apply();
 
 /** nextTheme is what the button leads to. */
-export const nextTheme = (t: Theme): Theme => order[(order.indexOf(t) + 1) % order.length] ?? "system";
+export const nextTheme = (t: Theme): Theme =>
+  order[(order.indexOf(t) + 1) % order.length] ?? "system";
 
 /** setTheme chooses and remembers. */
 export function setTheme(t: Theme): void {

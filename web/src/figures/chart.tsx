@@ -14,12 +14,19 @@ export function PriceChart({ deals }: { deals: readonly Deal[] }) {
   const signatures = [...new Set(deals.map((d) => d.signature))];
   return (
     <figure className="chart" ref={box}>
-      <svg viewBox={`0 0 ${width} ${height}`} width={width} height={height} role="img"
-        aria-label={summary(deals)}>
+      <svg
+        viewBox={`0 0 ${width} ${height}`}
+        width={width}
+        height={height}
+        role="img"
+        aria-label={summary(deals)}
+      >
         {plot.ticks.map((t) => (
           <g key={t.label} className="tick">
             <line x1={edge.left} x2={width - edge.right} y1={t.y} y2={t.y} />
-            <text x={edge.left - 8} y={t.y + 4} textAnchor="end">{t.label}</text>
+            <text x={edge.left - 8} y={t.y + 4} textAnchor="end">
+              {t.label}
+            </text>
           </g>
         ))}
         {plot.times.map((t) => (
@@ -28,15 +35,26 @@ export function PriceChart({ deals }: { deals: readonly Deal[] }) {
           </text>
         ))}
         {signatures.map((s, i) => (
-          <Series key={s} deals={deals.filter((d) => d.signature === s)} plot={plot} n={i % 4}
-            end={width - edge.right} />
+          <Series
+            key={s}
+            deals={deals.filter((d) => d.signature === s)}
+            plot={plot}
+            n={i % 4}
+            end={width - edge.right}
+          />
         ))}
       </svg>
       {signatures.length > 1 && (
         <figcaption className="legend">
           {signatures.map((s, i) => (
             <span key={s}>
-              <svg viewBox="0 0 18 8" width="18" height="8" aria-hidden="true" className={`series s${i % 4}`}>
+              <svg
+                viewBox="0 0 18 8"
+                width="18"
+                height="8"
+                aria-hidden="true"
+                className={`series s${i % 4}`}
+              >
                 <path d="M0 4H18" />
               </svg>
               {signatureWords(s)}
@@ -70,7 +88,7 @@ interface Plot {
   times: { x: number; anchor: "start" | "end"; label: string }[];
 }
 
-/** layout maps times and prices to pixels. Prices leave exactness only here, where they are drawn. */
+/** layout maps times and prices to pixels. Prices leave exactness only where they are drawn. */
 function layout(deals: readonly Deal[], width: number): Plot {
   const micro = deals.map((d) => Number(units(d.price) / 10n ** 12n));
   const step = niceStep(Math.max(...micro) - Math.min(...micro), Math.max(...micro));
@@ -105,8 +123,10 @@ function niceStep(range: number, top: number): number {
 function summary(deals: readonly Deal[]): string {
   const last = deals.at(-1);
   if (last === undefined) return "No clearing prices yet";
-  return `Clearing prices of ${deals.length} trades; the last was ${price(last.price)} BTT per ` +
-    `GiB-day at ${clock(last.at)} UTC. The same numbers are in the table below.`;
+  return (
+    `Clearing prices of ${deals.length} trades; the last was ${price(last.price)} BTT per ` +
+    `GiB-day at ${clock(last.at)} UTC. The same numbers are in the table below.`
+  );
 }
 
 /** useWidth follows an element's width, so that text in a drawing keeps its size. */
@@ -116,7 +136,9 @@ function useWidth() {
   useEffect(() => {
     const el = box.current;
     if (el === null) return;
-    const watcher = new ResizeObserver(([e]) => setWidth(Math.max(260, Math.round(e?.contentRect.width ?? 480))));
+    const watcher = new ResizeObserver(([e]) =>
+      setWidth(Math.max(260, Math.round(e?.contentRect.width ?? 480))),
+    );
     watcher.observe(el);
     return () => watcher.disconnect();
   }, []);

@@ -14,8 +14,14 @@ export function ProofStrip(props: { proofs: readonly Proof[]; cells?: number; ne
   if (cells.length === 0) return <span className="quiet">no audits yet</span>;
   const width = cells.length * cellWidth;
   return (
-    <svg className="strip" viewBox={`0 0 ${width} ${height}`} width={width} height={height}
-      role="img" aria-label={`Last ${cells.length} epochs: ${tally(cells)}`}>
+    <svg
+      className="strip"
+      viewBox={`0 0 ${width} ${height}`}
+      width={width}
+      height={height}
+      role="img"
+      aria-label={`Last ${cells.length} epochs: ${tally(cells)}`}
+    >
       {cells.map((c, i) => (
         <Bar key={c.epoch} x={i * cellWidth} cell={c} />
       ))}
@@ -25,10 +31,11 @@ export function ProofStrip(props: { proofs: readonly Proof[]; cells?: number; ne
 
 function Bar({ x, cell }: { x: number; cell: Cell }) {
   const p = cell.proof;
-  const title = p === undefined
-    ? `Epoch ${cell.epoch}: not audited`
-    : `Epoch ${cell.epoch}, ${clock(p.at)}: ${verdictWord(p.verdict)}, ` +
-      `${p.passes} of ${p.reports} auditors passed it`;
+  const title =
+    p === undefined
+      ? `Epoch ${cell.epoch}: not audited`
+      : `Epoch ${cell.epoch}, ${clock(p.at)}: ${verdictWord(p.verdict)}, ` +
+        `${p.passes} of ${p.reports} auditors passed it`;
   return (
     <g className={`cell ${p?.verdict ?? "gap"}`}>
       <title>{title}</title>

@@ -2,7 +2,19 @@ import { type Bounty, type Lease, Problem } from "../api";
 import { Bar } from "../figures/bar";
 import { Replicas } from "../figures/dots";
 import { bountyMeans, isLive, leaseMeans, orElse, reasonWords } from "../market";
-import { Account, Ago, Answer, Copyable, Facts, Money, On, PriceOf, Section, State, Until } from "../parts";
+import {
+  Account,
+  Ago,
+  Answer,
+  Copyable,
+  Facts,
+  Money,
+  On,
+  PriceOf,
+  Section,
+  State,
+  Until,
+} from "../parts";
 import { useBounty, useLeases, useProofs } from "../queries";
 import { Link } from "../route";
 import { type Moment, story } from "../story";
@@ -21,8 +33,12 @@ export function BountyPage({ id }: { id: number }) {
   }
   return (
     <>
-      <p className="crumbs"><Link to="/">Market</Link> <span aria-hidden="true">/</span> Bounty {id}</p>
-      <Answer of={bounty} what={`Bounty ${id}`}>{(b) => <Found bounty={b} />}</Answer>
+      <p className="crumbs">
+        <Link to="/">Market</Link> <span aria-hidden="true">/</span> Bounty {id}
+      </p>
+      <Answer of={bounty} what={`Bounty ${id}`}>
+        {(b) => <Found bounty={b} />}
+      </Answer>
     </>
   );
 }
@@ -33,24 +49,34 @@ function Found({ bounty: b }: { bounty: Bounty }) {
   const means = bountyMeans[b.state];
   return (
     <>
-      <h1><bdi>{b.name}</bdi></h1>
+      <h1>
+        <bdi>{b.name}</bdi>
+      </h1>
       <p className="headline">
-        <State word={b.state} means={means} /> <span>{reasonWords(orElse(b.reason, means[1]))}</span>
+        <State word={b.state} means={means} />{" "}
+        <span>{reasonWords(orElse(b.reason, means[1]))}</span>
       </p>
       <div className="columns even top">
         <Terms of={b} />
         <div>
           <Purse of={b} />
           <Section title="What happened" note="Newest first, times in UTC">
-            <Answer of={leases} what="Leases">{(rows) => <Story of={story(b, rows)} />}</Answer>
+            <Answer of={leases} what="Leases">
+              {(rows) => <Story of={story(b, rows)} />}
+            </Answer>
           </Section>
         </div>
       </div>
       <Section title="Leases" note="One replica each. Money in BTT.">
         <Answer of={leases} what="Leases">
           {(rows) => (
-            <LeaseTable caption="Leases of this bounty" by="agent" leases={rows} proofs={proofs.data ?? []}
-              empty="No call has given a replica to an agent yet." />
+            <LeaseTable
+              caption="Leases of this bounty"
+              by="agent"
+              leases={rows}
+              proofs={proofs.data ?? []}
+              empty="No call has given a replica to an agent yet."
+            />
           )}
         </Answer>
         <StripKey />
@@ -68,28 +94,67 @@ function Terms({ of: b }: { of: Bounty }) {
   const t = b.terms;
   return (
     <Section title="Terms">
-      <Facts of={[
-        ["Infohash", (
-          <Copyable key="i" text={t.infohash} name="infohash" />
-        )],
-        ["Download", (
-          <span key="d" className="ways">
-            <a href={`magnet:?xt=urn:btih:${t.infohash}&dn=${encodeURIComponent(b.name)}`}>Magnet link</a>
-            <a href={`/v1/torrents/${t.infohash}/metainfo`} download>.torrent file</a>
-          </span>
-        )],
-        ["Size", b.billed === b.size ? size(b.size) : `${size(b.size)}, billed as ${size(b.billed)}`],
-        ["Replicas", <Replicas key="r" proven={b.proven} leased={b.leased} wanted={t.replicas} />],
-        ["Pays at most", <><PriceOf of={t.price_max} /> BTT per GiB-day and replica</>],
-        ["Term", told(b.ends_at)
-          ? <>{t.keep_for}, {isLive(b) ? <>ends in <Until of={b.ends_at} over="a moment" /></> : <>ended <Ago of={b.ends_at} /></>}</>
-          : <>{t.keep_for} from the first proven replica</>],
-        ["Regions", (t.regions ?? []).join(", ") || "anywhere"],
-        ...((t.rate_min ?? 0) > 0 ? [["Upload rate", `at least ${rate(t.rate_min ?? 0)}`] as const] : []),
-        ["Poster", <Account key="p" of={b.poster} plain />],
-        ["Mandate", <code key="m" title={t.mandate}>{t.mandate.slice(0, 16)}…</code>],
-        ["Posted", <Ago key="a" of={b.posted_at} />],
-      ]} />
+      <Facts
+        of={[
+          ["Infohash", <Copyable key="i" text={t.infohash} name="infohash" />],
+          [
+            "Download",
+            <span key="d" className="ways">
+              <a href={`magnet:?xt=urn:btih:${t.infohash}&dn=${encodeURIComponent(b.name)}`}>
+                Magnet link
+              </a>
+              <a href={`/v1/torrents/${t.infohash}/metainfo`} download>
+                .torrent file
+              </a>
+            </span>,
+          ],
+          [
+            "Size",
+            b.billed === b.size ? size(b.size) : `${size(b.size)}, billed as ${size(b.billed)}`,
+          ],
+          [
+            "Replicas",
+            <Replicas key="r" proven={b.proven} leased={b.leased} wanted={t.replicas} />,
+          ],
+          [
+            "Pays at most",
+            <>
+              <PriceOf of={t.price_max} /> BTT per GiB-day and replica
+            </>,
+          ],
+          [
+            "Term",
+            told(b.ends_at) ? (
+              <>
+                {t.keep_for},{" "}
+                {isLive(b) ? (
+                  <>
+                    ends in <Until of={b.ends_at} over="a moment" />
+                  </>
+                ) : (
+                  <>
+                    ended <Ago of={b.ends_at} />
+                  </>
+                )}
+              </>
+            ) : (
+              <>{t.keep_for} from the first proven replica</>
+            ),
+          ],
+          ["Regions", (t.regions ?? []).join(", ") || "anywhere"],
+          ...((t.rate_min ?? 0) > 0
+            ? [["Upload rate", `at least ${rate(t.rate_min ?? 0)}`] as const]
+            : []),
+          ["Poster", <Account key="p" of={b.poster} plain />],
+          [
+            "Mandate",
+            <code key="m" title={t.mandate}>
+              {t.mandate.slice(0, 16)}…
+            </code>,
+          ],
+          ["Posted", <Ago key="a" of={b.posted_at} />],
+        ]}
+      />
     </Section>
   );
 }
@@ -100,13 +165,26 @@ function Purse({ of: b }: { of: Bounty }) {
   return (
     <Section title="Money" note="BTT">
       <dl className="totals two">
-        <div><dt>Still reserved</dt><dd><Money of={b.reserved} digits={digits} /></dd></div>
-        <div><dt>Spent on proven time</dt><dd><Money of={b.spent} digits={digits} /></dd></div>
+        <div>
+          <dt>Still reserved</dt>
+          <dd>
+            <Money of={b.reserved} digits={digits} />
+          </dd>
+        </div>
+        <div>
+          <dt>Spent on proven time</dt>
+          <dd>
+            <Money of={b.spent} digits={digits} />
+          </dd>
+        </div>
       </dl>
-      <Bar label={`${b.spent} BTT spent, ${b.reserved} BTT reserved`} parts={[
-        { name: "spent", share: share(b.spent, all), kind: "payable" },
-        { name: "reserved", share: share(b.reserved, all), kind: "reserved" },
-      ]} />
+      <Bar
+        label={`${b.spent} BTT spent, ${b.reserved} BTT reserved`}
+        parts={[
+          { name: "spent", share: share(b.spent, all), kind: "payable" },
+          { name: "reserved", share: share(b.reserved, all), kind: "reserved" },
+        ]}
+      />
       <p className="quiet after">
         {isLive(b)
           ? "Only time between two passed audits is paid. What is not used goes back to the poster."
@@ -124,7 +202,10 @@ function Story({ of: moments }: { of: readonly Moment[] }) {
     <ol className="story">
       {some.map((m) => (
         <li key={`${m.kind} ${m.lease?.id ?? ""}`}>
-          <On of={m.at} /> <span><Told moment={m} /></span>
+          <On of={m.at} />{" "}
+          <span>
+            <Told moment={m} />
+          </span>
         </li>
       ))}
     </ol>
@@ -143,7 +224,9 @@ function Story({ of: moments }: { of: readonly Moment[] }) {
 }
 
 const endings: Partial<Record<Lease["state"], string>> = {
-  completed: "kept it to the end", released: "was released", failed: "failed",
+  completed: "kept it to the end",
+  released: "was released",
+  failed: "failed",
 };
 
 function Told({ moment: m }: { moment: Moment }) {
@@ -151,10 +234,23 @@ function Told({ moment: m }: { moment: Moment }) {
   const l: Lease = m.lease;
   switch (m.kind) {
     case "given":
-      return <>Call {l.call} gave a replica to <Account of={l.agent} /> at <PriceOf of={l.price} /> BTT.</>;
+      return (
+        <>
+          Call {l.call} gave a replica to <Account of={l.agent} /> at <PriceOf of={l.price} /> BTT.
+        </>
+      );
     case "proven":
-      return <><Account of={l.agent} /> passed its first audit and began to earn.</>;
+      return (
+        <>
+          <Account of={l.agent} /> passed its first audit and began to earn.
+        </>
+      );
     default:
-      return <><Account of={l.agent} /> {endings[l.state] ?? "ended"}: {reasonWords(orElse(l.reason, leaseMeans[l.state][1]))}</>;
+      return (
+        <>
+          <Account of={l.agent} /> {endings[l.state] ?? "ended"}:{" "}
+          {reasonWords(orElse(l.reason, leaseMeans[l.state][1]))}
+        </>
+      );
   }
 }

@@ -11,7 +11,11 @@ import { count } from "../words/size";
 const dealColumns: Column<Deal>[] = [
   { name: "Call", num: true, head: true, of: (d) => `#${d.call}` },
   { name: "Time", hint: "UTC", of: (d) => <At of={new Date(d.at).toISOString()} /> },
-  { name: "Signature", hint: "What a bounty asks for: term, regions, least upload rate", of: (d) => signatureWords(d.signature) },
+  {
+    name: "Signature",
+    hint: "What a bounty asks for: term, regions, least upload rate",
+    of: (d) => signatureWords(d.signature),
+  },
   { name: "Replicas", num: true, of: (d) => count(d.replicas) },
   { name: "Cleared at", hint: "BTT per GiB-day", num: true, of: (d) => <PriceOf of={d.price} /> },
 ];
@@ -21,22 +25,41 @@ export function RecentCalls() {
   const calls = useCalls(100);
   const found = useMemo(() => deals(calls.data?.pages.flatMap((p) => p.items) ?? []), [calls.data]);
   return (
-    <Section title="Clearing prices" className="calls"
-      note={<>BTT per GiB-day. <Link to="/calls">All calls</Link></>}>
-      <Answer of={calls} what="Calls">{() => <Deals of={found} shown={6} />}</Answer>
+    <Section
+      title="Clearing prices"
+      className="calls"
+      note={
+        <>
+          BTT per GiB-day. <Link to="/calls">All calls</Link>
+        </>
+      }
+    >
+      <Answer of={calls} what="Calls">
+        {() => <Deals of={found} shown={6} />}
+      </Answer>
     </Section>
   );
 }
 
 function Deals({ of: found, shown }: { of: readonly Deal[]; shown: number }) {
   if (found.length === 0) {
-    return <p className="empty">No call has traded yet. A price forms when a bounty and an offer cross.</p>;
+    return (
+      <p className="empty">
+        No call has traded yet. A price forms when a bounty and an offer cross.
+      </p>
+    );
   }
   return (
     <>
       <PriceChart deals={found} />
-      <Ledger caption="Last clearing prices" quiet columns={dealColumns}
-        rows={found.slice(-shown).reverse()} keyOf={(d) => `${d.call} ${d.signature}`} empty="" />
+      <Ledger
+        caption="Last clearing prices"
+        quiet
+        columns={dealColumns}
+        rows={found.slice(-shown).reverse()}
+        keyOf={(d) => `${d.call} ${d.signature}`}
+        empty=""
+      />
       <Download deals={found} />
     </>
   );
@@ -65,37 +88,29 @@ function Download({ deals: all }: { deals: readonly Deal[] }) {
 export function CallsPage() {
   const calls = useCalls(100);
   const all = useMemo(() => calls.data?.pages.flatMap((p) => p.items) ?? [], [calls.data]);
-  const agents = new Map(useOffers().data?.map((o) => [o.id, o.agent]));
-  const columns: Column<Call>[] = [
-    { name: "Call", head: true, num: true, of: (c) => `#${count(c.id)}` },
-    { name: "Time", hint: "UTC", of: (c) => <><At of={c.at} /> <small><Ago of={c.at} /></small></> },
-    { name: "Bounties", num: true, from: "tablet", hint: "that took part", of: (c) => count(c.bounties) },
-    { name: "Offers", num: true, from: "tablet", hint: "that took part", of: (c) => count(c.offers) },
-    { name: "Fills", of: (c) => <Fills of={c} agents={agents} /> },
-    {
-      name: "Hash", from: "desktop", hint: "of the call before, the frozen book and the fills",
-      of: (c) => <code title={c.hash}>{c.hash.slice(0, 12)}</code>,
-    },
-  ];
   return (
     <>
       <h1>Calls</h1>
       <p className="intro">
-        A call freezes the book, gives every bounty its next replica from the cheapest offer that fits,
-        and charges one price per signature. Each call carries the hash of the one before, so anyone
-        can replay them all.
+        A call freezes the book, gives every bounty its next replica from the cheapest offer that
+        fits, and charges one price per signature. Each call carries the hash of the one before, so
+        anyone can replay them all.
       </p>
       <Answer of={calls} what="Calls">
         {() => (
           <>
-            <Section title="Clearing prices" note="BTT per GiB-day"><Deals of={deals(all)} shown={12} /></Section>
-            <Section title="Every call" note="Newest first">
-              <Ledger caption="Calls, newest first" quiet columns={columns} rows={all} keyOf={(c) => c.id}
-                empty="The matcher has not made a call yet." />
+            <Section title="Clearing prices" note="BTT per GiB-day">
+              <Deals of={deals(all)} shown={12} />
+            </Section>
+            <Section title="Every call that traded" note="Newest first">
+              <CallTable rows={all} />
               {calls.hasNextPage && (
                 <p className="after">
-                  <button type="button" disabled={calls.isFetchingNextPage}
-                    onClick={() => void calls.fetchNextPage()}>
+                  <button
+                    type="button"
+                    disabled={calls.isFetchingNextPage}
+                    onClick={() => void calls.fetchNextPage()}
+                  >
                     Older calls
                   </button>
                 </p>
@@ -105,6 +120,56 @@ export function CallsPage() {
         )}
       </Answer>
     </>
+  );
+}
+
+function CallTable({ rows }: { rows: readonly Call[] }) {
+  const agents = new Map(useOffers().data?.map((o) => [o.id, o.agent]));
+  const columns: Column<Call>[] = [
+    { name: "Call", head: true, num: true, of: (c) => `#${count(c.id)}` },
+    {
+      name: "Time",
+      hint: "UTC",
+      of: (c) => (
+        <>
+          <At of={c.at} />{" "}
+          <small>
+            <Ago of={c.at} />
+          </small>
+        </>
+      ),
+    },
+    {
+      name: "Bounties",
+      num: true,
+      from: "tablet",
+      hint: "that took part",
+      of: (c) => count(c.bounties),
+    },
+    {
+      name: "Offers",
+      num: true,
+      from: "tablet",
+      hint: "that took part",
+      of: (c) => count(c.offers),
+    },
+    { name: "Fills", of: (c) => <Fills of={c} agents={agents} /> },
+    {
+      name: "Hash",
+      from: "desktop",
+      hint: "of the call before, the frozen book and the fills",
+      of: (c) => <code title={c.hash}>{c.hash.slice(0, 12)}</code>,
+    },
+  ];
+  return (
+    <Ledger
+      caption="Calls, newest first"
+      quiet
+      columns={columns}
+      rows={rows}
+      keyOf={(c) => c.id}
+      empty="No call has traded yet. Calls that give nothing to anyone are not recorded."
+    />
   );
 }
 

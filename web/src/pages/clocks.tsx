@@ -18,7 +18,9 @@ export function Clocks() {
         <dt>Last call</dt>
         <dd>
           {last ? <Link to="/calls">#{count(last.id)}</Link> : "none yet"}
-          <small>{last && `${ago(last.at, now)}, `}next within {rules.call_every}</small>
+          <small>
+            {last && `${ago(last.at, now)}, `}next within {rules.call_every}
+          </small>
         </dd>
       </div>
       <div>

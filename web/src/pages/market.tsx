@@ -56,8 +56,12 @@ function Headline({ market: m }: { market: Market }) {
   return (
     <p className="headline">
       <b>{count(m.proven)}</b> of <b>{count(m.wanted)}</b> wanted replicas of {torrents} are proven.{" "}
-      {risk === 0 ? "Nothing is at risk." : (
-        <span className="at-risk">{risk === 1 ? "1 torrent is" : `${count(risk)} torrents are`} short.</span>
+      {risk === 0 ? (
+        "Nothing is at risk."
+      ) : (
+        <span className="at-risk">
+          {risk === 1 ? "1 torrent is" : `${count(risk)} torrents are`} short.
+        </span>
       )}
     </p>
   );
@@ -67,12 +71,40 @@ function Totals({ market: m }: { market: Market }) {
   const digits = places([m.reserved, m.earned, m.redeemed]);
   return (
     <dl className="totals">
-      <div><dt>Live replicas</dt><dd data-total="proven">{count(m.proven)}</dd></div>
-      <div><dt>Kept alive</dt><dd data-total="kept_alive">{gib(m.kept_alive)} <small>GiB</small></dd></div>
-      <div><dt>Free storage</dt><dd>{gib(m.free_storage)} <small>GiB</small></dd></div>
-      <div><dt>Reserved</dt><dd><Money of={m.reserved} digits={Math.min(4, digits)} /> <small>BTT</small></dd></div>
-      <div><dt>Earned</dt><dd data-total="earned"><Money of={m.earned} digits={Math.min(4, digits)} /> <small>BTT</small></dd></div>
-      <div><dt>Paid on chain</dt><dd data-total="redeemed"><Money of={m.redeemed} digits={Math.min(4, digits)} /> <small>BTT</small></dd></div>
+      <div>
+        <dt>Live replicas</dt>
+        <dd data-total="proven">{count(m.proven)}</dd>
+      </div>
+      <div>
+        <dt>Kept alive</dt>
+        <dd data-total="kept_alive">
+          {gib(m.kept_alive)} <small>GiB</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Free storage</dt>
+        <dd>
+          {gib(m.free_storage)} <small>GiB</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Reserved</dt>
+        <dd>
+          <Money of={m.reserved} digits={Math.min(4, digits)} /> <small>BTT</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Earned</dt>
+        <dd data-total="earned">
+          <Money of={m.earned} digits={Math.min(4, digits)} /> <small>BTT</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Paid on chain</dt>
+        <dd data-total="redeemed">
+          <Money of={m.redeemed} digits={Math.min(4, digits)} /> <small>BTT</small>
+        </dd>
+      </div>
     </dl>
   );
 }
@@ -83,17 +115,21 @@ function Bounties() {
   const all = bounties.data ?? [];
   const ended = all.length - all.filter(isLive).length;
   return (
-    <Section title="Bounties" className="bounties" note={
-      <>
-        At risk first.{" "}
-        {ended > 0 && (
-          <label className="check">
-            <input type="checkbox" checked={past} onChange={(e) => setPast(e.target.checked)} />
-            Show {count(ended)} ended
-          </label>
-        )}
-      </>
-    }>
+    <Section
+      title="Bounties"
+      className="bounties"
+      note={
+        <>
+          At risk first.{" "}
+          {ended > 0 && (
+            <label className="check">
+              <input type="checkbox" checked={past} onChange={(e) => setPast(e.target.checked)} />
+              Show {count(ended)} ended
+            </label>
+          )}
+        </>
+      }
+    >
       <Answer of={bounties} what="Bounties">
         {(rows) => <BountyTable rows={rows.filter((b) => past || isLive(b)).sort(byRisk)} />}
       </Answer>
@@ -105,10 +141,13 @@ function BountyTable({ rows }: { rows: readonly Bounty[] }) {
   const digits = places(rows.flatMap((b) => [b.reserved, b.spent]));
   const columns: Column<Bounty>[] = [
     {
-      name: "Torrent", head: true,
+      name: "Torrent",
+      head: true,
       of: (b) => (
         <div className="named">
-          <Link to={`/bounties/${b.id}`}><bdi>{b.name}</bdi></Link>
+          <Link to={`/bounties/${b.id}`}>
+            <bdi>{b.name}</bdi>
+          </Link>
           <small>
             <span>#{b.id}</span> <span>{size(b.size)}</span>{" "}
             <code title={b.terms.infohash}>{b.terms.infohash.slice(0, 10)}</code>
@@ -118,28 +157,66 @@ function BountyTable({ rows }: { rows: readonly Bounty[] }) {
     },
     { name: "State", of: (b) => <State word={b.state} means={bountyMeans[b.state]} /> },
     {
-      name: "Replicas", hint: "Proven of wanted",
+      name: "Replicas",
+      hint: "Proven of wanted",
       of: (b) => <Replicas proven={b.proven} leased={b.leased} wanted={b.terms.replicas} />,
     },
     {
-      name: "Pays at most", hint: "BTT per GiB-day and replica", num: true, from: "tablet",
+      name: "Pays at most",
+      hint: "BTT per GiB-day and replica",
+      num: true,
+      from: "tablet",
       of: (b) => <PriceOf of={b.terms.price_max} />,
     },
-    { name: "Reserved", hint: "BTT", num: true, from: "desktop", of: (b) => <Money of={b.reserved} digits={digits} /> },
-    { name: "Spent", hint: "BTT", num: true, from: "tablet", of: (b) => <Money of={b.spent} digits={digits} /> },
+    {
+      name: "Reserved",
+      hint: "BTT",
+      num: true,
+      from: "desktop",
+      of: (b) => <Money of={b.reserved} digits={digits} />,
+    },
+    {
+      name: "Spent",
+      hint: "BTT",
+      num: true,
+      from: "tablet",
+      of: (b) => <Money of={b.spent} digits={digits} />,
+    },
     { name: "Ends in", num: true, of: (b) => <Ends of={b} /> },
   ];
   return (
-    <Ledger caption="Bounties, those at risk first; money in BTT" quiet stack columns={columns} rows={rows}
-      keyOf={(b) => b.id} rowClass={(b) => (atRisk(b) ? "risk" : isLive(b) ? "" : "past")}
-      empty={<>No bounty is open. A poster puts one up with <code>everseed bounty post</code>.</>} />
+    <Ledger
+      caption="Bounties, those at risk first; money in BTT"
+      quiet
+      stack
+      columns={columns}
+      rows={rows}
+      keyOf={(b) => b.id}
+      rowClass={(b) => (atRisk(b) ? "risk" : isLive(b) ? "" : "past")}
+      empty={
+        <>
+          No bounty is open. A poster puts one up with <code>everseed bounty post</code>.
+        </>
+      }
+    />
   );
 }
 
 function Ends({ of: b }: { of: Bounty }) {
-  if (!isLive(b)) return told(b.ends_at) ? <Ago of={b.ends_at} /> : <span className="quiet">–</span>;
-  if (told(b.ends_at)) return <><span className="stacked">ends in </span><Until of={b.ends_at} over="settling" /></>;
-  return <span className="quiet" title="The term begins with the first proven replica">{b.terms.keep_for} from proof</span>;
+  if (!isLive(b))
+    return told(b.ends_at) ? <Ago of={b.ends_at} /> : <span className="quiet">–</span>;
+  if (told(b.ends_at))
+    return (
+      <>
+        <span className="stacked">ends in </span>
+        <Until of={b.ends_at} over="settling" />
+      </>
+    );
+  return (
+    <span className="quiet" title="The term begins with the first proven replica">
+      {b.terms.keep_for} from proof
+    </span>
+  );
 }
 
 function Offers() {
@@ -156,18 +233,31 @@ function Offers() {
 function OfferTable({ rows }: { rows: readonly Offer[] }) {
   const deepest = Math.max(1, ...rows.map((o) => o.terms.storage));
   const columns: Column<Offer>[] = [
-    { name: "Ask", num: true, hint: "Least BTT per GiB-day", of: (o) => <PriceOf of={o.terms.price_min} /> },
     {
-      name: "Free", hint: "Storage left of what is for sale",
+      name: "Ask",
+      num: true,
+      hint: "Least BTT per GiB-day",
+      of: (o) => <PriceOf of={o.terms.price_min} />,
+    },
+    {
+      name: "Free",
+      hint: "Storage left of what is for sale",
       of: (o) => {
         const free = Math.max(0, o.terms.storage - o.used);
         return (
           <div className="depth">
             <span>{size(free)}</span>
-            <Bar label={`${size(free)} free of ${size(o.terms.storage)}`} parts={[
-              { name: "free", share: free / deepest, kind: "free" },
-              { name: "leased", share: Math.min(o.used, o.terms.storage) / deepest, kind: "used" },
-            ]} />
+            <Bar
+              label={`${size(free)} free of ${size(o.terms.storage)}`}
+              parts={[
+                { name: "free", share: free / deepest, kind: "free" },
+                {
+                  name: "leased",
+                  share: Math.min(o.used, o.terms.storage) / deepest,
+                  kind: "used",
+                },
+              ]}
+            />
           </div>
         );
       },
@@ -179,15 +269,26 @@ function OfferTable({ rows }: { rows: readonly Offer[] }) {
     { name: "Agent", head: true, of: (o) => <Account of={o.agent} /> },
   ];
   return (
-    <Ledger caption="Offers, cheapest first" quiet columns={columns} rows={rows} keyOf={(o) => o.id}
+    <Ledger
+      caption="Offers, cheapest first"
+      quiet
+      columns={columns}
+      rows={rows}
+      keyOf={(o) => o.id}
       rowClass={(o) => (tradable(o) ? "" : "past")}
-      empty={<>No agent offers storage yet. <Link to="/run-an-agent">Run the first one.</Link></>} />
+      empty={
+        <>
+          No agent offers storage yet. <Link to="/run-an-agent">Run the first one.</Link>
+        </>
+      }
+    />
   );
 }
 
 /** Standing says what the market knows of an agent, and when its offer is not live. */
 export function Standing({ of: o }: { of: Offer }) {
-  if (o.state !== "live") return <State word={o.state} means={["done", "The offer gets no new leases."]} />;
+  if (o.state !== "live")
+    return <State word={o.state} means={["done", "The offer gets no new leases."]} />;
   switch (o.standing) {
     case "vetted":
       return <State word="vetted" means={["good", "Enough passed audits over enough time."]} />;
@@ -197,4 +298,3 @@ export function Standing({ of: o }: { of: Offer }) {
       return <State word={o.standing} means={["bad", "Gets no leases."]} />;
   }
 }
-

@@ -17,7 +17,9 @@ export function ProofFeed() {
       <Answer of={proofs} what="Proofs">
         {(rows) => (
           <>
-            <p className="unseen" aria-live="polite">{news(rows)}</p>
+            <p className="unseen" aria-live="polite">
+              {news(rows)}
+            </p>
             <ProofTable rows={rows} caption="Newest proofs" nameOf={(p) => names.get(p.bounty)} />
           </>
         )}
@@ -48,24 +50,44 @@ export function ProofTable(props: {
   const columns: Column<Proof>[] = [
     { name: "Time", hint: "UTC", of: (p) => <At of={p.at} /> },
     {
-      name: "Verdict", head: true,
+      name: "Verdict",
+      head: true,
       of: (p) => <State word={verdictWord(p.verdict)} means={verdictMeans[p.verdict]} />,
     },
-    { name: "Auditors", num: true, hint: "Passed of those that reported", of: (p) => `${p.passes}/${p.reports}` },
+    {
+      name: "Auditors",
+      num: true,
+      hint: "Passed of those that reported",
+      of: (p) => `${p.passes}/${p.reports}`,
+    },
     nameOf === undefined
       ? { name: "Epoch", num: true, from: "tablet", of: (p) => p.epoch }
       : {
-          name: "Torrent", from: "tablet",
+          name: "Torrent",
+          from: "tablet",
           of: (p) => (
-            <Link to={`/bounties/${p.bounty}`} className="clip"><bdi>{nameOf(p) ?? `#${p.bounty}`}</bdi></Link>
+            <Link to={`/bounties/${p.bounty}`} className="clip">
+              <bdi>{nameOf(p) ?? `#${p.bounty}`}</bdi>
+            </Link>
           ),
         },
     { name: "Agent", of: (p) => <Account of={p.agent} /> },
-    { name: "Earned", hint: "BTT, held back part included", num: true, of: (p) => <Money of={p.earned} digits={digits} /> },
+    {
+      name: "Earned",
+      hint: "BTT, held back part included",
+      num: true,
+      of: (p) => <Money of={p.earned} digits={digits} />,
+    },
   ];
   return (
-    <Ledger caption={props.caption} quiet columns={columns} rows={props.rows}
-      keyOf={(p) => `${p.lease}.${p.epoch}`} rowClass={(p) => `proof ${p.verdict}${fresh(p)}`}
-      empty="No epoch has been judged yet. The first verdicts come an epoch after an agent holds a torrent." />
+    <Ledger
+      caption={props.caption}
+      quiet
+      columns={columns}
+      rows={props.rows}
+      keyOf={(p) => `${p.lease}.${p.epoch}`}
+      rowClass={(p) => `proof ${p.verdict}${fresh(p)}`}
+      empty="No epoch has been judged yet. The first verdicts come once an agent holds a torrent."
+    />
   );
 }

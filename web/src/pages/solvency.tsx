@@ -21,12 +21,15 @@ function whole(s: Solvency): string {
 }
 
 /** sound says whether the chain covers everything and nothing is unexplained. */
-const sound = (s: Solvency) => !s.frozen && (s.difference ?? "") === "" && units(s.token) >= owing(s);
+const sound = (s: Solvency) =>
+  !s.frozen && (s.difference ?? "") === "" && units(s.token) >= owing(s);
 
 function Shares({ of: s }: { of: Solvency }) {
   const all = whole(s);
   const parts = sides.map(([key, name]) => ({ name, share: share(s[key], all), kind: key }));
-  return <Bar parts={parts} label={sides.map(([key, name]) => `${name} ${s[key]} BTT`).join(", ")} />;
+  return (
+    <Bar parts={parts} label={sides.map(([key, name]) => `${name} ${s[key]} BTT`).join(", ")} />
+  );
 }
 
 /** SolvencyLine says on the first page whether the vault covers what is owed. */
@@ -40,16 +43,23 @@ export function SolvencyLine() {
             <p>
               <Verdict of={s} />{" "}
               <span>
-                The vault holds <b><Money of={s.vault} /></b> BTT on chain; the ledger owes{" "}
-                <b><Money of={amountOf(owing(s))} /></b>.{" "}
-                <Link to="/solvency">Block {count(s.block)}</Link>
+                The vault holds{" "}
+                <b>
+                  <Money of={s.vault} />
+                </b>{" "}
+                BTT on chain; the ledger owes{" "}
+                <b>
+                  <Money of={amountOf(owing(s))} />
+                </b>
+                . <Link to="/solvency">Block {count(s.block)}</Link>
               </span>
             </p>
             <Shares of={s} />
             <ul className="legend">
               {sides.map(([key, name, hint]) => (
                 <li key={key} title={hint}>
-                  <i className={`swatch ${key}`} aria-hidden="true" />{name} <Money of={s[key]} digits={2} />
+                  <i className={`swatch ${key}`} aria-hidden="true" />
+                  {name} <Money of={s[key]} digits={2} />
                 </li>
               ))}
             </ul>
@@ -73,11 +83,13 @@ export function SolvencyPage() {
     <>
       <h1>Solvency</h1>
       <p className="intro">
-        Every BTT that posters deposited is in one contract on TRON. The market's ledger says whom it
-        belongs to. Both are compared at blocks that can no longer be reverted; when they differ,
+        Every BTT that posters deposited is in one contract on TRON. The market's ledger says whom
+        it belongs to. Both are compared at blocks that can no longer be reverted; when they differ,
         redemptions stop until a person has looked.
       </p>
-      <Answer of={solvency} what="Solvency">{(s) => <Statement of={s} />}</Answer>
+      <Answer of={solvency} what="Solvency">
+        {(s) => <Statement of={s} />}
+      </Answer>
       <Contracts />
     </>
   );
@@ -88,14 +100,21 @@ function Statement({ of: s }: { of: Solvency }) {
   const digits = places([s.vault, owed, s.token]);
   const line = (name: string, of: string, hint: string, kind = "") => (
     <tr className={kind} key={name}>
-      <th scope="row">{kind !== "" && <i className={`swatch ${kind}`} aria-hidden="true" />}{name}<small>{hint}</small></th>
-      <td className="num"><Money of={of} digits={digits} /></td>
+      <th scope="row">
+        {kind !== "" && <i className={`swatch ${kind}`} aria-hidden="true" />}
+        {name}
+        <small>{hint}</small>
+      </th>
+      <td className="num">
+        <Money of={of} digits={digits} />
+      </td>
     </tr>
   );
   return (
     <>
       <p className="headline">
-        <Verdict of={s} /> {(s.difference ?? "") !== "" && <span className="at-risk">{s.difference}</span>}
+        <Verdict of={s} />{" "}
+        {(s.difference ?? "") !== "" && <span className="at-risk">{s.difference}</span>}
       </p>
       <Shares of={s} />
       <div className="columns even">
@@ -105,11 +124,22 @@ function Statement({ of: s }: { of: Solvency }) {
             <tbody>{sides.map(([key, name, hint]) => line(name, s[key], hint, key))}</tbody>
             <tfoot>
               {line("Total", owed, "")}
-              {line("Vault, as the ledger has it", s.ledger, "The other side of the total, from what solid blocks said")}
+              {line(
+                "Vault, as the ledger has it",
+                s.ledger,
+                "The other side of the total, from what solid blocks said",
+              )}
             </tfoot>
           </table>
         </Section>
-        <Section title="What the chain holds" note={<>BTT, at solid block {count(s.block)}, compared <Ago of={s.compared_at} /></>}>
+        <Section
+          title="What the chain holds"
+          note={
+            <>
+              BTT, at solid block {count(s.block)}, compared <Ago of={s.compared_at} />
+            </>
+          }
+        >
           <table className="statement">
             <caption className="unseen">What the chain holds</caption>
             <tbody>
@@ -119,16 +149,29 @@ function Statement({ of: s }: { of: Solvency }) {
           </table>
         </Section>
       </div>
-      <Section title="Double entry" note="Every transfer debits one account and credits another.">
-        <Facts of={[
+      <DoubleEntry of={s} />
+    </>
+  );
+}
+
+function DoubleEntry({ of: s }: { of: Solvency }) {
+  return (
+    <Section title="Double entry" note="Every transfer debits one account and credits another.">
+      <Facts
+        of={[
           ["All debits", <Money key="d" of={s.ledger_debit} unit />],
           ["All credits", <Money key="c" of={s.ledger_credit} unit />],
-          ["Balanced", s.ledger_debit === s.ledger_credit
-            ? <State key="b" word="yes" means={["good", "Debits equal credits."]} />
-            : <State key="b" word="no" means={["bad", "Debits differ from credits."]} />],
-        ]} />
-      </Section>
-    </>
+          [
+            "Balanced",
+            s.ledger_debit === s.ledger_credit ? (
+              <State key="b" word="yes" means={["good", "Debits equal credits."]} />
+            ) : (
+              <State key="b" word="no" means={["bad", "Debits differ from credits."]} />
+            ),
+          ],
+        ]}
+      />
+    </Section>
   );
 }
 
@@ -137,17 +180,26 @@ function Contracts() {
   if (rules === undefined) return null;
   return (
     <Section title="Look for yourself" note="Any TRON node answers for these.">
-      <Facts of={[
-        ["Vault contract", <Copyable key="v" text={rules.vault} name="the vault's address" />],
-        ["BTT contract", <Copyable key="t" text={rules.token} name="the token's address" />],
-        ["Chain id", rules.chain_id],
-        ["Cheque signers", (
-          <ul key="s" className="plain">
-            {rules.auditors.map((a) => <li key={a}><code>{a}</code></li>)}
-            <li className="quiet">{rules.quorum} of {rules.auditors.length} must sign</li>
-          </ul>
-        )],
-      ]} />
+      <Facts
+        of={[
+          ["Vault contract", <Copyable key="v" text={rules.vault} name="the vault's address" />],
+          ["BTT contract", <Copyable key="t" text={rules.token} name="the token's address" />],
+          ["Chain id", rules.chain_id],
+          [
+            "Cheque signers",
+            <ul key="s" className="plain">
+              {rules.auditors.map((a) => (
+                <li key={a}>
+                  <code>{a}</code>
+                </li>
+              ))}
+              <li className="quiet">
+                {rules.quorum} of {rules.auditors.length} must sign
+              </li>
+            </ul>,
+          ],
+        ]}
+      />
     </Section>
   );
 }

@@ -6,7 +6,9 @@ export function Unknown({ what }: { what: string }) {
     <>
       <h1>Nothing here</h1>
       <p className="intro">{what}</p>
-      <p><Link to="/">To the market</Link></p>
+      <p>
+        <Link to="/">To the market</Link>
+      </p>
     </>
   );
 }

@@ -1,5 +1,5 @@
-// Amounts of BTT are decimal strings with up to 18 decimals. They are reckoned with as whole numbers
-// of base units and never as floating point.
+// Amounts of BTT are decimal strings with up to 18 decimals. They are reckoned with as whole
+// numbers of base units and never as floating point.
 
 const decimals = 18;
 

@@ -1,7 +1,14 @@
 /** span returns the milliseconds of a length of time like "30d", "6h", "1h30m", "300ms". */
 export function span(text: string): number {
   const ms: Record<string, number> = {
-    d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1, "µs": 0.001, us: 0.001, ns: 0.000001,
+    d: 86_400_000,
+    h: 3_600_000,
+    m: 60_000,
+    s: 1000,
+    ms: 1,
+    µs: 0.001,
+    us: 0.001,
+    ns: 0.000001,
   };
   let total = 0;
   for (const [, n = "", unit = ""] of text.matchAll(/([\d.]+)(ms|µs|us|ns|d|h|m|s)/g)) {

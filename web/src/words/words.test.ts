@@ -5,7 +5,14 @@ import { ago, lasting, moment, span, told } from "./time";
 
 describe("amounts", () => {
   test("units and amountOf undo each other to the last of 18 decimals", () => {
-    for (const a of ["0", "1", "0.000000000000000001", "990000000000000", "12.5", "18.446744073709551616"]) {
+    for (const a of [
+      "0",
+      "1",
+      "0.000000000000000001",
+      "990000000000000",
+      "12.5",
+      "18.446744073709551616",
+    ]) {
       expect(amountOf(units(a))).toBe(a);
     }
   });
@@ -30,7 +37,8 @@ describe("amounts", () => {
     expect(places(["0.00123"])).toBe(7);
     expect(places([])).toBe(2);
   });
-  test("exact keeps every decimal", () => expect(exact("1234.000000000000000001")).toBe("1,234.000000000000000001"));
+  test("exact keeps every decimal", () =>
+    expect(exact("1234.000000000000000001")).toBe("1,234.000000000000000001"));
   test("a price shows its ticks", () => {
     expect(price("300")).toBe("300.00");
     expect(price("0.4215")).toBe("0.4215");
@@ -72,7 +80,9 @@ describe("times", () => {
   });
   test("a moment is in UTC and says so", () => {
     expect(moment("2026-01-02T03:04:05.6Z")).toBe("2026-01-02 03:04:05\u00a0UTC");
-    expect(ago("2026-01-02T03:04:05Z", Date.parse("2026-01-02T03:06:10Z"))).toBe("2m\u00a005s\u00a0ago");
+    expect(ago("2026-01-02T03:04:05Z", Date.parse("2026-01-02T03:06:10Z"))).toBe(
+      "2m\u00a005s\u00a0ago",
+    );
   });
   test("Go's zero time is no time", () => {
     expect(told("0001-01-01T00:00:00Z")).toBe(false);
