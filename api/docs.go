@@ -59,10 +59,12 @@ func operations(spec *huma.OpenAPI) []*huma.Operation {
 // A docsOp is an operation as /docs shows it.
 type docsOp struct {
 	*huma.Operation
-	Scope  string // empty: open to everybody
-	Body   string // name of the body's schema, or its content type
-	Answer string
+	Scope        string // empty: open to everybody
+	Body, Answer docsContent
 }
+
+// docsContent is what goes over the wire: a schema, or a kind of content without one.
+type docsContent struct{ Schema, Kind string }
 
 // A docsSchema is a schema as /docs shows it.
 type docsSchema struct {
@@ -111,24 +113,24 @@ func describeOp(op *huma.Operation) docsOp {
 		d.Scope = scope
 	}
 	if op.RequestBody != nil {
-		d.Body = contentName(op.RequestBody.Content)
+		d.Body = contentOf(op.RequestBody.Content)
 	}
 	for status, r := range op.Responses {
 		if strings.HasPrefix(status, "2") {
-			d.Answer = contentName(r.Content)
+			d.Answer = contentOf(r.Content)
 		}
 	}
 	return d
 }
 
-func contentName(content map[string]*huma.MediaType) string {
+func contentOf(content map[string]*huma.MediaType) docsContent {
 	for kind, media := range content {
 		if media.Schema != nil && media.Schema.Ref != "" {
-			return refName(media.Schema.Ref)
+			return docsContent{Schema: refName(media.Schema.Ref)}
 		}
-		return kind
+		return docsContent{Kind: kind}
 	}
-	return ""
+	return docsContent{}
 }
 
 func refName(ref string) string { return ref[strings.LastIndex(ref, "/")+1:] }

@@ -212,7 +212,7 @@ func TestThePageIsBelowTheAPI(t *testing.T) {
 	for path, want := range map[string]string{"/": "the page", "/bounties/12": "the page",
 		"/v1/nothing": "there is no path", "/healthz": "alive", "/docs": "Post a bounty",
 		"/docs/style.css": "font", "/openapi.yaml": "openapi: 3.1.0",
-		"/metrics": "market_http_requests_total"} {
+		"/metrics": "market_http_streams 0"} {
 		resp, body := ask(t, "GET", server.URL+path, "")
 		if !strings.Contains(body, want) {
 			t.Errorf("GET %s: %s %.200s, want %q", path, resp.Status, body, want)
@@ -225,6 +225,46 @@ func TestThePageIsBelowTheAPI(t *testing.T) {
 	resp, _ := ask(t, "HEAD", server.URL+"/v1/rules", "")
 	if resp.StatusCode != 200 {
 		t.Errorf("HEAD: %s", resp.Status)
+	}
+}
+
+func TestTheDocsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	server := door(t, Config{})
+	_, body := ask(t, "GET", server.URL+"/docs", "")
+	links := 0
+	for _, part := range strings.Split(body, `href="#`)[1:] {
+		name, _, _ := strings.Cut(part, `"`)
+		if links++; !strings.Contains(body, `id="`+name+`"`) {
+			t.Errorf("a link to %q leads nowhere", name)
+		}
+	}
+	if links < 50 || strings.Contains(body, "<script") || strings.Contains(body, "style=") {
+		t.Errorf("%d links, or something that the policy forbids", links)
+	}
+	for _, op := range operations(New(Config{}).spec) {
+		if !strings.Contains(body, `id="`+op.OperationID+`"`) {
+			t.Errorf("%s is not there", op.OperationID)
+		}
+	}
+}
+
+func TestRequestsAreCountedByRoute(t *testing.T) {
+	t.Parallel()
+	server := door(t, Config{})
+	ask(t, "GET", server.URL+"/v1/bounties/none", "")
+	ask(t, "BREW", server.URL+"/v1/coffee/17", "")
+	_, body := ask(t, "GET", server.URL+"/metrics", "")
+	for _, want := range []string{
+		`market_http_requests_total{method="GET",route="/v1/bounties/{id}",status="422"} 1`,
+		`method="other",route="other"`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
+	if strings.Contains(body, "17") && strings.Contains(body, "coffee") {
+		t.Error("a path became a label")
 	}
 }
 
