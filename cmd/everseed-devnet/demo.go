@@ -113,7 +113,7 @@ func (d *demo) tell(ctx context.Context) error {
 }
 
 func (d *demo) hireAgents(ctx context.Context) error {
-	for i, price := range []uint64{400_000, 450_000, 500_000, 600_000, 700_000} {
+	for i, price := range []uint64{4000, 4500, 5000, 6000, 7000} {
 		a, err := d.addAgent(fmt.Sprint("agent-", i+1), marketplace.BTT(price), nil)
 		if err != nil {
 			return err
@@ -185,7 +185,7 @@ func parse(raw []byte) (*metainfo.Torrent, error) {
 
 // post does what a person does with the everseed tool.
 func (d *demo) post(ctx context.Context) (err error) {
-	d.deposited = marketplace.BTT(10_000)
+	d.deposited = marketplace.BTT(100)
 	if d.poster, err = d.aPoster(ctx, d.deposited); err != nil {
 		return err
 	}
@@ -206,10 +206,10 @@ func (d *demo) post(ctx context.Context) (err error) {
 	if err := d.creditIsIn(ctx); err != nil {
 		return err
 	}
-	d.out.say("everseed bounty post %s --replicas %d --price-max 1000000 --keep-for %s",
+	d.out.say("everseed bounty post %s --replicas %d --price-max 10000 --keep-for %s",
 		d.torrent.Infohash, demoReplicas, demoTerm)
 	return d.poster.run(ctx, &d.bounty, "bounty", "post", d.torrent.Infohash.String(), "--replicas",
-		fmt.Sprint(demoReplicas), "--price-max", "1000000", "--keep-for", demoTerm, "--good-for", "10m")
+		fmt.Sprint(demoReplicas), "--price-max", "10000", "--keep-for", demoTerm, "--good-for", "10m")
 }
 
 // creditIsIn waits until the market has read the deposit and the mandate from solid blocks.

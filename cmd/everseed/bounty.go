@@ -129,9 +129,11 @@ func (s *session) quoteCommand() *cobra.Command {
 
 func printQuote(w io.Writer, q marketplace.Quote, t marketplace.BountyTerms) error {
 	fmt.Fprintf(w, "at most %s BTT, %s of it fee\n%d offers meet your terms; %d of %d replicas"+
-		" would be filled now\n", terminal.BTT(q.WorstCase), terminal.BTT(q.Fee), q.Eligible, q.Fillable, t.Replicas)
+		" would be filled now\n", terminal.BTT(q.WorstCase), terminal.BTT(q.Fee),
+		q.Eligible, q.Fillable, t.Replicas)
 	if !q.BestAsk.IsZero() {
-		fmt.Fprintf(w, "cheapest of them asks %s BTT per GiB-day; you bid %s\n", terminal.BTT(q.BestAsk), t.PriceMax)
+		fmt.Fprintf(w, "cheapest of them asks %s BTT per GiB-day; you bid %s\n",
+			terminal.BTT(q.BestAsk), t.PriceMax)
 	}
 	for constraint, n := range q.Without {
 		fmt.Fprintf(w, "without %s there would be %d\n", constraint, n)
@@ -171,7 +173,8 @@ Posting is safe to repeat with the same --once: the market then answers with the
 			}
 			return s.show(cmd.OutOrStdout(), b, func(w io.Writer) error {
 				fmt.Fprintf(w, "bounty %d is %s: %d replicas of %s for %s at most %s BTT per GiB-day\n"+
-					"%s BTT reserved\n", b.ID, b.State, t.Replicas, b.Name, t.KeepFor, t.PriceMax, terminal.BTT(b.Reserved))
+					"%s BTT reserved\n", b.ID, b.State, t.Replicas, b.Name, t.KeepFor, t.PriceMax,
+					terminal.BTT(b.Reserved))
 				return nil
 			})
 		},
@@ -268,11 +271,13 @@ func printBounty(w io.Writer, b marketplace.Bounty, leases []marketplace.Lease) 
 		fmt.Fprintf(w, "%s\n", b.Reason)
 	}
 	fmt.Fprintf(w, "at most %s BTT per GiB-day for %s; ends %s\nreserved %s BTT, spent %s BTT\n\n",
-		b.Terms.PriceMax, b.Terms.KeepFor, when(b.EndsAt), terminal.BTT(b.Reserved), terminal.BTT(b.Spent))
+		b.Terms.PriceMax, b.Terms.KeepFor, when(b.EndsAt),
+		terminal.BTT(b.Reserved), terminal.BTT(b.Spent))
 	t := terminal.Table{Header: []string{">LEASE", "STATE", "AGENT", ">PRICE", ">PASSED", ">MISSED",
 		">EARNED", ">HELD BACK", "REASON"}}
 	for _, l := range leases {
-		t.Add(l.ID, l.State, l.Agent, l.Price, l.Passed, l.Missed, terminal.BTT(l.Earned), terminal.BTT(l.Held), l.Reason)
+		t.Add(l.ID, l.State, l.Agent, l.Price, l.Passed, l.Missed, terminal.BTT(l.Earned),
+			terminal.BTT(l.Held), l.Reason)
 	}
 	return t.Write(w)
 }
