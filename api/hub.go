@@ -55,7 +55,10 @@ func (h *hub) run(
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-wake:
+		case _, open := <-wake:
+			if !open {
+				wake = nil
+			}
 		case <-tick.C:
 		}
 	}

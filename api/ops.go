@@ -81,7 +81,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) openapi(w http.ResponseWriter, r *http.Request) {
-	doc, err := s.spec.YAML()
+	doc, err := s.yaml()
 	if err != nil {
 		refuse(w, r, fmt.Errorf("encode the spec: %w", err))
 		return

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -53,7 +54,10 @@ type Server struct {
 	gauges *gauges
 	hub    *hub
 	spec   *huma.OpenAPI
-	router chi.Router
+	yaml   func() ([]byte, error) // the spec, encoded once
+
+	writeMax time.Duration // a stream that takes longer to take what it is sent is cut
+	router   chi.Router
 }
 
 // New returns a server. Mount Handler and run Run.
@@ -74,12 +78,13 @@ func New(c Config) *Server {
 		seen:   newLimiter("signs of life", Rate{PerSecond: 1 / seenEvery.Seconds(), Burst: 1}),
 		gauges: newGauges(c.Metrics),
 		hub:    newHub(c.Book),
-		router: chi.NewRouter(),
+		router: chi.NewRouter(), writeMax: 10 * time.Second,
 	}
 	s.use(s.router)
 	a := humachi.New(s.router, s.humaConfig())
 	a.UseMiddleware(s.authorize)
 	s.spec = a.OpenAPI()
+	s.yaml = sync.OnceValues(s.spec.YAML)
 	s.routes(a)
 	s.plain(s.router)
 	s.router.NotFound(s.notFound)
@@ -94,7 +99,7 @@ func (s *Server) Handler() http.Handler { return s.router }
 func (s *Server) Run(ctx context.Context) error { return s.hub.run(ctx, s.Wake, s.Tick, s.Log) }
 
 // Spec returns the OpenAPI document that api/openapi.yaml is a copy of.
-func Spec() ([]byte, error) { return New(Config{}).spec.YAML() }
+func Spec() ([]byte, error) { return New(Config{}).yaml() }
 
 func (s *Server) humaConfig() huma.Config {
 	c := huma.DefaultConfig("Everseed market", "1")

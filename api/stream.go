@@ -11,12 +11,10 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-// A stream that cannot take what it is sent within writeMax is cut; its client comes back with
-// the id of the last event it got.
 const (
 	pingEvery = 15 * time.Second
-	writeMax  = 10 * time.Second
-	catchUp   = 200
+	catchUp   = 200 // events read from the book at once for a stream that is behind
+	hubWait   = 10 * time.Second
 )
 
 // A stream is one client of GET /v1/stream.
@@ -28,7 +26,8 @@ type stream struct {
 	last   string // everything up to this event was sent or concerns others
 }
 
-// streamEvents is GET /v1/stream: server-sent events, in order, without gap or repeat.
+// streamEvents is GET /v1/stream: server-sent events, in order, without gap or repeat. A client
+// that reads too slowly is cut and comes back with the id of the last event it got.
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	c := &stream{server: s, w: w, out: http.NewResponseController(w)}
 	open := s.gauges.streams.Add(1)
@@ -111,7 +110,7 @@ func (c *stream) fromNow(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-v.news:
-		case <-time.After(writeMax):
+		case <-time.After(hubWait):
 			return marketplace.Unavailable.Errorf("events cannot be read now")
 		}
 	}
@@ -200,7 +199,7 @@ func (c *stream) send(events []marketplace.Event) error {
 }
 
 func (c *stream) write(b []byte) error {
-	if err := c.out.SetWriteDeadline(time.Now().Add(writeMax)); err != nil {
+	if err := c.out.SetWriteDeadline(time.Now().Add(c.server.writeMax)); err != nil {
 		return fmt.Errorf("set deadline: %w", err)
 	}
 	if _, err := c.w.Write(b); err != nil {

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -253,4 +255,51 @@ func TestTooManyStreamsAreRefused(t *testing.T) {
 	defer resp.Body.Close()
 	again, body := ask(t, "GET", r.web.URL+"/v1/stream", "")
 	wantProblem(t, again, body, 503, marketplace.Unavailable)
+}
+
+// A pipe is a listener of connections without any buffer, so that a client that does not read
+// holds the server up at once.
+type pipe struct {
+	calls chan net.Conn
+	done  chan struct{}
+}
+
+func (p pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.calls:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipe) Close() error { close(p.done); return nil }
+
+func (p pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func TestAClientThatDoesNotReadIsCut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.server.writeMax = 50 * time.Millisecond
+	p := pipe{calls: make(chan net.Conn), done: make(chan struct{})}
+	web := &http.Server{Handler: r.server.Handler(), ReadHeaderTimeout: time.Second}
+	go web.Serve(p) //nolint:errcheck // it ends with ErrServerClosed
+	t.Cleanup(func() { _ = web.Close() })
+
+	here, there := net.Pipe()
+	p.calls <- there
+	_, err := io.WriteString(here, "GET /v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+	must(t, err)
+	reader := bufio.NewReader(here)
+	for line := ""; !strings.HasPrefix(line, "retry"); { // it is open now
+		line, err = reader.ReadString('\n')
+		must(t, err)
+	}
+	r.happen(r.as(newKey(t)), "x", 1)
+	for end := time.Now().Add(10 * time.Second); r.server.gauges.streams.Load() > 0; {
+		if time.Now().After(end) {
+			t.Fatal("a stream that nobody reads stays open")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
