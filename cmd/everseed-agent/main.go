@@ -106,7 +106,7 @@ folder.`,
 			if err != nil {
 				return err
 			}
-			key, err := terminal.Key(getenv, keyVariable, keyFile(config))
+			key, err := terminal.Key(getenv, keyVariable, keyFile(config), "everseed-agent init")
 			if err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ would, reports signed findings, and signs a cheque only after recomputing it fro
 proofs. The market must list the key's address among its auditors.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			k, err := terminal.Key(getenv, keyVariable, key)
+			k, err := terminal.Key(getenv, keyVariable, key, "everseed wallet new --key FILE")
 			if err != nil {
 				return err
 			}

@@ -82,7 +82,7 @@ func defaultKey() string {
 
 // wallet returns the poster's key.
 func (s *session) wallet() (escrow.Key, error) {
-	return terminal.Key(s.getenv, keyVariable, s.key)
+	return terminal.Key(s.getenv, keyVariable, s.key, "everseed wallet new")
 }
 
 // visitor returns a client for what needs no sign-in.

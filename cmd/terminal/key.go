@@ -11,8 +11,9 @@ import (
 	"github.com/everseed/everseed/marketplace/escrow"
 )
 
-// Key returns the private key from an environment variable or else from a file.
-func Key(getenv func(string) string, variable, path string) (escrow.Key, error) {
+// Key returns the private key from an environment variable or else from a file. maker is the
+// command that makes one, for who has none.
+func Key(getenv func(string) string, variable, path, maker string) (escrow.Key, error) {
 	if text := getenv(variable); text != "" {
 		k, err := escrow.ParseKey(text)
 		if err != nil {
@@ -23,7 +24,7 @@ func Key(getenv func(string) string, variable, path string) (escrow.Key, error) 
 	text, err := os.ReadFile(path) // #nosec G304 -- the owner names the file
 	if errors.Is(err, os.ErrNotExist) || path == "" {
 		return escrow.Key{}, marketplace.NotFound.Errorf(
-			"no key: set %s, or let `init` make one in %s", variable, path)
+			"no key: set %s, or make one with `%s`", variable, maker)
 	}
 	if err != nil {
 		return escrow.Key{}, fmt.Errorf("read key: %w", err)
@@ -39,7 +40,7 @@ func Key(getenv func(string) string, variable, path string) (escrow.Key, error) 
 // already is kept and returned.
 func MakeKey(path string) (escrow.Key, error) {
 	none := func(string) string { return "" }
-	k, err := Key(none, "", path)
+	k, err := Key(none, "", path, "")
 	if !errors.Is(err, marketplace.NotFound) {
 		return k, err
 	}
