@@ -4,14 +4,9 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/everseed/everseed/marketplace/metainfo"
-	"github.com/everseed/everseed/seederagent/swarm"
 )
 
 var hash = strings.Repeat("h", 20)
@@ -109,49 +104,5 @@ func TestMemoryIsBounded(t *testing.T) {
 	tr.sweep(now.Add(time.Hour))
 	if len(tr.torrents) != 0 {
 		t.Fatalf("%d torrents are left after an hour of silence", len(tr.torrents))
-	}
-}
-
-func TestEnginesFindOneAnotherThroughTheTracker(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(&Tracker{})
-	defer server.Close()
-	parent := t.TempDir()
-	path := filepath.Join(parent, "thing")
-	if err := os.WriteFile(path, []byte(strings.Repeat("something ", 30_000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := metainfo.Build(t.Context(), path, 0, []string{server.URL + "/announce"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := swarm.Config{
-		Dir: t.TempDir(), Listen: "127.0.0.1:0", KeepFree: 1, AllowLoopback: true, NoDHT: true,
-	}
-	seeder, err := swarm.Open(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer seeder.Close()
-	h, err := seeder.Adopt(raw, parent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	scraped := func() string {
-		w := httptest.NewRecorder()
-		server.Config.Handler.ServeHTTP(w, httptest.NewRequest("GET",
-			"/scrape?info_hash="+url.QueryEscape(string(h[:])), nil))
-		return w.Body.String()
-	}
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(scraped(), "incomplete") &&
-		time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	config.Dir = t.TempDir()
-	if err := swarm.Fetch(t.Context(), swarm.Download{Config: config, Metainfo: raw}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(config.Dir, "thing")); err != nil {
-		t.Fatal(err)
 	}
 }
