@@ -97,6 +97,8 @@ export async function flaws(page) {
   await page.evaluate(await axeSource);
   const found = await page.evaluate(() =>
     window.axe.run(document, {
+      resultTypes: ["violations"],
+      selectors: false, // most of its time, and the markup names the place as well
       runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     }),
   );
