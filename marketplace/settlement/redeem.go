@@ -116,9 +116,7 @@ func (s *Settler) carryOn(ctx context.Context, tx orderbook.StagedTx, frozen boo
 		}
 		return true, s.Book.MarkIncluded(ctx, tx.ID, now)
 	case escrow.Confirmed:
-		s.burnt = found.Fee
-		s.Log.InfoContext(ctx, "cheque solid", "cheque", tx.Cheque, "tx", tx.ID, "fee", found.Fee)
-		return true, s.Book.SettleTx(ctx, tx.ID, now)
+		return true, s.confirmed(ctx, tx, found, now)
 	case escrow.Reverted:
 		return true, s.reverted(ctx, tx, found, now)
 	case escrow.Lapsed:
@@ -129,20 +127,43 @@ func (s *Settler) carryOn(ctx context.Context, tx orderbook.StagedTx, frozen boo
 	}
 }
 
+// confirmed ends a redemption that is solid. One that paid only what there was leaves its cheque
+// signed: the rest is due when the poster has money again.
+func (s *Settler) confirmed(ctx context.Context, tx orderbook.StagedTx, found escrow.Receipt,
+	now time.Time) error {
+	s.burnt = found.Fee
+	whole, err := s.paid(ctx, tx.Cheque)
+	if err != nil {
+		return err
+	}
+	s.Log.InfoContext(ctx, "cheque solid", "cheque", tx.Cheque, "tx", tx.ID, "fee", found.Fee,
+		"whole", whole)
+	if !whole {
+		return s.Book.Unstage(ctx, tx.ID, now)
+	}
+	return s.Book.SettleTx(ctx, tx.ID, now)
+}
+
+// paid says whether all of a cheque was paid out, as of the solid head.
+func (s *Settler) paid(ctx context.Context, cheque int64) (bool, error) {
+	signed, err := s.Book.Cheque(ctx, cheque)
+	if err != nil {
+		return false, err
+	}
+	c := signed.Cheque
+	paid, err := s.Vault.Paid(ctx, c.From, c.Mandate, c.To)
+	return paid.Cmp(c.Cumulative) >= 0, err
+}
+
 // reverted tells a race that was lost from a refusal. Anybody may bring a cheque: when its payee,
 // or a newer cheque, was first, there was nothing left to pay and nothing is wrong.
 func (s *Settler) reverted(ctx context.Context, tx orderbook.StagedTx, found escrow.Receipt,
 	now time.Time) error {
-	signed, err := s.Book.Cheque(ctx, tx.Cheque)
+	whole, err := s.paid(ctx, tx.Cheque)
 	if err != nil {
 		return err
 	}
-	c := signed.Cheque
-	paid, err := s.Vault.Paid(ctx, c.From, c.Mandate, c.To)
-	if err != nil {
-		return err
-	}
-	if paid.Cmp(c.Cumulative) >= 0 {
+	if whole {
 		s.Log.InfoContext(ctx, "cheque was redeemed by somebody else", "cheque", tx.Cheque, "tx", tx.ID)
 		return s.Book.Unstage(ctx, tx.ID, now)
 	}

@@ -205,22 +205,25 @@ func TestADifferenceBetweenVaultAndLedgerFreezesRedemptionsAndNothingElse(t *tes
 	h.must(err)
 	h.first = solid.Number + 1
 	s := h.settler()
-	step := func() {
-		t.Helper()
-		time.Sleep(blockTime)
-		_, err := s.Step(t.Context(), time.Now())
-		h.must(err)
-	}
 	h.onChain(h.vault.BuildDepositAndOpen(t.Context(), poster, marketplace.BTT(500),
 		marketplace.Mandate{ID: mandate, Signers: auditors(), Threshold: 2,
 			Cap: marketplace.BTT(500), Expiry: time.Now().Add(30 * marketplace.Day)}))
-	for h.account(poster.Address()).Free.IsZero() {
-		step()
-	}
+	h.await("the second deposit is in the ledger", func() bool {
+		_, err := s.readChain(t.Context(), time.Now())
+		h.must(err)
+		return !h.account(poster.Address()).Free.IsZero()
+	})
 	h.earn(h.lease())
 	h.sign()
+	c := h.owed()
+	tx, err := h.vault.BuildRedeem(t.Context(), operator, c.Cheque, c.Signatures)
+	h.must(err)
+	h.must(h.StageTx(t.Context(), orderbook.StagedTx{ID: tx.ID, Cheque: c.ID, Raw: tx.Raw,
+		Expires: tx.Expires}, time.Now()))
 	for range 20 {
-		step()
+		time.Sleep(blockTime)
+		_, err := s.Step(t.Context(), time.Now())
+		h.must(err)
 	}
 	state, err := h.Solvency(t.Context())
 	h.must(err)
@@ -231,10 +234,60 @@ func TestADifferenceBetweenVaultAndLedgerFreezesRedemptionsAndNothingElse(t *tes
 	if n := h.log.count("ERROR redemptions frozen"); n != 1 {
 		t.Errorf("%d alarms: %q", n, h.log.lines)
 	}
-	c := h.owed()
-	if c.State != marketplace.ChequeSigned || c.Tx != "" {
-		t.Errorf("the cheque is %s, redeemed by %q", c.State, c.Tx)
+	if r, err := h.vault.Outcome(t.Context(), tx); err != nil || r.Outcome != escrow.Pending {
+		t.Errorf("what was written down before was sent: %s (%v)", r.Outcome, err)
 	}
+	flying, err := h.InFlight(t.Context())
+	h.must(err)
+	if len(flying) != 1 {
+		t.Errorf("%d redemptions under way; nothing new may be started", len(flying))
+	}
+}
+
+// The poster withdraws what its agent has earned, which the vault allows after the thaw. The
+// cheque takes what there is, whenever there is something.
+func TestAChequeThatIsNotCoveredTakesWhatThereIs(t *testing.T) {
+	h := newHouse(t)
+	c := h.signed()
+	h.onChain(h.vault.BuildThaw(t.Context(), poster, marketplace.BTT(500)))
+	time.Sleep(time.Second) // the vault's thaw period, on the chain's clock
+	h.onChain(h.vault.BuildWithdraw(t.Context(), poster))
+	s := h.settler()
+	var err error
+	h.await("the cheque cannot be redeemed", func() bool {
+		_, err = s.Step(t.Context(), time.Now())
+		return err != nil
+	})
+	if !errors.Is(err, marketplace.Insufficient) {
+		t.Errorf("told as: %v", err)
+	}
+	if _, err := s.Step(t.Context(), time.Now()); err != nil {
+		t.Errorf("tried again at once: %v", err)
+	}
+
+	little := marketplace.MustAmount("0.1")
+	holds := func(a marketplace.Amount) bool {
+		got, err := h.vault.TokenBalance(t.Context(), payee)
+		h.must(err)
+		return got == a
+	}
+	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), little))
+	h.must(h.sweepUntil("what there was is paid", func() bool { return holds(little) }))
+	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
+	h.must(h.sweepUntil("the rest is paid", func() bool { return holds(c.Cheque.Cumulative) }))
+}
+
+// sweepUntil is until for a market in which some cheques cannot be redeemed.
+func (h *house) sweepUntil(what string, holds func() bool) (err error) {
+	h.Helper()
+	h.await(what, func() bool {
+		_, err = h.settler().Step(h.Context(), time.Now())
+		if errors.Is(err, marketplace.Insufficient) {
+			err = nil
+		}
+		return err != nil || holds()
+	})
+	return err
 }
 
 func TestAnOutageOfTRONHoldsUpNothingElse(t *testing.T) {
