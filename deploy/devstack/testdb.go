@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,35 +40,17 @@ func TestDatabase(t testing.TB) string {
 func startShared() (*Postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	root := filepath.Join(os.TempDir(), "everseed-test-postgres")
-	sweepOld(root)
-	dir := filepath.Join(root, fmt.Sprint(os.Getpid()))
-	p, err := StartPostgres(ctx, PostgresOptions{Dir: dir})
+	root, err := os.MkdirTemp("", "everseed-test-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("make a folder for the tests' Postgres: %w", err)
+	}
+	p, err := StartPostgres(ctx, PostgresOptions{
+		Dir: filepath.Join(root, "postgres"), removeAfter: root})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(root))
 	}
 	if err := p.Create(ctx, "template_everseed", ""); err != nil {
 		return nil, err
 	}
 	return p, migrations.Migrate(ctx, p.URL("template_everseed"))
-}
-
-// sweepOld removes folders of test processes that are gone. A test process has no good moment to
-// remove its own: Postgres outlives the last test by a little.
-func sweepOld(root string) {
-	old, _ := filepath.Glob(filepath.Join(root, "[0-9]*"))
-	for _, dir := range old {
-		pid := filepath.Base(dir)
-		if ext := filepath.Ext(pid); ext != "" {
-			pid = pid[:len(pid)-len(ext)]
-		}
-		if _, err := os.Stat("/proc/" + pid); err != nil && olderThan(dir, time.Minute) {
-			_ = os.RemoveAll(dir) // another process may be sweeping too
-		}
-	}
-}
-
-func olderThan(path string, d time.Duration) bool {
-	info, err := os.Stat(path)
-	return err == nil && time.Since(info.ModTime()) > d
 }
