@@ -15,8 +15,9 @@ import (
 )
 
 // nasty are values that break what was not made for strangers.
-var nasty = []any{nil, true, -1, 0, 1e300, 9223372036854775807.0, "", " ", "\x00", "a\x00b", "\ufffd",
-	strings.Repeat("é", 500), strings.Repeat("9", 60), "1e9", "-1", "0x1", "' OR 1=1 --", "%00",
+var nasty = []any{nil, true, -1, 0, 1e300, 9223372036854775807.0, "", " ", "\x00", "a\x00b",
+	"\ufffd", strings.Repeat("é", 500), strings.Repeat("9", 60), "1e9", "-1",
+	"0x1", "' OR 1=1 --", "%00",
 	"../../etc/passwd", []any{}, []any{nil}, []any{[]any{}}, map[string]any{}, "9223372036854775807",
 	"99999999999999999999", "NaN", "0.0000000000000000001", "2562047h47m16.854775807s", "106751d",
 	"TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy", strings.Repeat("0", 64), strings.Repeat("f", 130),

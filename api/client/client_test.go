@@ -84,7 +84,8 @@ func TestAnAnswerThatIsNoMarketsIsSaidSo(t *testing.T) {
 	c := at(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "<html>parked domain", http.StatusNotFound)
 	})
-	if _, err := c.Rules(t.Context()); err == nil || !strings.Contains(err.Error(), "not from a market") {
+	_, err := c.Rules(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "not from a market") {
 		t.Errorf("%v", err)
 	}
 }
@@ -120,11 +121,13 @@ func (s *signer) SignText(string) (marketplace.Signature, error) {
 func TestAChallengeOfAnotherMarketIsNotSigned(t *testing.T) {
 	t.Parallel()
 	me := &signer{address: marketplace.Address{1}}
+	const ask = " wants you to sign in with your TRON account:\n"
+	other := marketplace.Address{2}.String()
 	for text, serve := range map[string]func(http.Handler) *httptest.Server{
-		"bank.example wants you to sign in with your TRON account:\n" + me.address.String() + "\n": httptest.NewTLSServer,
-		"{host} wants you to sign in with your TRON account:\n" +
-			marketplace.Address{2}.String() + "\n": httptest.NewServer,
-		"I owe the bearer 1000 BTT": httptest.NewServer,
+		"bank.example" + ask + me.address.String() + "\n": httptest.NewTLSServer,
+
+		"{host}" + ask + other + "\n": httptest.NewServer,
+		"I owe the bearer 1000 BTT":   httptest.NewServer,
 	} {
 		server := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"text": %q}`, strings.ReplaceAll(text, "{host}", r.Host))
