@@ -22,7 +22,7 @@ func (r Rules) Owed(d Draft, feePayee Address) Amount {
 		}
 		sum = sum.Add(earned)
 		if l.State != LeaseDone && l.State != Released {
-			sum = sum.Sub(earned.MulDiv(uint64(r.HoldbackBps), bps))
+			sum = sum.Sub(share(earned, r.HoldbackBps))
 		}
 	}
 	return sum

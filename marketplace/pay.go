@@ -13,25 +13,25 @@ const bps = 10_000
 // KeepPay returns floor(price · bytes · seconds / (2³⁰ · 86400)) for a price in BTT per GiB-day:
 // what a replica of so many billed bytes earned in so many verified seconds (market.md, Amounts).
 func KeepPay(price Amount, bytes, seconds int64) Amount {
-	byteSeconds(bytes, seconds)
-	return price.MulDiv(uint64(bytes)*uint64(seconds), bytesDay)
+	return price.MulDiv(byteSeconds(bytes, seconds), bytesDay)
 }
 
 // keepPayUp is KeepPay rounded up, for reserves.
 func keepPayUp(price Amount, bytes, seconds int64) Amount {
-	byteSeconds(bytes, seconds)
-	return price.MulDivUp(uint64(bytes)*uint64(seconds), bytesDay)
+	return price.MulDivUp(byteSeconds(bytes, seconds), bytesDay)
 }
 
-// byteSeconds panics where bytes·seconds leaves 64 bits: sizes are bounded by
+// byteSeconds multiplies, and panics where the product leaves 64 bits: sizes are bounded by
 // ReplicaBytesMax before they get here.
-func byteSeconds(bytes, seconds int64) {
+func byteSeconds(bytes, seconds int64) uint64 {
 	if bytes < 0 || seconds < 0 {
 		panic("negative size or time")
 	}
-	if hi, _ := bits.Mul64(uint64(bytes), uint64(seconds)); hi != 0 {
+	hi, lo := bits.Mul64(uint64(bytes), uint64(seconds)) // #nosec G115 -- checked
+	if hi != 0 {
 		panic("bytes·seconds overflow")
 	}
+	return lo
 }
 
 // ReplicaBytesMax bounds a torrent's size, so that bytes·seconds of the longest term stay in
@@ -52,14 +52,21 @@ func (s Split) Total() Amount { return s.Payable.Add(s.Holdback).Add(s.Fee) }
 // so that roundings never add up: after any sequence of splits, holdbacks sum to
 // floor(earned · HoldbackBps / 10⁴) and fees to floor(earned · FeeBps / 10⁴).
 func (r Rules) Split(bookedBefore, earned Amount) Split {
-	held := earned.MulDiv(uint64(r.HoldbackBps), bps).Sub(
-		bookedBefore.MulDiv(uint64(r.HoldbackBps), bps))
+	held := share(earned, r.HoldbackBps).Sub(share(bookedBefore, r.HoldbackBps))
 	fee := r.Fee(earned).Sub(r.Fee(bookedBefore))
 	return Split{Payable: earned.Sub(bookedBefore).Sub(held), Holdback: held, Fee: fee}
 }
 
 // Fee returns the market's fee on a settled amount, rounded down.
-func (r Rules) Fee(settled Amount) Amount { return settled.MulDiv(uint64(r.FeeBps), bps) }
+func (r Rules) Fee(settled Amount) Amount { return share(settled, r.FeeBps) }
+
+// share returns floor(a · n / 10,000).
+func share(a Amount, n int) Amount {
+	if n < 0 || n > bps {
+		panic("a share is 0 to 10000 basis points")
+	}
+	return a.MulDiv(uint64(n), bps) // #nosec G115 -- checked
+}
 
 // Billed returns the bytes that a replica of a torrent is billed for.
 func (r Rules) Billed(size int64) int64 { return max(size, r.BilledMin) }
@@ -68,8 +75,11 @@ func (r Rules) Billed(size int64) int64 { return max(size, r.BilledMin) }
 // when it is posted.
 func (r Rules) WorstCase(t BountyTerms, size int64) Amount {
 	one := keepPayUp(t.PriceMax, r.Billed(size), keepSeconds(t.KeepFor))
-	all := one.MulDivUp(uint64(t.Replicas), 1)
-	return all.Add(all.MulDivUp(uint64(r.FeeBps), bps))
+	var all Amount
+	for range t.Replicas {
+		all = all.Add(one)
+	}
+	return all.Add(r.Fee(all)) // fees of parts, each rounded down, add up to no more
 }
 
 func keepSeconds(s Span) int64 {

@@ -94,7 +94,7 @@ func (c *Client) do(ctx context.Context, r call, out any) error {
 			return err
 		}
 		pause *= 2
-		wait = max(wait, pause/2+mathrand.N(pause/2))
+		wait = max(wait, pause/2+mathrand.N(pause/2)) // #nosec G404 -- spreads retries
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // makeContent writes about size bytes of files in several folders below dir: the archive of a
@@ -23,7 +25,7 @@ func makeContent(dir string, size int64, seed uint64) error {
 		{"scans/1912/plate-001.tif", 12}, {"recordings/side-a.flac", 9},
 		{"recordings/side-b.flac", 6}, {"catalogue.csv", 1},
 	}
-	source := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)})
+	source := rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint64(nil, seed)))
 	for _, p := range parts {
 		if err := writeNoise(filepath.Join(dir, p.path), source, size*p.share/64); err != nil {
 			return err
@@ -50,16 +52,17 @@ func writeNoise(path string, source io.Reader, n int64) error {
 
 // fingerprint returns one hash over the names and bytes of everything at path, a file or folder.
 func fingerprint(path string) (string, error) {
-	all := sha256.New()
-	err := filepath.WalkDir(path, func(name string, e fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return "", fmt.Errorf("hash %s: %w", path, err)
+	}
+	defer root.Close()
+	all, base := sha256.New(), filepath.Base(path)
+	err = fs.WalkDir(root.FS(), base, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		rel, err := filepath.Rel(path, name)
-		if err != nil {
-			return err
-		}
-		f, err := os.Open(name) // #nosec G304 -- found by walking
+		f, err := root.Open(name)
 		if err != nil {
 			return err
 		}
@@ -68,7 +71,7 @@ func fingerprint(path string) (string, error) {
 		if _, err := io.Copy(one, f); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(all, "%s %x\n", filepath.ToSlash(rel), one.Sum(nil))
+		_, err = fmt.Fprintf(all, "%s %x\n", strings.TrimPrefix(name, base), one.Sum(nil))
 		return err
 	})
 	if err != nil {

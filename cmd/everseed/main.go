@@ -20,7 +20,7 @@ const (
 	keyVariable    = "EVERSEED_KEY"
 	marketVariable = "EVERSEED_MARKET"
 	tronVariable   = "EVERSEED_TRON_GRPC"
-	apiKeyVariable = "TRON_PRO_API_KEY"
+	apiKeyVariable = "TRON_PRO_API_KEY" // #nosec G101 -- the name of a variable
 )
 
 func main() { os.Exit(terminal.Main(command(os.Getenv))) }
