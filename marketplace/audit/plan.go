@@ -27,7 +27,7 @@ func Seed(epoch int64, secret, block marketplace.Hash) marketplace.Hash {
 }
 
 func number(n int64) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(n)) //nolint:gosec // bits of it
+	return binary.BigEndian.AppendUint64(nil, uint64(n)) // #nosec G115 -- bits of it
 }
 
 // A Visit is one auditor's part in the audit of one lease.
@@ -78,7 +78,8 @@ func tries(
 		if room < 0 {
 			continue // the epoch is too short for so many
 		}
-		at += time.Duration(draw.below(uint64(room/time.Microsecond)+1)) * time.Microsecond //nolint:gosec // below an epoch
+		steps := uint64(room/time.Microsecond) + 1                // #nosec G115 -- not negative
+		at += time.Duration(draw.below(steps)) * time.Microsecond // #nosec G115 -- below an epoch
 		times = append(times, r.EpochStart(epoch).Add(at))
 		at += gap
 	}
@@ -99,7 +100,7 @@ func Pieces(
 	draw := newChance(seed, "piece", number(lease), who[:])
 	drawn := make([]int, 0, want)
 	for int64(len(drawn)) < want {
-		i := int(draw.below(uint64(pieces))) //nolint:gosec // below an int
+		i := int(draw.below(uint64(pieces))) // #nosec G115 -- below an int
 		if !slices.Contains(drawn, i) {
 			drawn = append(drawn, i)
 		}

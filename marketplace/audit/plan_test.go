@@ -119,7 +119,10 @@ func TestPiecesAreDistinctInRangeAndNotTooMuch(t *testing.T) {
 		pieces      int
 		pieceLength int64
 		want        int
-	}{{1, 16384, 1}, {5, 16384, 5}, {8, 16384, 8}, {9, 16384, 8}, {1000, 4 << 20, 4}, {1000, 32 << 20, 1}} {
+	}{
+		{1, 16384, 1}, {5, 16384, 5}, {8, 16384, 8}, {9, 16384, 8}, {1000, 4 << 20, 4},
+		{1000, 32 << 20, 1},
+	} {
 		for lease := range int64(50) {
 			got := Pieces(r, marketplace.Hash{3}, lease, who, tc.pieces, tc.pieceLength)
 			distinct := slices.Compact(slices.Sorted(slices.Values(got)))

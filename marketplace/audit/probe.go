@@ -3,7 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // BitTorrent v1 names pieces by SHA-1
+	"crypto/sha1" // #nosec G505 -- BitTorrent v1 names pieces by SHA-1
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -81,8 +81,10 @@ const (
 )
 
 func newProbe(t *metainfo.Torrent, pieces []int, began time.Time) *probe {
-	p := &probe{t: t, began: began, hash: sha1.New(), //nolint:gosec // as above
-		early: map[int][]byte{}, has: map[int]bool{}}
+	p := &probe{
+		t: t, began: began, hash: sha1.New(), // #nosec G401 -- as above
+		early: map[int][]byte{}, has: map[int]bool{},
+	}
 	for of, piece := range pieces {
 		p.found = append(p.found, PieceFinding{Piece: piece})
 		p.has[piece] = false
@@ -127,7 +129,7 @@ func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPo
 		p.met = connected && errors.Is(err, os.ErrDeadlineExceeded)
 		return fmt.Errorf("meet %s: %w", peer, err)
 	}
-	defer w.Close()                                                               //nolint:errcheck // nothing is left to say
+	defer w.Close()
 	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) }) // wakes us
 	defer stop()
 	for {

@@ -138,7 +138,8 @@ func (w *wire) introduce(t *metainfo.Torrent, extended bool) error {
 }
 
 func (w *wire) send(kind byte, payload []byte) error {
-	w.buf = binary.BigEndian.AppendUint32(w.buf[:0], uint32(1+len(payload))) //nolint:gosec // small
+	size := uint32(1 + len(payload)) // #nosec G115 -- small
+	w.buf = binary.BigEndian.AppendUint32(w.buf[:0], size)
 	w.buf = append(append(w.buf, kind), payload...)
 	_, err := w.out.Write(w.buf)
 	return err
@@ -147,7 +148,7 @@ func (w *wire) send(kind byte, payload []byte) error {
 func (w *wire) request(piece, begin, length int) error {
 	var b []byte
 	for _, n := range []int{piece, begin, length} {
-		b = binary.BigEndian.AppendUint32(b, uint32(n)) //nolint:gosec // within limits of metainfo
+		b = binary.BigEndian.AppendUint32(b, uint32(n)) // #nosec G115 -- within limits
 	}
 	return w.send(msgRequest, b)
 }

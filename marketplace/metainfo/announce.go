@@ -18,13 +18,13 @@ func WithTracker(raw []byte, announce string) ([]byte, error) {
 	delete(top, "announce-list")
 	var tracker encoder
 	tracker.text(announce)
-	top["announce"] = tracker.String()
+	top["announce"] = string(tracker.out)
 	var out encoder
-	out.WriteString("d")
+	out.raw("d")
 	for _, key := range slices.Sorted(maps.Keys(top)) {
 		out.text(key)
-		out.WriteString(top[key])
+		out.raw(top[key])
 	}
-	out.WriteString("e")
-	return []byte(out.String()), nil
+	out.raw("e")
+	return out.out, nil
 }

@@ -69,7 +69,7 @@ func TestParseRefusesWhatCannotBeStoredOrServed(t *testing.T) {
 		"pieces too short":      {single(16384, 8192, 2), "pieces of 8192 bytes"},
 		"pieces too long":       {single(1<<26, 1<<26, 1), "16384 to 33554432"},
 		"pieces negative":       {single(16384, -1, 1), "pieces of -1 bytes"},
-		"hash cut":              {strings.Replace(single(1, 16384, 1), "20:"+strings.Repeat("x", 20), "19:"+strings.Repeat("x", 19), 1), "no multiple of 20"},
+		"hash cut":              {strings.Replace(single(1, 16384, 1), "20:x", "19:", 1), "no multiple of 20"},
 		"a piece missing":       {single(16385, 16384, 1), "has 1 pieces, but 16385 bytes"},
 		"a piece too many":      {single(16384, 16384, 2), "has 2 pieces"},
 		"no content":            {single(0, 16384, 1), "no content"},

@@ -1,7 +1,7 @@
 package metainfo
 
 import (
-	"crypto/sha1" //nolint:gosec // BitTorrent v1 names pieces by SHA-1
+	"crypto/sha1" // #nosec G505 -- BitTorrent v1 names pieces by SHA-1
 	"net/url"
 	"slices"
 
@@ -63,7 +63,7 @@ func Parse(raw []byte, limits Limits) (Torrent, error) {
 	}
 	p := parser{limits: limits}
 	p.t.Info = info
-	p.t.Infohash = sha1.Sum(info) //nolint:gosec // as above
+	p.t.Infohash = sha1.Sum(info) // #nosec G401 -- as above
 	p.t.Trackers = trackers(root[0], root[1], limits.Trackers)
 	for _, step := range []func(value) error{p.head, p.files, p.sums, p.second} {
 		if err := step(info); err != nil {

@@ -14,5 +14,5 @@ func diskRoom(dir string) (free, total int64, err error) {
 		return 0, 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)
 	}
 	block := int64(s.Bsize)
-	return int64(s.Bavail) * block, int64(s.Blocks) * block, nil //nolint:gosec // below 2^63
+	return int64(s.Bavail) * block, int64(s.Blocks) * block, nil // #nosec G115 -- below 2^63
 }

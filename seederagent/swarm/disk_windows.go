@@ -16,5 +16,5 @@ func diskRoom(dir string) (free, total int64, err error) {
 	if err := windows.GetDiskFreeSpaceEx(name, &mine, &all, &any); err != nil {
 		return 0, 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)
 	}
-	return int64(mine), int64(all), nil //nolint:gosec // below 2^63
+	return int64(mine), int64(all), nil // #nosec G115 -- below 2^63
 }

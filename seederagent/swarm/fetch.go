@@ -34,7 +34,7 @@ func Fetch(ctx context.Context, d Download) error {
 	if err != nil {
 		return err
 	}
-	defer e.Close() //nolint:errcheck // nothing is left to write down
+	defer e.Close() // nothing is left to write down
 	s := newStore(meta, e.root, "", e.files)
 	s.room = func() error { return e.room(0) }
 	e.mu.Lock()
@@ -57,7 +57,7 @@ func (e *Engine) follow(ctx context.Context, d Download, meta metainfo.Torrent) 
 	for {
 		select {
 		case err := <-whole:
-			e.report(d, meta)
+			_ = e.report(d, meta) // for the last progress; a fault no longer matters
 			if err != nil {
 				return fmt.Errorf("fetch %s: %w", meta.Infohash, err)
 			}

@@ -16,7 +16,8 @@ func alias(peer netip.AddrPort) netip.AddrPort {
 		return peer
 	}
 	p := peer.Port()
-	ip := [4]byte{127, 128 | byte(p>>9), byte(p >> 1), 1 + byte(p&1)} //nolint:gosec // bits of a port
+	// #nosec G115 -- bits of a port
+	ip := [4]byte{127, 128 | byte(p>>9), byte(p >> 1), 1 + byte(p&1)}
 	return netip.AddrPortFrom(netip.AddrFrom4(ip), p)
 }
 

@@ -50,7 +50,8 @@ func TestARecordIsGoneBeforeAnythingIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := stored(t, dir, raw)
-	if err := again.load(); err != nil || again.count != 3 || again.unknown() != 0 || again.bytes != 3*16<<10 {
+	err := again.load()
+	if err != nil || again.count != 3 || again.unknown() != 0 || again.bytes != 3*16<<10 {
 		t.Fatalf("restored %d pieces of %d bytes, %v", again.count, again.bytes, err)
 	}
 	if _, err := (piece{again, 3}).WriteAt([]byte("x"), 100); err != nil {
@@ -109,7 +110,8 @@ func TestReadsCrossFilesAndEndWhereContentEnds(t *testing.T) {
 	if n, err := s.readAt(got, 0); n != len(want) || err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("read %d of %d bytes, %v", n, len(want), err)
 	}
-	if n, err := s.readAt(got[:100], 9_950); n != 100 || err != nil || !bytes.Equal(got[:100], want[9950:10050]) {
+	n, err := s.readAt(got[:100], 9_950)
+	if n != 100 || err != nil || !bytes.Equal(got[:100], want[9950:10050]) {
 		t.Fatalf("across files: %d, %v", n, err)
 	}
 	last := s.meta.Files[len(s.meta.Files)-1]

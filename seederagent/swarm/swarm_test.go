@@ -30,7 +30,7 @@ func content(t *testing.T, pieceLength int64, sizes ...int) (parent string, raw 
 			t.Fatal(err)
 		}
 		b := make([]byte, size)
-		random.Read(b) //nolint:errcheck // never fails
+		random.Read(b) // never fails
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
