@@ -11,8 +11,11 @@ import (
 	"time"
 )
 
-// helperVariable makes this test program a process that starts a server and waits to be killed.
-const helperVariable = "EVERSEED_TEST_START_POSTGRES_IN"
+// Both make this test program a process that starts a server and waits to be killed.
+const (
+	helperVariable = "EVERSEED_TEST_START_POSTGRES_IN"
+	removeVariable = "EVERSEED_TEST_REMOVE_AFTER" // a folder, or nothing
+)
 
 func TestMain(m *testing.M) {
 	if root := os.Getenv(helperVariable); root != "" {
@@ -23,7 +26,7 @@ func TestMain(m *testing.M) {
 
 func startAndWait(root string) {
 	p, err := StartPostgres(bg(), PostgresOptions{
-		Dir: filepath.Join(root, "data"), removeAfter: root})
+		Dir: filepath.Join(root, "data"), removeAfter: os.Getenv(removeVariable)})
 	if err != nil {
 		println(err.Error())
 		os.Exit(1)
@@ -34,9 +37,28 @@ func startAndWait(root string) {
 
 func TestPostgresEndsWithAProcessThatIsKilled(t *testing.T) {
 	t.Parallel()
+	startAndKill(t, filepath.Join(t.TempDir(), "root"), "")
+}
+
+func TestTheTestsFolderGoesWithTheProcess(t *testing.T) {
+	t.Parallel()
 	root := filepath.Join(t.TempDir(), "root")
+	startAndKill(t, root, root)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(root); os.IsNotExist(err) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("its folder was not removed")
+		}
+	}
+}
+
+// startAndKill kills a process that has a server, and waits for the end of the server.
+func startAndKill(t *testing.T, root, remove string) {
+	t.Helper()
 	helper := exec.Command(os.Args[0], "-test.run=^$") // #nosec G204
-	helper.Env = append(os.Environ(), helperVariable+"="+root)
+	helper.Env = append(os.Environ(), helperVariable+"="+root, removeVariable+"="+remove)
 	helper.Stderr = os.Stderr
 	out, err := helper.StdoutPipe()
 	if err != nil {
@@ -62,15 +84,8 @@ func TestPostgresEndsWithAProcessThatIsKilled(t *testing.T) {
 	}
 	_ = helper.Wait() // it was killed
 	if err := gone(append(family, pid), 20*time.Second); err != nil {
+		_ = killFamily(pid)
 		t.Fatalf("an orphan: %v", err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(root); os.IsNotExist(err) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("its folder was not removed")
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -249,21 +250,27 @@ func (p *Postgres) command() (*exec.Cmd, error) {
 
 func (p *Postgres) log() string { return p.opts.Dir + ".log" }
 
-// await polls until a connection is answered.
+// await polls until this server, and not one before it that is still ending, is ready.
 func (p *Postgres) await(ctx context.Context) error {
-	for {
-		conn, err := pgx.Connect(ctx, p.URL("postgres"))
-		if err == nil {
-			return conn.Close(ctx)
-		}
+	for !p.ready() {
 		select {
 		case <-p.done:
 			return p.whyEnded()
 		case <-ctx.Done():
-			return fmt.Errorf("postgres does not answer: %w", err)
+			return fmt.Errorf("postgres does not get ready: %w", ctx.Err())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+	return nil
+}
+
+// ready reads what a server writes about itself: its process on the first line, its state on the
+// eighth.
+func (p *Postgres) ready() bool {
+	text, err := os.ReadFile(filepath.Join(p.opts.Dir, "postmaster.pid"))
+	lines := strings.Split(string(text), "\n")
+	return err == nil && len(lines) >= 8 && lines[0] == strconv.Itoa(p.cmd.Process.Pid) &&
+		strings.TrimSpace(lines[7]) == "ready"
 }
 
 // whyEnded reads it from the log of this start.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -92,6 +93,7 @@ func TestKill9EndsABackendThatIsBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if runsStill(busy) {
+		_ = syscall.Kill(busy, syscall.SIGKILL)
 		t.Error("the backend outlived the power cut")
 	}
 	if err := <-answered; err == nil {
