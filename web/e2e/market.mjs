@@ -46,12 +46,13 @@ const ended = ["completed", "cancelled", "expired"];
 const market = {
   bounties: async () =>
     (await items("/v1/bounties?limit=200"))
-      .filter((b) => !ended.includes(b.state))
       .map((b) => ({
         id: b.id,
         name: b.name,
         state: b.state,
-        replicas: `${b.proven}/${b.terms.replicas}`,
+        replicas: ended.includes(b.state)
+          ? `${b.terms.replicas} wanted`
+          : `${b.proven}/${b.terms.replicas}`,
         money: [b.terms.price_max, b.reserved, b.spent],
       }))
       .sort((a, b) => a.id - b.id),
@@ -111,7 +112,7 @@ function shown(what) {
           id: Number(r.dataset.key),
           name: text(r, "th bdi"),
           state: text(r, ".state"),
-          replicas: text(r, ".replicas .of"),
+          replicas: text(r, ".replicas .of") || text(r, ".replicas"),
           money: money(r),
         }))
         .sort((a, b) => a.id - b.id);
@@ -168,6 +169,12 @@ const open = async (path, options = {}, at = base) => {
   await page.goto(at + path);
   return page;
 };
+/** showAll ticks the box that shows ended bounties too, wherever there are any. */
+const showAll = async (page) => {
+  await page.locator(".bounties tbody tr, .bounties .empty:not([aria-busy])").first().waitFor();
+  const box = page.getByLabel(/^Show \d+ ended$/);
+  if ((await box.count()) > 0) await box.check();
+};
 const isLive = (page, seconds = 20) =>
   page.getByText("Live", { exact: true }).waitFor({ timeout: seconds * 1000 });
 
@@ -186,6 +193,7 @@ const steps = {
   async "the page shows what the API says, to the last decimal"() {
     const page = await open("/");
     await isLive(page);
+    await showAll(page);
     for (const what of ["bounties", "offers", "deals", "proofs", "totals"]) {
       const told = await agree(
         what,
@@ -208,6 +216,7 @@ const steps = {
     if (args.still) return console.log("     left out (--still)");
     const page = await open("/");
     await isLive(page);
+    await showAll(page);
     await page.evaluate(() => {
       window.openedOnce = true;
     });

@@ -1,6 +1,5 @@
 import { type Bounty, type Lease, Problem } from "../api";
 import { Bar } from "../figures/bar";
-import { Replicas } from "../figures/dots";
 import { bountyMeans, isLive, leaseMeans, orElse, reasonWords } from "../market";
 import {
   Account,
@@ -22,6 +21,7 @@ import { amountOf, places, share, units } from "../words/amount";
 import { rate, size } from "../words/size";
 import { told } from "../words/time";
 import { LeaseTable, StripKey } from "./leases";
+import { ReplicasOf } from "./market";
 import { ProofTable } from "./proofs";
 import { Unknown } from "./unknown";
 
@@ -112,10 +112,7 @@ function Terms({ of: b }: { of: Bounty }) {
             "Size",
             b.billed === b.size ? size(b.size) : `${size(b.size)}, billed as ${size(b.billed)}`,
           ],
-          [
-            "Replicas",
-            <Replicas key="r" proven={b.proven} leased={b.leased} wanted={t.replicas} />,
-          ],
+          ["Replicas", <ReplicasOf key="r" bounty={b} />],
           [
             "Pays at most",
             <>
@@ -248,8 +245,10 @@ function Told({ moment: m }: { moment: Moment }) {
     default:
       return (
         <>
-          <Account of={l.agent} /> {endings[l.state] ?? "ended"}:{" "}
-          {reasonWords(orElse(l.reason, leaseMeans[l.state][1]))}
+          <Account of={l.agent} /> {endings[l.state] ?? "ended"}
+          {l.state === "completed"
+            ? "."
+            : `: ${reasonWords(orElse(l.reason, leaseMeans[l.state][1]))}`}
         </>
       );
   }

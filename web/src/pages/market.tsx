@@ -113,7 +113,9 @@ function Bounties() {
   const bounties = useBounties();
   const [past, setPast] = useState(false);
   const all = bounties.data ?? [];
-  const ended = all.length - all.filter(isLive).length;
+  const live = all.filter(isLive).length;
+  const ended = all.length - live;
+  const shown = (b: Bounty) => past || live === 0 || isLive(b);
   return (
     <Section
       title="Bounties"
@@ -121,7 +123,7 @@ function Bounties() {
       note={
         <>
           At risk first.{" "}
-          {ended > 0 && (
+          {ended > 0 && live > 0 && (
             <label className="check">
               <input type="checkbox" checked={past} onChange={(e) => setPast(e.target.checked)} />
               Show {count(ended)} ended
@@ -131,7 +133,7 @@ function Bounties() {
       }
     >
       <Answer of={bounties} what="Bounties">
-        {(rows) => <BountyTable rows={rows.filter((b) => past || isLive(b)).sort(byRisk)} />}
+        {(rows) => <BountyTable rows={rows.filter(shown).sort(byRisk)} />}
       </Answer>
     </Section>
   );
@@ -159,7 +161,7 @@ function BountyTable({ rows }: { rows: readonly Bounty[] }) {
     {
       name: "Replicas",
       hint: "Proven of wanted",
-      of: (b) => <Replicas proven={b.proven} leased={b.leased} wanted={b.terms.replicas} />,
+      of: (b) => <ReplicasOf bounty={b} />,
     },
     {
       name: "Pays at most",
@@ -200,6 +202,12 @@ function BountyTable({ rows }: { rows: readonly Bounty[] }) {
       }
     />
   );
+}
+
+/** ReplicasOf draws what a bounty has of what it wants; an ended one wants nothing any more. */
+export function ReplicasOf({ bounty: b }: { bounty: Bounty }) {
+  if (!isLive(b)) return <span className="replicas quiet">{b.terms.replicas} wanted</span>;
+  return <Replicas proven={b.proven} leased={b.leased} wanted={b.terms.replicas} />;
 }
 
 function Ends({ of: b }: { of: Bounty }) {
