@@ -209,7 +209,7 @@ export interface paths {
         put?: never;
         /**
          * Post a bounty
-         * @description Needs the scope `trade`.
+         * @description Needs the scope `trade`. A repeat with the same Idempotency-Key returns the first answer; another body with the same key is refused.
          */
         post: operations["post-bounties"];
         delete?: never;
@@ -246,7 +246,7 @@ export interface paths {
         put?: never;
         /**
          * End a bounty
-         * @description Needs the scope `trade`.
+         * @description Needs the scope `trade`. A repeat with the same Idempotency-Key returns the first answer; another body with the same key is refused.
          */
         post: operations["post-bounties-id-cancel"];
         delete?: never;
@@ -1633,7 +1633,6 @@ export interface components {
             worst_case: string;
         };
         ReasonBody: {
-            /** @description In words; the poster reads it */
             reason: string;
         };
         Report: {
@@ -2316,7 +2315,6 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Any text that is new for this order; a repeat with the same returns the first answer */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -2385,7 +2383,6 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Any text that is new for this request */
                 "Idempotency-Key": string;
             };
             path: {
