@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -156,7 +157,8 @@ func (s *Settler) paid(ctx context.Context, cheque int64) (bool, error) {
 }
 
 // reverted tells a race that was lost from a refusal. Anybody may bring a cheque: when its payee,
-// or a newer cheque, was first, there was nothing left to pay and nothing is wrong.
+// or a newer cheque, was first, there was nothing left to pay and nothing is wrong. When another
+// payee was first and took what the poster had, this one waits for more.
 func (s *Settler) reverted(ctx context.Context, tx orderbook.StagedTx, found escrow.Receipt,
 	now time.Time) error {
 	whole, err := s.paid(ctx, tx.Cheque)
@@ -165,6 +167,12 @@ func (s *Settler) reverted(ctx context.Context, tx orderbook.StagedTx, found esc
 	}
 	if whole {
 		s.Log.InfoContext(ctx, "cheque was redeemed by somebody else", "cheque", tx.Cheque, "tx", tx.ID)
+		return s.Book.Unstage(ctx, tx.ID, now)
+	}
+	if strings.HasPrefix(found.Reason, "OverBalance(") {
+		s.Log.InfoContext(ctx, "cheque was not covered", "cheque", tx.Cheque, "tx", tx.ID, "reason",
+			found.Reason)
+		s.refuse(tx.Cheque, marketplace.Insufficient, now)
 		return s.Book.Unstage(ctx, tx.ID, now)
 	}
 	s.Log.ErrorContext(ctx, "cheque reverted", "cheque", tx.Cheque, "tx", tx.ID, "reason",

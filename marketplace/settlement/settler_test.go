@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -91,107 +90,6 @@ func TestASecretFollowsFromKeyAndEpochAlone(t *testing.T) {
 	}
 }
 
-// A settler may die at any point between writing a redemption down and noting that it is solid.
-// Another one carries on with the same transaction.
-func TestASettlerThatDiesPaysOnce(t *testing.T) {
-	reach := func(o escrow.Outcome) func(*house, escrow.Staged) {
-		return func(h *house, s escrow.Staged) {
-			h.must(h.vault.Send(h.Context(), s))
-			for {
-				r, err := h.vault.Outcome(h.Context(), s)
-				h.must(err)
-				if r.Outcome == o || r.Outcome == escrow.Confirmed {
-					return
-				}
-				time.Sleep(blockTime / 2)
-			}
-		}
-	}
-	for name, lived := range map[string]func(*house, escrow.Staged){
-		"written down": func(*house, escrow.Staged) {},
-		"sent":         func(h *house, s escrow.Staged) { h.must(h.vault.Send(h.Context(), s)) },
-		"included":     reach(escrow.Included),
-		"solid":        reach(escrow.Confirmed),
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
-			c := h.signed()
-			s, err := h.vault.BuildRedeem(t.Context(), operator, c.Cheque, c.Signatures)
-			h.must(err)
-			h.must(h.StageTx(t.Context(), orderbook.StagedTx{ID: s.ID, Cheque: c.ID, Raw: s.Raw,
-				Expires: s.Expires}, time.Now()))
-			lived(h, s)
-			h.paidOnce(c)
-			if got := h.cheque(c.ID).Tx; got != s.ID {
-				t.Errorf("redeemed by %s, written down was %s", got, s.ID)
-			}
-		})
-	}
-}
-
-// Steps are cut off after random times, mostly in the middle, each by another process. They live
-// longer and longer, so that one gets through in the end however slow the machine is.
-func TestASettlerThatDiesAllTheTimePaysOnce(t *testing.T) {
-	h := newHouse(t)
-	c := h.signed()
-	died := 0
-	for life := blockTime; h.cheque(c.ID).State != marketplace.ChequeSolid; life += blockTime / 10 {
-		ctx, cancel := context.WithTimeout(t.Context(), rand.N(life))
-		if _, err := h.settler().Step(ctx, time.Now()); err != nil {
-			died++
-		}
-		cancel()
-	}
-	h.paidOnce(c)
-	t.Logf("died %d times", died)
-}
-
-func TestALostTransactionIsBuiltAgainOnlyWhenItCanNoLongerCome(t *testing.T) {
-	h := newHouse(t, func(h *house) { h.conf.Expires = 500 * time.Millisecond })
-	c := h.signed()
-	h.chain.Drop(1_000_000) // acknowledged and lost
-	h.until("it was sent", func() bool { return h.cheque(c.ID).Tx != "" })
-	first := h.cheque(c.ID).Tx
-	h.until("another one was built", func() bool { return h.cheque(c.ID).Tx != first })
-	if n := h.log.count("cheque lapsed"); n == 0 {
-		t.Errorf("built again without a lapse: %q", h.log.lines)
-	}
-	h.chain.Drop(0)
-	h.paidOnce(c)
-}
-
-func TestARedemptionInABlockThatWasTakenBackIsSentAgain(t *testing.T) {
-	h := newHouse(t)
-	c := h.signed()
-	h.until("it is in a block", func() bool {
-		return h.cheque(c.ID).State == marketplace.ChequeIncluded
-	})
-	h.must(h.chain.Reorg(17, false))
-	h.paidOnce(c)
-	if n := h.log.count("cheque lapsed"); n > 0 {
-		t.Error("another transaction was built while the first could still come")
-	}
-}
-
-// The payee's own redemption gets into the block before ours.
-func TestAChequeThatItsPayeeBringsFirstIsNoAlarm(t *testing.T) {
-	h := newHouse(t)
-	c := h.signed()
-	ours, err := h.vault.BuildRedeem(t.Context(), operator, c.Cheque, c.Signatures)
-	h.must(err)
-	h.must(h.StageTx(t.Context(), orderbook.StagedTx{ID: ours.ID, Cheque: c.ID, Raw: ours.Raw,
-		Expires: ours.Expires}, time.Now()))
-	h.chain.Hold(20)
-	theirs, err := h.vault.BuildRedeem(t.Context(), agent, c.Cheque, c.Signatures)
-	h.must(err)
-	h.must(h.vault.Send(t.Context(), theirs))
-	h.must(h.vault.Send(t.Context(), ours))
-	h.paidOnce(c)
-	if n := h.log.count("somebody else"); n != 1 || h.log.count("ERROR") > 0 {
-		t.Errorf("told %d times: %q", n, h.log.lines)
-	}
-}
-
 // The ledger misses a deposit, as it would if a node had kept it from us.
 func TestADifferenceBetweenVaultAndLedgerFreezesRedemptionsAndNothingElse(t *testing.T) {
 	h := newHouse(t)
@@ -244,52 +142,6 @@ func TestADifferenceBetweenVaultAndLedgerFreezesRedemptionsAndNothingElse(t *tes
 	}
 }
 
-// The poster withdraws what its agent has earned, which the vault allows after the thaw. The
-// cheque takes what there is, whenever there is something.
-func TestAChequeThatIsNotCoveredTakesWhatThereIs(t *testing.T) {
-	h := newHouse(t)
-	c := h.signed()
-	h.onChain(h.vault.BuildThaw(t.Context(), poster, marketplace.BTT(500)))
-	time.Sleep(time.Second) // the vault's thaw period, on the chain's clock
-	h.onChain(h.vault.BuildWithdraw(t.Context(), poster))
-	s := h.settler()
-	var err error
-	h.await("the cheque cannot be redeemed", func() bool {
-		_, err = s.Step(t.Context(), time.Now())
-		return err != nil
-	})
-	if !errors.Is(err, marketplace.Insufficient) {
-		t.Errorf("told as: %v", err)
-	}
-	if _, err := s.Step(t.Context(), time.Now()); err != nil {
-		t.Errorf("tried again at once: %v", err)
-	}
-
-	little := marketplace.MustAmount("0.1")
-	holds := func(a marketplace.Amount) bool {
-		got, err := h.vault.TokenBalance(t.Context(), payee)
-		h.must(err)
-		return got == a
-	}
-	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), little))
-	h.must(h.sweepUntil("what there was is paid", func() bool { return holds(little) }))
-	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
-	h.must(h.sweepUntil("the rest is paid", func() bool { return holds(c.Cheque.Cumulative) }))
-}
-
-// sweepUntil is until for a market in which some cheques cannot be redeemed.
-func (h *house) sweepUntil(what string, holds func() bool) (err error) {
-	h.Helper()
-	h.await(what, func() bool {
-		_, err = h.settler().Step(h.Context(), time.Now())
-		if errors.Is(err, marketplace.Insufficient) {
-			err = nil
-		}
-		return err != nil || holds()
-	})
-	return err
-}
-
 func TestAnOutageOfTRONHoldsUpNothingElse(t *testing.T) {
 	h := newHouse(t)
 	h.fund(marketplace.BTT(500))
@@ -326,35 +178,6 @@ func TestAnotherChainIsNotReadIntoTheLedger(t *testing.T) {
 	})
 	if c, err := h.ChainCursor(t.Context()); err != nil || c.Number != solid.Number {
 		t.Errorf("the cursor went on to %d (%v)", c.Number, err)
-	}
-}
-
-func TestAChequeIsRedeemedWhenItIsWorthItsFeeOrHasWaited(t *testing.T) {
-	h := newHouse(t, func(h *house) { h.rules.RedeemAfter = marketplace.Span(time.Hour) })
-	now := time.Now()
-	for name, c := range map[string]struct {
-		pays    string
-		trx     string
-		waited  time.Duration
-		thawing bool
-		want    bool
-	}{
-		// 4 TRX at 100 BTT are 400 BTT, which is 2 % of 20,000.
-		"worth it":             {pays: "20000", trx: "100", want: true},
-		"one unit too little":  {pays: "19999.999999999999999999", trx: "100"},
-		"waited":               {pays: "1", trx: "100", waited: time.Hour, want: true},
-		"waited not enough":    {pays: "1", trx: "100", waited: time.Hour - 1},
-		"the poster leaves":    {pays: "1", trx: "100", thawing: true, want: true},
-		"TRX of unknown worth": {pays: "900000000", trx: "0"},
-	} {
-		s := h.settler()
-		s.TRX = marketplace.MustAmount(c.trx)
-		r := orderbook.Redemption{SignedAt: now.Add(-c.waited), Thawing: c.thawing,
-			Redeemed: marketplace.BTT(5)}
-		r.Cheque.Cumulative = marketplace.MustAmount(c.pays).Add(marketplace.BTT(5))
-		if got := s.worth(r, now); got != c.want {
-			t.Errorf("%s: %t", name, got)
-		}
 	}
 }
 
