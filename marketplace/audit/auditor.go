@@ -239,7 +239,8 @@ func (a *Auditor) try(ctx context.Context, d *duty) (more bool) {
 	d.found.At = now.UTC().Truncate(time.Microsecond) // as the book keeps it
 	d.found.Outcome = marketplace.Settle(d.found.Tries)
 	a.Log.InfoContext(ctx, "agent audited", "lease", d.lease.ID, "agent", d.lease.Agent,
-		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "took", f.Took, "err", f.Err)
+		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "took", f.Took,
+		"err", f.Err)
 	d.plan(a.Rules, now)
 	return true
 }

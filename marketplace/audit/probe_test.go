@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -324,31 +325,45 @@ func TestBlocksMayComeInAnyOrderAndAfterAChoke(t *testing.T) {
 	want(t, f, pass, pass, pass)
 }
 
+// hybrid returns a torrent that is v1 and v2 at once, of one file and the padding behind it, and
+// the parent of its content.
+func hybrid(t *testing.T) (parent string, raw []byte) {
+	t.Helper()
+	plain := bytes.Repeat([]byte("abc"), 10_000)
+	parent = t.TempDir()
+	if err := os.MkdirAll(filepath.Join(parent, "n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(parent, "n", "a"), plain, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := sha1.Sum(plain[:16384])
+	second := sha1.Sum(append(bytes.Clone(plain[16384:]), make([]byte, 2768)...))
+	return parent, fmt.Appendf(nil, "d4:infod9:file treed1:ad0:d6:lengthi30000e11:pieces root32:%032dee"+
+		"e5:filesld6:lengthi30000e4:pathl1:aeed4:attr1:p6:lengthi2768e4:pathl4:.pad4:2768eee"+
+		"12:meta versioni2e4:name1:n12:piece lengthi16384e6:pieces40:%s%see", 0, first[:], second[:])
+}
+
 func TestPaddingIsKnownWithoutAsking(t *testing.T) {
 	t.Parallel()
-	plain := bytes.Repeat([]byte("abc"), 10_000)
-	path := filepath.Join(t.TempDir(), "n")
-	if err := os.WriteFile(path, append(bytes.Clone(plain), make([]byte, 2768)...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := metainfo.Build(t.Context(), path, 16<<10, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw = bytes.Replace(raw, []byte("6:lengthi32768e"), []byte("5:filesld6:lengthi30000e4:pathl1:aee"+
-		"d4:attr1:p6:lengthi2768e4:pathl4:.pad4:2768eee"), 1)
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "n", "a"), plain, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	e := agent(t, dir, raw)
-	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), parse(t, raw), []int{0, 1})
+	parent, raw := hybrid(t)
+	e, meta := agent(t, parent, raw), parse(t, raw)
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, []int{0, 1})
 	want(t, f, pass, pass, pass)
 	if f.Bytes != 30_000 {
 		t.Errorf("%d bytes came, want 30000", f.Bytes)
+	}
+}
+
+func TestAnAgentServesPaddingToAClientThatDoesNotKnowOfIt(t *testing.T) {
+	t.Parallel()
+	parent, raw := hybrid(t)
+	e, meta := agent(t, parent, raw), parse(t, raw)
+	meta.Files[1].Pad = false // as aria2 or an old client reads the torrent
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, []int{0, 1})
+	want(t, f, pass, pass, pass)
+	if f.Bytes != 32_768 {
+		t.Errorf("%d bytes came, want 32768", f.Bytes)
 	}
 }
 

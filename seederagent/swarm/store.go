@@ -63,8 +63,13 @@ func (s *store) empty() {
 	}
 }
 
-// OpenTorrent is the library's way in.
-func (s *store) OpenTorrent(context.Context, *lib.Info, lib.Hash) (storage.TorrentImpl, error) {
+// OpenTorrent is the library's way in, before it lays out the torrent's pieces. A hybrid is made a
+// v1 torrent for it: as v2 its pieces end where files do, and a stock v1 client that asks for the
+// padding behind (aria2, Transmission) would be disconnected.
+func (s *store) OpenTorrent(_ context.Context, info *lib.Info, _ lib.Hash) (
+	storage.TorrentImpl, error,
+) {
+	info.MetaVersion, info.FileTree = 0, lib.FileTree{}
 	if !s.readOnly {
 		for i, f := range s.meta.Files {
 			if f.Length == 0 && !f.Pad {
