@@ -89,7 +89,9 @@ func (e *Engine) listen() error {
 	if err != nil {
 		return err
 	}
-	e.door = &door{Listener: l, guard: e.config.guard(), meet: e.meet}
+	e.door = &door{
+		Listener: l, guard: e.config.guard(), meet: e.meet, from: map[netip.Addr]int{},
+	}
 	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
 	if err != nil {
 		return errors.Join(err, l.Close())

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/anacrolix/torrent/iplist"
@@ -15,8 +14,12 @@ import (
 	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
-// connsMax bounds connections over all torrents (proof.md, Limits at the door).
-const connsMax = 200
+// The bounds of connections over all torrents (proof.md, Limits at the door). One address gets few
+// of them, so that nobody can keep auditors and customers out by taking all.
+const (
+	connsMax        = 200
+	connsPerAddress = 10
+)
 
 const dialTimeout = 10 * time.Second
 
@@ -25,10 +28,12 @@ const dialTimeout = 10 * time.Second
 type door struct {
 	net.Listener
 	guard metainfo.Guard
-	conns atomic.Int64
-	// meet is told of a peer on this machine that was dialled by its plain address. It is set
-	// before the first dial.
+	// meet is told of a peer on this machine that was dialled by its plain address.
 	meet func(netip.AddrPort)
+
+	mu   sync.Mutex         // guards the fields below
+	all  int                // connections
+	from map[netip.Addr]int // ... by peer
 }
 
 // Accept waits for a peer that the guard allows.
@@ -39,7 +44,7 @@ func (d *door) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err == nil && d.guard.Check(addr) == nil && d.conns.Load() < connsMax {
+		if err == nil && d.guard.Check(addr) == nil && d.enter(alias(addr)) {
 			return d.wrap(c, alias(addr)), nil
 		}
 		_ = c.Close() // refused
@@ -59,22 +64,43 @@ func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
 		d.meet(own)
 		return nil, marketplace.Invalid.Errorf("%s is dialled as %s", addr, own)
 	}
-	if d.conns.Load() >= connsMax {
+	if !d.enter(addr) {
 		return nil, marketplace.TooMany.Errorf("%d connections are open already", connsMax)
 	}
 	c, err := d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", unalias(addr).String())
 	if err != nil {
+		d.leave(addr)
 		return nil, err
 	}
 	return d.wrap(c, addr), nil
+}
+
+// enter counts a connection in, if there is room for it.
+func (d *door) enter(peer netip.AddrPort) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.all >= connsMax || d.from[peer.Addr()] >= connsPerAddress {
+		return false
+	}
+	d.all++
+	d.from[peer.Addr()]++
+	return true
+}
+
+func (d *door) leave(peer netip.AddrPort) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all--
+	if d.from[peer.Addr()]--; d.from[peer.Addr()] == 0 {
+		delete(d.from, peer.Addr())
+	}
 }
 
 func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // nothing of a dropped peer is worth waiting for
 	}
-	d.conns.Add(1)
-	return &conn{Conn: c, remote: net.TCPAddrFromAddrPort(remote), left: func() { d.conns.Add(-1) }}
+	return &conn{Conn: c, remote: net.TCPAddrFromAddrPort(remote), left: func() { d.leave(remote) }}
 }
 
 // A conn is a counted connection.

@@ -464,6 +464,27 @@ func TestPeersOnThisMachineAreRefusedUnlessAllowed(t *testing.T) {
 	}
 }
 
+func TestOneAddressCannotTakeEveryConnection(t *testing.T) {
+	t.Parallel()
+	d := &door{from: map[netip.Addr]int{}}
+	one := netip.MustParseAddrPort("1.2.3.4:5")
+	for i := range connsPerAddress + 1 {
+		if d.enter(one) != (i < connsPerAddress) {
+			t.Fatalf("connection %d of one address", i)
+		}
+	}
+	for i := range connsMax {
+		other := netip.AddrPortFrom(netip.AddrFrom4([4]byte{2, 2, 2, byte(i)}), 1)
+		if d.enter(other) != (i < connsMax-connsPerAddress) {
+			t.Fatalf("connection %d in all", connsPerAddress+i)
+		}
+	}
+	d.leave(one)
+	if !d.enter(one) || d.enter(one) {
+		t.Fatal("who leaves makes room for one")
+	}
+}
+
 func TestUploadsKeepToTheLimit(t *testing.T) {
 	t.Parallel()
 	parent, raw := content(t, 64<<10, 1_000_000)
