@@ -139,7 +139,7 @@ func (d *demo) makeTorrent(ctx context.Context) (err error) {
 		return err
 	}
 	d.seeder, err = swarm.Open(swarm.Config{Dir: filepath.Join(d.dir, "seeder"), NoDHT: true,
-		Listen: "127.0.9.1:0", AllowLoopback: true})
+		Listen: fmt.Sprintf("127.%d.9.1:0", d.net), AllowLoopback: true})
 	if err != nil {
 		return err
 	}
@@ -355,7 +355,7 @@ func (d *demo) download(ctx context.Context) error {
 	}
 	began, dir := time.Now(), filepath.Join(d.dir, "downloaded")
 	if err := swarm.Fetch(ctx, swarm.Download{Metainfo: d.raw, Peers: peers, Config: swarm.Config{
-		Dir: dir, Listen: "127.0.8.1:0", NoDHT: true, NoTrackers: true, AllowLoopback: true}}); err != nil {
+		Dir: dir, Listen: fmt.Sprintf("127.%d.8.1:0", d.net), NoDHT: true, NoTrackers: true, AllowLoopback: true}}); err != nil {
 		return err
 	}
 	got, err := fingerprint(filepath.Join(dir, d.torrent.Name))

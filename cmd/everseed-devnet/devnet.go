@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/everseed/everseed/api/client"
@@ -33,6 +35,7 @@ const (
 type devnet struct {
 	dir string // everything is kept here
 	bin string // where our programs are
+	net int    // agents live in 127.net.0.0/16
 
 	postgres *devstack.Postgres
 	nats     *devstack.NATS
@@ -61,7 +64,7 @@ type agent struct {
 // startDevnet brings everything up but agents. What was started is stopped again when a step fails.
 func startDevnet(ctx context.Context, dir, bin string, say func(string, ...any)) (
 	d *devnet, err error) {
-	d = &devnet{dir: dir, bin: bin}
+	d = &devnet{dir: dir, bin: bin, net: freeNet()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.stop())
@@ -219,7 +222,7 @@ func (d *devnet) addAgent(name string, price marketplace.Amount, change func(*se
 	c.Storage, c.KeepFree, c.TorrentMax = 2<<30, 64<<20, 1<<30
 	c.PriceMin, c.TermMin, c.TermMax = price, 0, marketplace.Span(marketplace.Day)
 	c.UploadRate = 50 << 20
-	c.Listen = fmt.Sprintf("127.0.%d.1:6881", 11+len(d.agents))
+	c.Listen = fmt.Sprintf("127.%d.%d.1:6881", d.net, 11+len(d.agents))
 	if change != nil {
 		change(c)
 	}
@@ -238,10 +241,17 @@ func (d *devnet) addAgent(name string, price marketplace.Amount, change func(*se
 
 // awaitOffers waits until all agents' offers are in the book.
 func (d *devnet) awaitOffers(ctx context.Context) error {
-	return d.market.until(ctx, "all agents' offers are up", func() bool {
-		offers, err := d.client.Offers(ctx)
-		return err == nil && len(offers) == len(d.agents)
-	})
+	for _, a := range d.agents {
+		if err := a.until(ctx, "its offer is up", func() bool {
+			offers, err := d.client.Offers(ctx)
+			return err == nil && slices.ContainsFunc(offers, func(o marketplace.Offer) bool {
+				return o.Agent == a.key.Address()
+			})
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // giveTRX sends TRX for fees from the faucet and waits until they are solid.
@@ -341,6 +351,19 @@ func freePort() (string, error) {
 		return "", fmt.Errorf("find a free port: %w", err)
 	}
 	return ln.Addr().String(), ln.Close()
+}
+
+// nets counts the devnets of this process.
+var nets atomic.Int32
+
+// freeNet returns the number of a loopback network in which no other devnet has agents.
+func freeNet() int {
+	for {
+		n := (os.Getpid() + 83*int(nets.Add(1))) % 250
+		if !listens(fmt.Sprintf("127.%d.11.1:6881", n)) {
+			return n
+		}
+	}
 }
 
 func listens(addr string) bool {

@@ -121,7 +121,7 @@ func (m *market) settle(ctx context.Context, bus *feed.Bus) error {
 		return err
 	}
 	s := &settlement.Settler{Book: m.book, Vault: m.chain, Key: m.key, Auditors: m.auditors,
-		Wake: wake, Log: m.log,
+		Wake: wake, Log: m.log, First: m.First, TRX: m.trx,
 		Beacon: settlement.Beacon{Key: sha256.Sum256([]byte("everseed beacon " + m.key.Hex()))}}
 	if m.devnet() {
 		s.Every = 200 * time.Millisecond

@@ -21,6 +21,8 @@ type settings struct {
 	TronAPIKey  string `env:"TRON_PRO_API_KEY" doc:"key of a public node; switches TLS on"`
 	Token       string `env:"EVERSEED_TOKEN" doc:"BTT contract, T… (needed)"`
 	Vault       string `env:"EVERSEED_VAULT" doc:"vault contract, T… (needed)"`
+	First       int64  `env:"EVERSEED_FIRST_BLOCK" doc:"block of the vault's deployment: where to begin reading the chain"`
+	TRXInBTT    string `env:"EVERSEED_TRX_IN_BTT" doc:"worth of one TRX in BTT, to redeem when the fee is small; default: by age only"`
 	Key         string `env:"EVERSEED_MARKET_KEY" doc:"private key that sends redemptions and gets the fee (needed)"`
 	Auditors    string `env:"EVERSEED_AUDITORS" doc:"auditors' addresses, comma-separated (needed)"`
 	Quorum      int    `env:"EVERSEED_QUORUM" envDefault:"2" doc:"signatures that a cheque needs"`
@@ -34,6 +36,7 @@ type settings struct {
 	token    marketplace.Address
 	vault    marketplace.Address
 	auditors []marketplace.Address
+	trx      marketplace.Amount
 }
 
 var roles = []string{"api", "matcher", "settlement", "feed"}
@@ -109,6 +112,11 @@ func (c *settings) parse() error {
 	var err error
 	if c.key, err = escrow.ParseKey(c.Key); err != nil {
 		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_MARKET_KEY is no private key"))
+	}
+	if c.TRXInBTT != "" {
+		if c.trx, err = marketplace.ParseAmount(c.TRXInBTT); err != nil {
+			errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_TRX_IN_BTT: %v", err))
+		}
 	}
 	switch c.Rules {
 	case "default":
