@@ -19,7 +19,7 @@ demo: build ## watch a dying torrent being kept alive and paid for; ARGS=--once 
 
 .PHONY: build
 build: web ## build the five programs into bin/, the page embedded
-	go build -trimpath -o bin/ $(PROGRAMS:%=./cmd/%)
+	go build -o bin/ $(PROGRAMS:%=./cmd/%)
 
 .PHONY: web
 web: web/dist/index.html ## build the page into web/dist/

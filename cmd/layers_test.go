@@ -85,12 +85,14 @@ var testRooms = map[string][]string{
 type home struct{ rooms, tests []string }
 
 var homes = map[string]home{
-	"github.com/go-chi/chi":           {rooms: []string{"api"}},
-	"github.com/danielgtaylor/huma":   {rooms: []string{"api"}},
-	"github.com/prometheus":           {rooms: []string{"api", "cmd/everseed-market"}},
-	"github.com/jackc/pgx":            {rooms: []string{"marketplace/orderbook", "deploy/devstack"}},
-	"github.com/golang-migrate":       {rooms: []string{"migrations"}},
-	"github.com/nats-io/nats.go":      {rooms: []string{"marketplace/feed"}, tests: []string{"deploy/devstack"}},
+	"github.com/go-chi/chi":         {rooms: []string{"api"}},
+	"github.com/danielgtaylor/huma": {rooms: []string{"api"}},
+	"github.com/prometheus":         {rooms: []string{"api", "cmd/everseed-market"}},
+	"github.com/jackc/pgx": {rooms: []string{"marketplace/orderbook", "deploy/devstack"},
+		tests: []string{"migrations"}},
+	"github.com/golang-migrate": {rooms: []string{"migrations"}},
+	"github.com/nats-io/nats.go": {rooms: []string{"marketplace/feed"},
+		tests: []string{"deploy/devstack"}},
 	"github.com/nats-io/nats-server":  {rooms: []string{"deploy/devstack"}},
 	"github.com/compose-spec":         {tests: []string{"deploy"}},
 	"github.com/pelletier/go-toml":    {rooms: []string{"seederagent"}},
