@@ -29,7 +29,7 @@ var BountyMoves = Moves[BountyState]{
 	Unfunded: {Open, Cancelled, Expired},
 	Open:     {Filled, Completed, Cancelled, Expired},
 	Filled:   {Degraded, Completed, Cancelled},
-	Degraded: {Filled, Completed, Cancelled},
+	Degraded: {Filled, Completed, Cancelled, Expired},
 }
 
 // A LeaseState is where one agent's duty stands.

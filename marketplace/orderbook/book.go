@@ -93,17 +93,14 @@ func codeOf(err error) string {
 	return ""
 }
 
-func (b *Book) once(ctx context.Context, now time.Time, f func(*act) error) (err error) {
+func (b *Book) once(ctx context.Context, now time.Time, f func(*act) error) error {
 	tx, err := b.pool.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			// The error that ended the work is the one to tell.
-			_ = tx.Rollback(context.WithoutCancel(ctx))
-		}
-	}()
+	// After a commit this does nothing. The error, or the panic, that ended the work is the one to
+	// tell; a connection that is not given back would hold up Close.
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	a := &act{Tx: tx, ctx: ctx, book: b, rules: b.opts.Rules, now: now.UTC()}
 	if err := f(a); err != nil {
 		return err

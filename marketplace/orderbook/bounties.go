@@ -273,8 +273,9 @@ func (a *act) lockBounty(id int64) (marketplace.Bounty, error) {
 // close stops a bounty from being matched and gives its leases notice. When the last of them is
 // over, settle moves it to its final state.
 func (a *act) close(b marketplace.Bounty, to, reason string) error {
-	if _, err := a.exec(`UPDATE bounties SET closing = $2, reason = $3
-		WHERE id = $1 AND closing = ''`, b.ID, to, reason); err != nil {
+	if _, err := a.exec(`UPDATE bounties SET closing = $2, reason = $3 WHERE id = $1
+		AND (closing = '' OR closing = 'completed' AND (ends_at IS NULL OR ends_at > $4))`,
+		b.ID, to, reason, a.now); err != nil {
 		return fmt.Errorf("close bounty %d: %w", b.ID, err)
 	}
 	end := a.now.Add(a.rules.Notice.Duration())

@@ -13,7 +13,7 @@ import (
 
 // A Frozen book is all that a call of the matcher looks at, as of one moment.
 type Frozen struct {
-	Bounties []marketplace.Bounty // open or degraded, not expired, not closing
+	Bounties []marketplace.Bounty // open or degraded, not past their time, not closing
 	Offers   []marketplace.Offer  // live
 	Replicas []marketplace.Lease  // live leases of the bounties
 	Barred   []Bar
@@ -28,9 +28,9 @@ type Bar struct {
 }
 
 // wanted says which bounties b take part in a call: those that miss replicas. One that was filled
-// before is refilled until it ends; one that never was waits until it is good till.
-const wanted = `b.closing = '' AND (b.ends_at IS NULL OR b.ends_at > $1)
-	AND (b.state = 'degraded' OR b.state = 'open' AND b.good_till > $1)`
+// and proven is refilled until it ends; any other one until its good_till.
+const wanted = `b.closing = '' AND (b.state IN ('open', 'degraded') AND b.good_till > $1
+	AND (b.ends_at IS NULL OR b.ends_at > $1) OR b.state = 'degraded' AND b.ends_at > $1)`
 
 // Freeze reads the book in one snapshot.
 func (b *Book) Freeze(ctx context.Context, now time.Time) (f Frozen, err error) {

@@ -282,6 +282,12 @@ func (a *act) follow(l marketplace.Lease, v marketplace.Verdict, epoch int64) er
 	if err := a.moveLease(from, l); err != nil {
 		return err
 	}
+	// Grace ends with a verdict and not by the clock: only an audit can find that an agent is back.
+	if v == marketplace.VerdictFail && from == marketplace.Grace && !l.Deadline.After(a.now) {
+		if err := a.end(l, marketplace.Failed, "missed audits for longer than the grace"); err != nil {
+			return err
+		}
+	}
 	return a.settle(l.Bounty)
 }
 

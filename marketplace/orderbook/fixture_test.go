@@ -96,7 +96,12 @@ func terms(replicas int) marketplace.BountyTerms {
 
 func (s *stage) post(replicas int) marketplace.Bounty {
 	s.Helper()
-	b, _, err := s.Post(s.Context(), orderbook.Key{Account: poster}, terms(replicas), s.now)
+	return s.postTerms(terms(replicas))
+}
+
+func (s *stage) postTerms(t marketplace.BountyTerms) marketplace.Bounty {
+	s.Helper()
+	b, _, err := s.Post(s.Context(), orderbook.Key{Account: poster}, t, s.now)
 	s.must(err)
 	return b
 }
