@@ -71,6 +71,21 @@ func (f *termFlags) terms(infohash string) (t marketplace.BountyTerms, err error
 	return t, nil
 }
 
+// order signs in and completes the terms that the flags gave.
+func (s *session) order(cmd *cobra.Command, f termFlags, infohash string) (
+	*client.Client, marketplace.BountyTerms, error) {
+	t, err := f.terms(infohash)
+	if err != nil {
+		return nil, t, err
+	}
+	c, key, err := s.trader(cmd)
+	if err != nil {
+		return nil, t, err
+	}
+	err = chooseMandate(cmd, c, key.Address(), &t)
+	return c, t, err
+}
+
 // chooseMandate fills in the poster's mandate that runs longest, when none was named.
 func chooseMandate(
 	cmd *cobra.Command, c *client.Client, self marketplace.Address, t *marketplace.BountyTerms,
@@ -103,15 +118,8 @@ func (s *session) quoteCommand() *cobra.Command {
 		Short: "What a bounty would cost and how much of it would be filled now",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := f.terms(args[0])
+			c, t, err := s.order(cmd, f, args[0])
 			if err != nil {
-				return err
-			}
-			c, key, err := s.trader(cmd)
-			if err != nil {
-				return err
-			}
-			if err := chooseMandate(cmd, c, key.Address(), &t); err != nil {
 				return err
 			}
 			q, err := c.Quote(cmd.Context(), t)
@@ -156,15 +164,8 @@ what is not earned by agents comes back. Prices are BTT per GiB-day and replica.
 Posting is safe to repeat with the same --once: the market then answers with the first bounty.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := f.terms(args[0])
+			c, t, err := s.order(cmd, f, args[0])
 			if err != nil {
-				return err
-			}
-			c, key, err := s.trader(cmd)
-			if err != nil {
-				return err
-			}
-			if err := chooseMandate(cmd, c, key.Address(), &t); err != nil {
 				return err
 			}
 			b, err := c.PostBounty(cmd.Context(), or(once, uuid.NewString()), t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -44,21 +45,35 @@ func (s *session) newCommand() *cobra.Command {
 	}
 }
 
-// vault connects to the chain that the market settles on.
-func (s *session) vault(cmd *cobra.Command) (*escrow.Vault, marketplace.MarketInfo, error) {
+// A purse is the poster's key at the vault that the market settles on.
+type purse struct {
+	*escrow.Vault
+	key  escrow.Key
+	info marketplace.MarketInfo
+}
+
+// atVault reads the key, connects to the vault and does something there.
+func (s *session) atVault(cmd *cobra.Command, do func(purse) error) error {
+	key, err := s.wallet()
+	if err != nil {
+		return err
+	}
 	info, err := s.visitor().Rules(cmd.Context())
 	if err != nil {
-		return nil, info, fmt.Errorf("read the rules of %s: %w", s.market, err)
+		return fmt.Errorf("read the rules of %s: %w", s.market, err)
 	}
 	apiKey := s.getenv(apiKeyVariable)
 	v, err := escrow.Dial(cmd.Context(), escrow.Config{GRPC: s.tron, APIKey: apiKey,
 		TLS: apiKey != "", Token: info.Token, Vault: info.Vault})
-	return v, info, err
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(purse{v, key, info}), v.Close())
 }
 
 // send stores nothing: it sends one transaction and waits until it is solid. A run that is cut
 // short is told apart by looking at the balance.
-func send(cmd *cobra.Command, v *escrow.Vault, what string, tx escrow.Staged, err error) error {
+func (v purse) send(cmd *cobra.Command, what string, tx escrow.Staged, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -102,39 +117,34 @@ What is not reserved for a bounty can be taken back with ` + "`everseed wallet t
 			if err := parseFlag("mandate", term, &open); err != nil {
 				return err
 			}
-			return s.deposit(cmd, amount, open.Duration())
+			return s.atVault(cmd, func(v purse) error {
+				return s.deposit(cmd, v, amount, open.Duration())
+			})
 		},
 	}
 	cmd.Flags().StringVar(&term, "mandate", "120d", "how long the auditors may sign cheques on it")
 	return cmd
 }
 
-func (s *session) deposit(cmd *cobra.Command, amount marketplace.Amount, open time.Duration) error {
-	key, err := s.wallet()
-	if err != nil {
-		return err
-	}
-	v, info, err := s.vault(cmd)
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	have, err := v.TokenBalance(cmd.Context(), key.Address())
+func (s *session) deposit(cmd *cobra.Command, v purse, amount marketplace.Amount,
+	open time.Duration) error {
+	have, err := v.TokenBalance(cmd.Context(), v.key.Address())
 	if err != nil {
 		return fmt.Errorf("read your balance: %w", err)
 	}
 	if have.Cmp(amount) < 0 {
-		return marketplace.Insufficient.Errorf("%s has %s BTT; it takes %s", key.Address(), have, amount)
+		return marketplace.Insufficient.Errorf("%s has %s BTT; it takes %s", v.key.Address(), have,
+			amount)
 	}
-	m := marketplace.Mandate{Poster: key.Address(), Signers: info.Auditors, Threshold: info.Quorum,
-		Cap: amount, Expiry: time.Now().Add(open)}
+	m := marketplace.Mandate{Poster: v.key.Address(), Signers: v.info.Auditors,
+		Threshold: v.info.Quorum, Cap: amount, Expiry: time.Now().Add(open)}
 	_, _ = rand.Read(m.ID[:]) // never fails
-	tx, err := v.BuildApprove(cmd.Context(), key, amount)
-	if err := send(cmd, v, "allow the vault to take the BTT", tx, err); err != nil {
+	tx, err := v.BuildApprove(cmd.Context(), v.key, amount)
+	if err := v.send(cmd, "allow the vault to take the BTT", tx, err); err != nil {
 		return err
 	}
-	tx, err = v.BuildDepositAndOpen(cmd.Context(), key, amount, m)
-	if err := send(cmd, v, "deposit and open a mandate", tx, err); err != nil {
+	tx, err = v.BuildDepositAndOpen(cmd.Context(), v.key, amount, m)
+	if err := v.send(cmd, "deposit and open a mandate", tx, err); err != nil {
 		return err
 	}
 	return s.show(cmd.OutOrStdout(), m, func(w io.Writer) error {
@@ -156,25 +166,18 @@ cancelled with their notice. When the thaw is over, run ` + "`everseed wallet wi
 			if err != nil {
 				return err
 			}
-			key, err := s.wallet()
-			if err != nil {
-				return err
-			}
-			v, _, err := s.vault(cmd)
-			if err != nil {
-				return err
-			}
-			defer v.Close()
-			tx, err := v.BuildThaw(cmd.Context(), key, amount)
-			if err := send(cmd, v, "thaw", tx, err); err != nil {
-				return err
-			}
-			_, ends, err := v.ThawOf(cmd.Context(), key.Address())
-			if err != nil {
-				return fmt.Errorf("read thaw: %w", err)
-			}
-			cmd.Printf("%s BTT can be withdrawn from %s\n", amount, when(ends))
-			return nil
+			return s.atVault(cmd, func(v purse) error {
+				tx, err := v.BuildThaw(cmd.Context(), v.key, amount)
+				if err := v.send(cmd, "thaw", tx, err); err != nil {
+					return err
+				}
+				_, ends, err := v.ThawOf(cmd.Context(), v.key.Address())
+				if err != nil {
+					return fmt.Errorf("read thaw: %w", err)
+				}
+				cmd.Printf("%s BTT can be withdrawn from %s\n", amount, when(ends))
+				return nil
+			})
 		},
 	}
 }
@@ -185,30 +188,25 @@ func (s *session) withdrawCommand() *cobra.Command {
 		Short: "Take thawed BTT out of the vault",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			key, err := s.wallet()
-			if err != nil {
-				return err
-			}
-			v, _, err := s.vault(cmd)
-			if err != nil {
-				return err
-			}
-			defer v.Close()
-			amount, ends, err := v.ThawOf(cmd.Context(), key.Address())
-			if err != nil {
-				return fmt.Errorf("read thaw: %w", err)
-			}
-			if amount.IsZero() {
-				return marketplace.Conflict.Errorf("nothing is thawing; start with `everseed wallet thaw`")
-			}
-			if wait := time.Until(ends); wait > 0 {
-				return marketplace.Conflict.Errorf("%s BTT are thawing until %s; come back in %s", amount,
-					when(ends), wait.Round(time.Second))
-			}
-			tx, err := v.BuildWithdraw(cmd.Context(), key)
-			return send(cmd, v, "withdraw", tx, err)
+			return s.atVault(cmd, func(v purse) error { return v.withdraw(cmd) })
 		},
 	}
+}
+
+func (v purse) withdraw(cmd *cobra.Command) error {
+	amount, ends, err := v.ThawOf(cmd.Context(), v.key.Address())
+	if err != nil {
+		return fmt.Errorf("read thaw: %w", err)
+	}
+	if amount.IsZero() {
+		return marketplace.Conflict.Errorf("nothing is thawing; start with `everseed wallet thaw`")
+	}
+	if wait := time.Until(ends); wait > 0 {
+		return marketplace.Conflict.Errorf("%s BTT are thawing until %s; come back in %s", amount,
+			when(ends), wait.Round(time.Second))
+	}
+	tx, err := v.BuildWithdraw(cmd.Context(), v.key)
+	return v.send(cmd, "withdraw", tx, err)
 }
 
 func (s *session) balanceCommand() *cobra.Command {
