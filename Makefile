@@ -1,4 +1,5 @@
-# Everseed needs Go, Node, git and make; everything else is fetched or found. No C compiler: cgo is off.
+# Everseed needs Go, Node, git and make; everything else is fetched or found. No C compiler: cgo
+# is off.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 export CGO_ENABLED := 0
