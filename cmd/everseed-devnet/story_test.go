@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,38 +143,43 @@ func (s *story) makeTorrent(ts *testscript.TestScript, args []string) error {
 	if err := size.UnmarshalText([]byte(args[1])); err != nil {
 		return err
 	}
+	h, err := s.seed(ts.MkAbs(args[0]), size)
+	ts.Setenv("HASH", h.String())
+	return err
+}
+
+func (s *story) seed(file string, size seederagent.Size) (h marketplace.Infohash, err error) {
 	path := filepath.Join(s.dir, "content", "archive")
 	if err := makeContent(path, int64(size), 7); err != nil {
-		return err
+		return h, err
 	}
 	raw, err := metainfo.Build(s.ctx, path, 0, nil)
 	if err != nil {
-		return err
+		return h, err
 	}
 	t, err := parse(raw)
 	if err != nil {
-		return err
+		return h, err
 	}
 	s.seeder, err = swarm.Open(swarm.Config{Dir: filepath.Join(s.dir, "seeder"), NoDHT: true,
 		Listen: fmt.Sprintf("127.%d.9.1:0", s.net), AllowLoopback: true})
 	if err != nil {
-		return err
+		return h, err
 	}
 	if _, err := s.seeder.Adopt(raw, filepath.Dir(path)); err != nil {
-		return err
+		return h, err
 	}
 	if err := s.seeder.Wait(s.ctx, t.Infohash); err != nil {
-		return err
+		return h, err
 	}
 	announce, err := s.trackers.open(s.ctx, t.Infohash, s.seeder.Addr())
 	if err != nil {
-		return err
+		return h, err
 	}
 	if raw, err = metainfo.WithTracker(raw, announce); err != nil {
-		return err
+		return h, err
 	}
-	ts.Setenv("HASH", t.Infohash.String())
-	return os.WriteFile(ts.MkAbs(args[0]), raw, 0o600)
+	return t.Infohash, os.WriteFile(file, raw, 0o600)
 }
 
 // makeHostile KIND FILE writes a .torrent that wants to do harm.
@@ -374,82 +377,6 @@ func (s *story) paidWhatWasEarned(a *agent) error {
 		return fmt.Errorf("%s was paid %s BTT on the chain for %s", a.name, paid, earned)
 	}
 	return nil
-}
-
-// TestTheDemoHolds runs the program that newcomers run.
-func TestTheDemoHolds(t *testing.T) {
-	t.Parallel()
-	bin, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	demo := exec.CommandContext(t.Context(), filepath.Join(bin, "everseed-devnet"), "demo", "--once",
-		"--size", "8 MiB", "--dir", t.TempDir())
-	var out bytes.Buffer
-	demo.Stdout, demo.Stderr = &out, &out
-	if err := demo.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, out.String())
-	}
-	for _, want := range []string{"served wrong data", "missed audits", "redeemed on the chain",
-		"SHA-256 as the original's", "✓ the vault holds", "✓ the ledger sums to zero"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the demo does not say %q\n%s", want, out.String())
-		}
-	}
-	if strings.Contains(out.String(), "✗") {
-		t.Errorf("an invariant is broken:\n%s", out.String())
-	}
-}
-
-// TestAnIdleAgentIsSmall reads what the kernel says of an agent with an offer and no lease.
-func TestAnIdleAgentIsSmall(t *testing.T) {
-	t.Parallel()
-	if _, err := os.Stat("/proc/self/status"); err != nil {
-		t.Skip("no /proc on this system: the agent's memory stays unmeasured")
-	}
-	bin, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	d, err := startDevnet(t.Context(), dir, bin, t.Logf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := d.stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	a, err := d.addAgent("idle", marketplace.BTT(1), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.awaitOffers(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if !listens(a.config.Listen) {
-		t.Errorf("agent does not listen on %s", a.config.Listen)
-	}
-	if _, err := netip.ParseAddrPort(a.config.Listen); err != nil {
-		t.Error(err)
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var kb int
-	for line := range strings.Lines(string(status)) {
-		if strings.HasPrefix(line, "VmRSS:") {
-			if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kb); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	t.Logf("idle agent: %d MiB resident", kb>>10)
-	if kb == 0 || kb > 80<<10 {
-		t.Errorf("an idle agent takes %d MiB", kb>>10)
-	}
 }
 
 func bountiesOf(who marketplace.Address) client.BountyFilter {
