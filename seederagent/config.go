@@ -1,12 +1,15 @@
 package seederagent
 
 import (
+	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -66,23 +69,49 @@ func defaultDir() string {
 // ReadConfig reads a file over the defaults and checks it.
 func ReadConfig(path string) (Config, error) {
 	c := DefaultConfig()
-	f, err := os.Open(path) // #nosec G304 -- the owner names the file
-	if err != nil {
-		return c, fmt.Errorf("open configuration: %w", err)
+	text, err := os.ReadFile(path) // #nosec G304 -- the owner names the file
+	if errors.Is(err, os.ErrNotExist) {
+		return c, marketplace.NotFound.Errorf("there is no %s; make one with `everseed-agent init`", path)
 	}
-	defer f.Close()
-	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(&c)
+	if err != nil {
+		return c, fmt.Errorf("read configuration: %w", err)
+	}
+	if err := withUnits(text); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	err = toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&c)
 	var unknown *toml.StrictMissingError
 	var wrong *toml.DecodeError
 	switch {
 	case errors.As(err, &unknown):
-		return c, marketplace.Invalid.Errorf("%s has keys that mean nothing:\n%s", path, unknown)
+		return c, marketplace.Invalid.Errorf("%s has keys that mean nothing:\n%s", path,
+			unknown.String())
 	case errors.As(err, &wrong):
-		return c, marketplace.Invalid.Errorf("%s:\n%s", path, wrong)
+		return c, marketplace.Invalid.Errorf("%s:\n%s", path, wrong.String())
 	case err != nil:
 		return c, marketplace.Invalid.Errorf("%s: %v", path, err)
 	}
 	return c, c.Check()
+}
+
+// withUnits refuses bare numbers where a text with a unit belongs: storage = 200 would be read
+// as 200 bytes.
+func withUnits(text []byte) error {
+	var raw map[string]any
+	if err := toml.Unmarshal(text, &raw); err != nil {
+		return nil // the strict decoder says what is wrong, and where
+	}
+	for f := range reflect.TypeFor[Config]().Fields() {
+		key := f.Tag.Get("toml")
+		_, isText := reflect.New(f.Type).Interface().(encoding.TextUnmarshaler)
+		if value, given := raw[key]; given && isText {
+			if _, ok := value.(string); !ok {
+				return marketplace.Invalid.Errorf("%s is %v; it must be text in quotes, with its unit", key,
+					value)
+			}
+		}
+	}
+	return nil
 }
 
 // Write stores the configuration with a comment above each key. It never overwrites a file.

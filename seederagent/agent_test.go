@@ -1,0 +1,195 @@
+package seederagent
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+)
+
+func TestSizesAndRatesHaveUnits(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Size{
+		"200 GiB": 200 << 30, "1.5 TB": 1_500_000_000_000, "64MiB": 64 << 20, "7 B": 7,
+	} {
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("%s is %d, %v; want %d", text, got, err, want)
+		}
+	}
+	if got, err := ParseRate("20 Mbit/s"); err != nil || got != 2_500_000 {
+		t.Errorf("20 Mbit/s is %d, %v", got, err)
+	}
+	for _, text := range []string{"", "200", "GiB", "-1 GiB", "1e30 TiB", "2 Mbit/s", "5 gib"} {
+		if got, err := ParseSize(text); !errors.Is(err, marketplace.Invalid) {
+			t.Errorf("%q was read as %d", text, got)
+		}
+	}
+}
+
+func TestAConfigurationSurvivesItsFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "deep", "agent.toml")
+	want := DefaultConfig()
+	want.Payee, want.DenyInfohashes = marketplace.Address{1}, []marketplace.Infohash{{2}}
+	if err := want.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadConfig(path)
+	if err != nil || got.Payee != want.Payee || got.Storage != want.Storage ||
+		got.PriceMin != want.PriceMin || got.DenyInfohashes[0] != want.DenyInfohashes[0] {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	if err := want.Write(path); !errors.Is(err, marketplace.Conflict) {
+		t.Errorf("overwrote a configuration: %v", err)
+	}
+}
+
+func TestATypoCannotLiftALimit(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		"storrage = '1 GiB'":    "storrage",
+		"storage = 1":           "storage",
+		"storage = 'lots'":      "lots",
+		"market = 'no address'": "https://market.example",
+		"listen = ':6881'":      "ip:port",
+	} {
+		path := filepath.Join(t.TempDir(), "agent.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadConfig(path); !errors.Is(err, marketplace.Invalid) ||
+			!strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v; it should say %q", text, err, says)
+		}
+	}
+}
+
+func TestALeaseOutsideTheOwnersLimitsIsRefused(t *testing.T) {
+	t.Parallel()
+	rules, c := marketplace.DefaultRules(), DefaultConfig()
+	c.DenyPosters = []marketplace.Address{{9}}
+	c.DenyInfohashes = []marketplace.Infohash{{8}}
+	good := marketplace.Lease{Price: c.PriceMin, Size: 1 << 30, Billed: 1 << 30,
+		KeepFor: marketplace.Span(30 * marketplace.Day)}
+	const free = 1 << 40
+	if err := c.Refuse(good, rules, 0, free); err != nil {
+		t.Fatalf("a good lease: %v", err)
+	}
+	for name, change := range map[string]func(l *marketplace.Lease, used, free *int64){
+		"price is below": func(l *marketplace.Lease, _, _ *int64) { l.Price = marketplace.BTT(1) },
+		"larger than my": func(l *marketplace.Lease, _, _ *int64) { l.Size = 51 << 30 },
+		"outside my":     func(l *marketplace.Lease, _, _ *int64) { l.KeepFor = 1 },
+		"my quota":       func(_ *marketplace.Lease, used, _ *int64) { *used = 100 << 30 },
+		"of the disk":    func(_ *marketplace.Lease, _, free *int64) { *free = 10 << 30 },
+		"the rules say":  func(l *marketplace.Lease, _, _ *int64) { l.Billed-- },
+		"poster":         func(l *marketplace.Lease, _, _ *int64) { l.Poster = marketplace.Address{9} },
+		"torrent":        func(l *marketplace.Lease, _, _ *int64) { l.Infohash[0] = 8 },
+	} {
+		l, used, left := good, int64(0), int64(free)
+		change(&l, &used, &left)
+		if err := c.Refuse(l, rules, used, left); !errors.Is(err, marketplace.Invalid) ||
+			!strings.Contains(strings.ReplaceAll(err.Error(), "BTT is", "is"), strings.Fields(name)[0]) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// signed returns a cheque with the signatures of some keys, in the order that the vault wants.
+func signed(t *testing.T, d escrow.Domain, c marketplace.Cheque, keys ...escrow.Key) (
+	sc marketplace.SignedCheque) {
+	t.Helper()
+	sc.Cheque = c
+	for _, k := range keys {
+		sig, err := k.SignCheque(d, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc.Signatures = append(sc.Signatures, sig)
+	}
+	return sc
+}
+
+// someKeys returns keys in ascending order of their addresses.
+func someKeys(t *testing.T, n int) []escrow.Key {
+	t.Helper()
+	var keys []escrow.Key
+	for range n {
+		k, err := escrow.NewKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := 0
+		for at < len(keys) && string(addressOf(keys[at])) < string(addressOf(k)) {
+			at++
+		}
+		keys = append(keys[:at], append([]escrow.Key{k}, keys[at:]...)...)
+	}
+	return keys
+}
+
+func addressOf(k escrow.Key) []byte {
+	a := k.Address()
+	return a[:]
+}
+
+func TestOnlyAChequeOfTheQuorumCounts(t *testing.T) {
+	t.Parallel()
+	d := escrow.Domain{ChainID: 1, Vault: marketplace.Address{7}}
+	purse, err := OpenPurse(t.TempDir(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := someKeys(t, 3)
+	stranger := someKeys(t, 1)[0]
+	m := marketplace.Mandate{Poster: marketplace.Address{1}, ID: marketplace.Hash{2}, Threshold: 2}
+	for _, k := range keys {
+		m.Signers = append(m.Signers, k.Address())
+	}
+	c := marketplace.Cheque{From: m.Poster, Mandate: m.ID, To: marketplace.Address{3},
+		Cumulative: marketplace.BTT(5)}
+	good := signed(t, d, c, keys[0], keys[2])
+	changed := good
+	changed.Cheque.Cumulative = marketplace.BTT(6)
+	elsewhere := signed(t, escrow.Domain{ChainID: 2, Vault: d.Vault}, c, keys[0], keys[1])
+	for name, bad := range map[string]marketplace.SignedCheque{
+		"one signature":         signed(t, d, c, keys[0]),
+		"one signer twice":      signed(t, d, c, keys[0], keys[0]),
+		"a stranger's":          signed(t, d, c, keys[0], stranger),
+		"another amount":        changed,
+		"another chain's":       elsewhere,
+		"another poster's":      {Cheque: marketplace.Cheque{From: marketplace.Address{9}}},
+		"wrong order of signer": signed(t, d, c, keys[2], keys[0]),
+	} {
+		if isNew, err := purse.Keep(bad, m); err == nil || isNew {
+			t.Errorf("%s: kept", name)
+		}
+	}
+	for round, want := range []bool{true, false} {
+		if isNew, err := purse.Keep(good, m); err != nil || isNew != want {
+			t.Errorf("round %d: new %v, %v", round, isNew, err)
+		}
+	}
+	older := c
+	older.Cumulative = marketplace.BTT(4)
+	if isNew, err := purse.Keep(signed(t, d, older, keys[0], keys[1]), m); err != nil || isNew {
+		t.Errorf("an older cheque took the place of a newer: %v, %v", isNew, err)
+	}
+	all, err := purse.Cheques()
+	if err != nil || len(all) != 1 || all[0].Cheque != c {
+		t.Errorf("purse holds %v, %v", all, err)
+	}
+}
+
+func TestAskingAnAgentThatDoesNotRunSaysHowToStartIt(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	_, err := AskStatus(t.Context(), t.TempDir())
+	if !errors.Is(err, marketplace.Unavailable) || !strings.Contains(err.Error(), "everseed-agent run") {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+}
