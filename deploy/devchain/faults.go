@@ -25,7 +25,7 @@ func (c *Chain) Reorg(depth int, keep bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	depth = min(depth, len(c.blocks)-1-c.settled)
-	data := binary.BigEndian.AppendUint32(nil, uint32(depth))
+	data := binary.BigEndian.AppendUint32(nil, uint32(depth)) // #nosec G115 -- at most SolidAfter
 	flag := byte(0)
 	if keep {
 		flag = 1

@@ -82,7 +82,7 @@ func readRecord(in io.Reader) (r record, n int64, err error) {
 // write appends a record and, when told, waits for the disk.
 func (j *journal) write(r record, sync bool) error {
 	out := make([]byte, 0, 9+len(r.data))
-	out = binary.BigEndian.AppendUint32(append(out, r.kind), uint32(len(r.data)))
+	out = binary.BigEndian.AppendUint32(append(out, r.kind), uint32(len(r.data))) // #nosec G115 -- bounded by txSizeMax
 	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(append([]byte{r.kind}, r.data...)))
 	if _, err := j.file.Write(append(out, r.data...)); err != nil {
 		return fmt.Errorf("write chain log: %w", err)

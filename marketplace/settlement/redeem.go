@@ -196,7 +196,7 @@ func (s *Settler) worth(r orderbook.Redemption, now time.Time) bool {
 	}
 	fee := s.TRX.MulDiv(uint64(burnt), escrow.Sun)
 	pays := r.Cheque.Cumulative.SubFloor(r.Redeemed)
-	return fee.Cmp(pays.MulDiv(uint64(rules.RedeemFeeBps), 10_000)) <= 0
+	return fee.Cmp(pays.MulDiv(uint64(rules.RedeemFeeBps), 10_000)) <= 0 // #nosec G115 -- a share of the rules
 }
 
 // submit writes a redeeming transaction down and then sends it.
