@@ -15,12 +15,21 @@ import (
 
 // A stage is a book with a clock that the test moves.
 type stage struct {
-	*testing.T
+	tester
 	*orderbook.Book
 	rules marketplace.Rules
 	now   time.Time
 	block int64
 	calls int
+}
+
+// A tester is what a stage needs of a test, be it one of rapid's.
+type tester interface {
+	Helper()
+	Context() context.Context
+	Fatal(args ...any)
+	Errorf(format string, args ...any)
+	Cleanup(f func())
 }
 
 var (
@@ -43,23 +52,39 @@ func person(name string) (a marketplace.Address) {
 // in the vault and a mandate for all of it.
 func aStage(t *testing.T) *stage {
 	t.Helper()
+	s := emptyStage(t, t)
+	s.chain(deposit(poster, marketplace.BTT(1000)), s.aMandate(poster, auditors, 2))
+	return s
+}
+
+// emptyStage is a stage without a poster, on a database that lives as long as owner.
+func emptyStage(owner testing.TB, t tester) *stage {
+	t.Helper()
 	rules := marketplace.DevnetRules()
-	book, err := orderbook.Open(t.Context(), devstack.TestDatabase(t),
+	book, err := orderbook.Open(t.Context(), devstack.TestDatabase(owner),
 		orderbook.Options{Rules: rules, FeePayee: fees})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(book.Close)
-	s := &stage{T: t, Book: book, rules: rules, now: rules.EpochStart(360_000_000)}
+	s := &stage{tester: t, Book: book, rules: rules, now: rules.EpochStart(360_000_000)}
 	_, err = s.RegisterTorrent(t.Context(), poster, marketplace.Torrent{Infohash: infohash,
 		Name: "museum", Size: size, PieceLength: 1 << 18, Pieces: 256, Files: 3}, []byte("d4:infoe"), s.now)
 	s.must(err)
-	s.chain(orderbook.ChainEvent{Kind: orderbook.ChainDeposit, Account: poster,
-		Amount: marketplace.BTT(1000)}, orderbook.ChainEvent{Kind: orderbook.ChainMandate,
-		Account: poster, Mandate: marketplace.Mandate{ID: mandate, Signers: auditors, Threshold: 2,
-			Cap: marketplace.BTT(1000), Expiry: s.now.Add(365 * marketplace.Day)}})
 	t.Cleanup(s.balanced)
 	return s
+}
+
+func deposit(who marketplace.Address, amount marketplace.Amount) orderbook.ChainEvent {
+	return orderbook.ChainEvent{Kind: orderbook.ChainDeposit, Account: who, Amount: amount}
+}
+
+// aMandate is a mandate of 1000 BTT for a year.
+func (s *stage) aMandate(of marketplace.Address, signers []marketplace.Address,
+	threshold int) orderbook.ChainEvent {
+	return orderbook.ChainEvent{Kind: orderbook.ChainMandate, Account: of,
+		Mandate: marketplace.Mandate{ID: mandate, Signers: signers, Threshold: threshold,
+			Cap: marketplace.BTT(1000), Expiry: s.now.Add(365 * marketplace.Day)}}
 }
 
 func (s *stage) must(err error) {
@@ -171,17 +196,22 @@ func (s *stage) epoch(found map[int64]marketplace.Outcome) {
 		if !ok {
 			o = marketplace.Pass
 		}
-		for _, auditor := range auditors {
-			tries := []marketplace.Outcome{o}
-			s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: l.ID, Epoch: k,
-				Auditor: auditor, Outcome: o, Tries: tries, At: s.now}, s.now))
-		}
+		s.report(l.ID, k, o)
 	}
 	s.now = s.rules.EpochStart(k + 1)
 	_, err = s.JudgeEpochs(s.Context(), s.now)
 	s.must(err)
 	_, err = s.Sweep(s.Context(), s.now)
 	s.must(err)
+}
+
+// report lets every auditor find the same.
+func (s *stage) report(lease, epoch int64, found marketplace.Outcome) {
+	s.Helper()
+	for _, auditor := range auditors {
+		s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: auditor,
+			Outcome: found, Tries: []marketplace.Outcome{found}, At: s.now}, s.now))
+	}
 }
 
 func (s *stage) lease(id int64) marketplace.Lease {

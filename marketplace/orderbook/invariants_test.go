@@ -1,0 +1,151 @@
+package orderbook_test
+
+import (
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
+)
+
+// check holds the book against the model and against itself.
+func (w *world) check() {
+	w.balanced()
+	w.checkLedger()
+	w.checkPosters()
+	leases := map[int64][]marketplace.Lease{}
+	for _, l := range w.leases(false) {
+		leases[l.Bounty] = append(leases[l.Bounty], l)
+		if l.Earned != marketplace.KeepPay(l.Price, l.Billed, l.Verified) {
+			w.Errorf("lease %d earned %s in %d s", l.ID, l.Earned, l.Verified)
+		}
+		if !l.State.Live() && !l.Held.IsZero() {
+			w.Errorf("lease %d is %s and %s are held back", l.ID, l.State, l.Held)
+		}
+	}
+	wanted := map[int64]bool{}
+	f, err := w.Freeze(w.Context(), w.now)
+	w.must(err)
+	for _, b := range f.Bounties {
+		wanted[b.ID] = true
+	}
+	all, err := w.Bounties(w.Context(), orderbook.BountyFilter{}, orderbook.Page{Limit: 1000})
+	w.must(err)
+	for _, b := range all {
+		w.checkBounty(b, leases[b.ID], wanted[b.ID])
+	}
+	w.checkDrafts()
+}
+
+// checkLedger: the ledger's vault is the vault, and somebody owns all of it.
+func (w *world) checkLedger() {
+	s, err := w.Solvency(w.Context())
+	w.must(err)
+	var there, held marketplace.Amount
+	for _, v := range w.vaults {
+		there = there.Add(v.balance)
+	}
+	for _, l := range w.leases(false) {
+		held = held.Add(l.Held)
+	}
+	owned := s.Free.Add(s.Reserved).Add(s.Payable).Add(s.Held)
+	if s.Ledger != there || owned != there || s.Held != held || s.LedgerDebit != s.LedgerCred {
+		w.Errorf("the vault has %s, the ledger %s, owned are %s; leases hold %s, the ledger %s", there,
+			s.Ledger, owned, held, s.Held)
+	}
+}
+
+// checkPosters: what came in is free, reserved, spent or was withdrawn.
+func (w *world) checkPosters() {
+	for p, v := range w.vaults {
+		a := w.account(p)
+		if got := a.Free.Add(a.Reserved).Add(a.Spent).Add(v.out); got != v.in {
+			w.Errorf("%s deposited %s; %s free, %s reserved, %s spent, %s withdrawn", p, v.in, a.Free,
+				a.Reserved, a.Spent, v.out)
+		}
+	}
+}
+
+// checkBounty: the state says what leases are there, and the reserve covers the worst of them.
+func (w *world) checkBounty(b marketplace.Bounty, leases []marketplace.Lease, wanted bool) {
+	live, worst := 0, marketplace.Amount{}
+	whole := w.rules.WorstLeft(marketplace.Lease{Price: b.Terms.PriceMax, Billed: b.Billed,
+		KeepFor: b.Terms.KeepFor})
+	for _, l := range leases {
+		if !l.State.Live() {
+			continue
+		}
+		live++
+		left := w.rules.WorstLeft(l)
+		if left.Cmp(whole) > 0 {
+			left = whole // it cannot be paid for longer than the term
+		}
+		worst = worst.Add(left)
+		if !b.EndsAt.IsZero() && l.EndsAt.After(b.EndsAt) {
+			w.Errorf("lease %d ends %s, its bounty %s", l.ID, l.EndsAt, b.EndsAt)
+		}
+		if end, ok := w.ends[b.ID]; ok && (l.EndsAt.IsZero() || l.EndsAt.After(end)) {
+			w.Errorf("lease %d ends %s, the notice of its bounty %s", l.ID, l.EndsAt, end)
+		}
+	}
+	if wanted {
+		worst = worst.Add(w.rest(b, len(leases)))
+	}
+	final := len(marketplace.BountyMoves[b.State]) == 0
+	if b.Reserved.Cmp(worst) < 0 || final && !b.Reserved.IsZero() {
+		w.Errorf("bounty %d is %s: %s reserved, it may cost %s", b.ID, b.State, b.Reserved, worst)
+	}
+	if live != b.Leased || live > b.Terms.Replicas || final && live > 0 ||
+		wanted && live == b.Terms.Replicas {
+		w.Errorf("bounty %d is %s with %d of %d replicas, wanted %t", b.ID, b.State, live,
+			b.Terms.Replicas, wanted)
+	}
+}
+
+// rest is what the replicas that a bounty still looks for may cost until its end, less the odd
+// unit that each lease's fee was rounded down by.
+func (w *world) rest(b marketplace.Bounty, leases int) (sum marketplace.Amount) {
+	l := marketplace.Lease{Price: b.Terms.PriceMax, Billed: b.Billed, KeepFor: b.Terms.KeepFor}
+	if !b.EndsAt.IsZero() {
+		l.KeepFor = marketplace.Span(max(0, b.EndsAt.Sub(w.now)).Truncate(time.Second))
+	}
+	for range b.Missing() {
+		sum = sum.Add(w.rules.WorstLeft(l))
+	}
+	return sum.SubFloor(marketplace.Units(uint64(leases)))
+}
+
+// checkDrafts: a signer who recomputes a cheque comes to its amount.
+func (w *world) checkDrafts() {
+	drafts, err := w.Drafts(w.Context(), auditors[2])
+	w.must(err)
+	for _, d := range drafts {
+		if owed := w.rules.Owed(d, fees); owed != d.Cheque.Cumulative {
+			w.Errorf("cheque %d to %s says %s, its proofs %s", d.ID, d.Cheque.To, d.Cheque.Cumulative, owed)
+		}
+	}
+}
+
+// end lets time pass until everything is over, pays everybody and holds the books a last time.
+func (w *world) end() {
+	for range 20 {
+		w.now = w.now.Add(10 * time.Second)
+		w.payAll()
+	}
+	w.check()
+	if live := w.leases(true); len(live) > 0 {
+		w.Errorf("%d leases never end, like %+v", len(live), live[0])
+	}
+	all, err := w.Bounties(w.Context(), orderbook.BountyFilter{}, orderbook.Page{Limit: 1000})
+	w.must(err)
+	for _, b := range all {
+		if len(marketplace.BountyMoves[b.State]) > 0 {
+			w.Errorf("bounty %d is %s for ever (%s)", b.ID, b.State, b.Reason)
+		}
+	}
+	s, err := w.Solvency(w.Context())
+	w.must(err)
+	if !s.Payable.IsZero() || !s.Held.IsZero() || !s.Reserved.IsZero() || s.Free != s.Ledger {
+		w.Errorf("at the end %s payable, %s held, %s reserved, %s free of %s", s.Payable, s.Held,
+			s.Reserved, s.Free, s.Ledger)
+	}
+}
