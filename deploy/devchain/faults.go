@@ -4,15 +4,16 @@ import (
 	"context"
 	"encoding/binary"
 
-	"github.com/ethereum/go-ethereum/common"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// faults is how the chain misbehaves just now.
+// faults is how the chain misbehaves just now. A restart forgets it; what a fault did to the
+// chain itself is in the log.
 type faults struct {
 	drop  int  // broadcasts to acknowledge and lose
+	mute  int  // broadcasts to take without an answer
 	busy  int  // broadcasts to answer with SERVER_BUSY
 	hold  int  // blocks to leave empty
 	stale bool // the head stands still
@@ -20,44 +21,37 @@ type faults struct {
 }
 
 // Reorg takes back the newest blocks, at most those that are not solid. Their transactions become
-// pending again, or are lost.
+// pending again, or are lost: then they may be sent again.
 func (c *Chain) Reorg(depth int, keep bool) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	depth = min(depth, len(c.blocks)-1-c.settled)
+	end, err := c.reorg(depth, keep)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return c.journal.sync(end)
+}
+
+func (c *Chain) reorg(depth int, keep bool) (end int64, err error) {
+	depth = max(0, min(depth, int(c.head().number-c.settled)))
 	data := binary.BigEndian.AppendUint32(nil, uint32(depth)) // #nosec G115 -- at most SolidAfter
 	flag := byte(0)
 	if keep {
 		flag = 1
 	}
-	if err := c.journal.write(record{recordReorg, append(data, flag)}, true); err != nil {
-		return err
+	end, err = c.journal.write(record{recordReorg, append(data, flag)})
+	if err != nil {
+		return 0, err
 	}
 	c.cut(depth, keep)
-	return nil
-}
-
-func (c *Chain) cut(depth int, keep bool) {
-	from := len(c.blocks) - depth
-	gone := c.blocks[from:]
-	c.blocks = c.blocks[:from:from]
-	pending := c.pending
-	c.pending = nil
-	for _, b := range gone {
-		for _, tx := range b.txs {
-			if !keep {
-				delete(c.known, txID(tx))
-				continue
-			}
-			c.known[txID(tx)].info = nil
-			c.pending = append(c.pending, tx)
-		}
-	}
-	c.pending = append(c.pending, pending...)
+	return end, nil
 }
 
 // Drop acknowledges the next n broadcasts and loses them.
 func (c *Chain) Drop(n int) { c.fault(func(f *faults) { f.drop = n }) }
+
+// Mute takes the next n broadcasts and loses the answer instead.
+func (c *Chain) Mute(n int) { c.fault(func(f *faults) { f.mute = n }) }
 
 // Busy answers the next n broadcasts with SERVER_BUSY.
 func (c *Chain) Busy(n int) { c.fault(func(f *faults) { f.busy = n }) }
@@ -89,9 +83,13 @@ func (c *Chain) outage(
 	return handler(ctx, req)
 }
 
-// Head returns number and id of the newest block.
-func (c *Chain) Head() (int64, common.Hash) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.head().number(), c.head().id
+// muted says whether the answer to a broadcast is to be lost.
+func (c *Chain) muted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.faults.mute == 0 {
+		return false
+	}
+	c.faults.mute--
+	return true
 }
