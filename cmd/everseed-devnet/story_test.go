@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,35 +20,11 @@ import (
 	"github.com/everseed/everseed/seederagent/swarm"
 )
 
-// programs is where the five programs were built for this run.
-var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "everseed-programs-")
-	if err != nil {
-		return "", err
-	}
-	args := []string{"build", "-o", dir}
-	for _, p := range []string{"", "-agent", "-auditor", "-devnet", "-market"} {
-		args = append(args, "github.com/everseed/everseed/cmd/everseed"+p)
-	}
-	build := exec.Command("go", args...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return dir, nil
-})
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir)
-	}
-	os.Exit(code)
-}
-
 // storyWithin bounds a script.
 const storyWithin = 4 * time.Minute
+
+// pocketMoney is what a script's poster has in the wallet at first.
+var pocketMoney = marketplace.BTT(1000)
 
 // A story is the devnet of one script and who plays in it.
 type story struct {
@@ -78,9 +51,9 @@ func TestStories(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), storyWithin)
 			s := &story{ctx: ctx}
 			env.Defer(func() {
-				cancel()
-				if err := s.end(); err != nil {
-					t.Error(err)
+				defer cancel()
+				if err := errors.Join(s.settleUp(env), s.end()); err != nil {
+					t.Errorf("%s: %v", filepath.Base(env.WorkDir), err)
 				}
 			})
 			if err := os.Mkdir(dir, 0o700); err != nil {
@@ -90,7 +63,7 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if s.poster, err = s.aPoster(ctx, marketplace.BTT(1000)); err != nil {
+			if s.poster, err = s.aPoster(ctx, pocketMoney); err != nil {
 				return err
 			}
 			env.Values["story"] = s
@@ -105,7 +78,10 @@ func TestStories(t *testing.T) {
 			"credited": verb((*story).awaitCredit), "agent": verb((*story).hire),
 			"await": verb((*story).await), "kill9": verb((*story).kill9),
 			"restart": verb((*story).restart), "books": verb((*story).books),
-			"thawed": verb((*story).awaitThaw),
+			"thawed": verb((*story).awaitThaw), "stop": verb((*story).stopProcess),
+			"request": verb((*story).request), "twins": verb((*story).twins),
+			"storm": verb((*story).storm), "count": verb((*story).count),
+			"cancel-all": verb((*story).cancelAll), "memory": verb((*story).memory),
 		},
 	})
 }
@@ -123,6 +99,14 @@ func verb(do func(*story, *testscript.TestScript, []string) error) func(*testscr
 			ts.Fatalf("%v\n%s", err, s.market.tail())
 		}
 	}
+}
+
+// settleUp checks the books after a script that held so far.
+func (s *story) settleUp(env *testscript.Env) error {
+	if s.poster == nil || env.T().(interface{ Failed() bool }).Failed() {
+		return nil
+	}
+	return s.books(nil, nil)
 }
 
 func (s *story) end() error {
@@ -195,31 +179,45 @@ func (s *story) makeHostile(ts *testscript.TestScript, args []string) error {
 		raw = strings.Repeat("l", 2<<20) + strings.Repeat("e", 2<<20)
 	case "traversal":
 		raw = info("5:filesld6:lengthi5e4:pathl2:..2:..6:passwdeee", "i16384e", "20:"+piece)
-	case "pieces":
-		n := 1 << 22
+	case "pieces": // 80 MB of hashes
+		raw = info("6:lengthi"+strconv.Itoa(1<<22*16384)+"e", "i16384e",
+			strconv.Itoa(20<<22)+":"+strings.Repeat(piece, 1<<22))
+	case "hashes": // as many as fit into the largest file that is read at all
+		n := 1<<18 + 1
 		raw = info("6:lengthi"+strconv.Itoa(n*16384)+"e", "i16384e",
 			strconv.Itoa(20*n)+":"+strings.Repeat(piece, n))
+	case "boast": // says 2²² pieces and brings one
+		raw = info("6:lengthi"+strconv.Itoa(1<<22*16384)+"e", "i16384e", "20:"+piece)
 	default:
 		return fmt.Errorf("no kind %q", args[0])
 	}
 	return os.WriteFile(ts.MkAbs(args[1]), []byte(raw), 0o600)
 }
 
-// awaitCredit waits until the poster's deposit is solid.
-func (s *story) awaitCredit(*testscript.TestScript, []string) error {
-	return s.market.until(s.ctx, "the deposit is solid", func() bool {
-		a, err := s.client.Account(s.ctx, s.poster.key.Address())
+// awaitCredit waits until the poster's deposit is solid, and sets $MANDATE.
+func (s *story) awaitCredit(ts *testscript.TestScript, _ []string) error {
+	a, err := s.credit()
+	if err == nil {
+		ts.Setenv("MANDATE", a.Mandates[0].ID.String())
+	}
+	return err
+}
+
+func (s *story) credit() (a marketplace.Account, err error) {
+	return a, s.market.until(s.ctx, "the deposit is solid", func() bool {
+		a, err = s.client.Account(s.ctx, s.poster.key.Address())
 		return err == nil && !a.Free.IsZero() && len(a.Mandates) > 0
 	})
 }
 
-// hire NAME PRICE [torrent_max=SIZE] starts an agent and waits until its offer is up.
-func (s *story) hire(_ *testscript.TestScript, args []string) error {
+// hire NAME PRICE [deny] [full] starts an agent, waits until its offer is up and sets $NAME to its
+// address.
+func (s *story) hire(ts *testscript.TestScript, args []string) error {
 	price, err := marketplace.ParseAmount(args[1])
 	if err != nil {
 		return err
 	}
-	_, err = s.addAgent(args[0], price, func(c *seederagent.Config) {
+	a, err := s.addAgent(args[0], price, func(c *seederagent.Config) {
 		for _, arg := range args[2:] {
 			if arg == "deny" {
 				c.DenyPosters = []marketplace.Address{s.poster.key.Address()}
@@ -232,10 +230,11 @@ func (s *story) hire(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
+	ts.Setenv(strings.ToUpper(a.name), a.key.Address().String())
 	return s.awaitOffers(s.ctx)
 }
 
-// await bounty|lease STATE [N]: a bounty's state, or N leases in a state.
+// await bounty|lease|cheque STATE [N]: a bounty's state, or N leases or cheques in a state.
 func (s *story) await(_ *testscript.TestScript, args []string) error {
 	want := 1
 	if len(args) > 2 {
@@ -253,19 +252,29 @@ func (s *story) await(_ *testscript.TestScript, args []string) error {
 		if args[0] == "bounty" {
 			return string(s.bounty.State) == args[1]
 		}
-		leases, err := s.client.LeasesOf(s.ctx, s.bounty.ID)
-		n := 0
-		for _, l := range leases {
-			if string(l.State) == args[1] {
-				n++
-			}
-		}
+		n, err := s.inState(args[0], args[1])
 		return err == nil && n >= want
 	})
 	if err != nil {
 		return fmt.Errorf("%w\nbounty is %s: %s", err, s.bounty.State, s.bounty.Reason)
 	}
 	return nil
+}
+
+// inState counts the bounty's leases, or all cheques, in a state.
+func (s *story) inState(what, state string) (n int, err error) {
+	if what == "cheque" {
+		cheques, err := s.client.Cheques(s.ctx, client.ChequeFilter{
+			State: marketplace.ChequeState(state)})
+		return len(cheques), err
+	}
+	leases, err := s.client.LeasesOf(s.ctx, s.bounty.ID)
+	for _, l := range leases {
+		if string(l.State) == state {
+			n++
+		}
+	}
+	return n, err
 }
 
 // awaitThaw waits until the poster's thaw is over.
@@ -280,27 +289,42 @@ func (s *story) awaitThaw(*testscript.TestScript, []string) error {
 	})
 }
 
-func (s *story) named(name string) *agent {
+// named returns the process of an agent or auditor.
+func (s *story) named(name string) (*process, error) {
+	all := append([]*process{s.market}, s.auditors...)
 	for _, a := range s.agents {
-		if a.name == name {
-			return a
+		all = append(all, a.process)
+	}
+	for _, p := range all {
+		if p.name == name {
+			return p, nil
 		}
 	}
-	return nil
+	return nil, fmt.Errorf("nobody is called %q", name)
 }
 
-// kill9 ends market, postgres, chain or an agent as a power cut would.
+// stopProcess NAME ends market, an agent or an auditor in order.
+func (s *story) stopProcess(_ *testscript.TestScript, args []string) error {
+	p, err := s.named(args[0])
+	if err != nil {
+		return err
+	}
+	return p.stop()
+}
+
+// kill9 ends market, postgres, chain, an agent or an auditor as a power cut would.
 func (s *story) kill9(_ *testscript.TestScript, args []string) error {
 	switch args[0] {
-	case "market":
-		return s.market.kill()
 	case "postgres":
 		return s.postgres.Kill()
 	case "chain":
 		return s.chain.kill()
-	default:
-		return s.named(args[0]).kill()
 	}
+	p, err := s.named(args[0])
+	if err != nil {
+		return err
+	}
+	return p.kill()
 }
 
 // restart starts again what was killed. The market is started again too when it ended for want
@@ -317,66 +341,16 @@ func (s *story) restart(_ *testscript.TestScript, args []string) error {
 			return err
 		}
 	default:
-		return s.named(args[0]).start()
+		p, err := s.named(args[0])
+		if err != nil {
+			return err
+		}
+		return p.start()
 	}
 	if s.market.ended() {
 		return s.startMarketAgain(s.ctx)
 	}
 	return s.market.until(s.ctx, "it is ready", func() bool { return s.ready(s.ctx) })
-}
-
-// books waits until everything payable was redeemed, and then holds the books against the chain:
-// the ledger against its lines, the vault against the ledger, every payee against its leases.
-func (s *story) books(*testscript.TestScript, []string) error {
-	var sol marketplace.Solvency
-	if err := s.market.until(s.ctx, "everything payable is redeemed", func() (ok bool) {
-		var err error
-		sol, err = s.client.Solvency(s.ctx)
-		return err == nil && sol.Payable.IsZero() && sol.Difference == ""
-	}); err != nil {
-		return fmt.Errorf("%w\n%+v", err, sol)
-	}
-	if err := s.booksAreRight(s.ctx); err != nil {
-		return err
-	}
-	var errs []error
-	if err := s.market.until(s.ctx, "ledger and chain say the same", func() bool {
-		owed, err := s.vault.Obligations(s.ctx)
-		sol, err2 := s.client.Solvency(s.ctx)
-		return err == nil && err2 == nil && owed == sol.Ledger && sol.LedgerDebit == sol.LedgerCred
-	}); err != nil {
-		errs = append(errs, err)
-	}
-	for _, a := range s.agents {
-		errs = append(errs, s.paidWhatWasEarned(a))
-	}
-	return errors.Join(errs...)
-}
-
-// paidWhatWasEarned reads from the chain what an agent got and compares it with its leases.
-func (s *story) paidWhatWasEarned(a *agent) error {
-	leases, err := s.client.LeasesOf(s.ctx, s.bounty.ID)
-	if err != nil {
-		return err
-	}
-	var earned, paid marketplace.Amount
-	for _, l := range leases {
-		if l.Agent != a.key.Address() {
-			continue
-		}
-		due := l.Earned.Sub(l.Held)
-		if l.State == marketplace.Failed {
-			due = due.Sub(marketplace.DevnetRules().Split(marketplace.Amount{}, l.Earned).Holdback)
-		}
-		earned = earned.Add(due)
-		if paid, err = s.vault.Paid(s.ctx, l.Poster, l.Mandate, l.Payee); err != nil {
-			return err
-		}
-	}
-	if paid != earned {
-		return fmt.Errorf("%s was paid %s BTT on the chain for %s", a.name, paid, earned)
-	}
-	return nil
 }
 
 func bountiesOf(who marketplace.Address) client.BountyFilter {
