@@ -45,7 +45,7 @@ var rooms = map[string][]string{
 	"web":                  {},
 
 	"deploy":                  {},
-	"deploy/devchain":         {},
+	"deploy/devchain":         {"marketplace"},
 	"deploy/devstack":         {"migrations", "deploy/devstack/tracker"},
 	"deploy/devstack/tracker": {"marketplace"},
 
