@@ -141,6 +141,36 @@ func (a *act) redeemed(e ChainEvent) error {
 	if err := a.post(); err != nil {
 		return err
 	}
+	if err := a.capThaw(e.Account); err != nil {
+		return err
+	}
+	return a.paid(e)
+}
+
+// capThaw does what the vault does when a cheque is redeemed: no more is thawing than is left.
+// What is left is counted from what chain events moved, wherever the ledger has put it since.
+func (a *act) capThaw(poster marketplace.Address) error {
+	thaws, err := many(a.ctx, a.Tx, "thaw", pgx.RowTo[bool],
+		`SELECT true FROM posters WHERE address = $1 AND thawing > 0`, poster)
+	if err != nil || len(thaws) == 0 {
+		return err
+	}
+	_, err = a.exec(`UPDATE posters SET thawing = l.amount,
+			thaw_ends = CASE WHEN l.amount > 0 THEN thaw_ends END
+		FROM (SELECT greatest(0, coalesce(sum(CASE code WHEN 'deposit' THEN amount ELSE -amount END),
+				0)) AS amount FROM transfers
+			WHERE code = 'deposit' AND credit = $2
+				OR code IN ('redeem', 'withdraw') AND (debit = $2 OR debit LIKE $3)) l
+		WHERE address = $1 AND thawing > l.amount`, poster, accountFree(poster),
+		"payable:"+poster.String()+":%")
+	if err != nil {
+		return fmt.Errorf("cap the thaw of %s: %w", poster, err)
+	}
+	return nil
+}
+
+// paid ends the cheques that a redemption paid in full, and older ones of the same payee.
+func (a *act) paid(e ChainEvent) error {
 	paid, err := many(a.ctx, a.Tx, "cheques", pgx.RowTo[int64], `UPDATE cheques SET state = 'solid'
 		WHERE poster = $1 AND mandate = $2 AND payee = $3 AND cumulative = $4
 			AND state IN ('signed', 'submitted', 'included', 'reverted', 'replaced') RETURNING id`,
