@@ -50,7 +50,8 @@ type Solvency struct {
 	Payable     Amount    `json:"payable"`
 	Held        Amount    `json:"held"`
 	Difference  string    `json:"difference,omitempty" doc:"Words, when something does not match"`
-	Frozen      bool      `json:"frozen" doc:"Redemptions are stopped until a person has looked"`
+	Frozen      bool      `json:"frozen" doc:"Redemptions are stopped until vault and ledger agree"`
+	FrozenSince time.Time `json:"frozen_since,omitzero"`
 	ComparedAt  time.Time `json:"compared_at"`
 	LedgerDebit Amount    `json:"ledger_debit" doc:"Sum of all debits; equals the credits"`
 	LedgerCred  Amount    `json:"ledger_credit" doc:"Sum of all credits"`

@@ -55,6 +55,8 @@ type Vault struct {
 	full   api.WalletClient         // answers from the head
 	solid  api.WalletSolidityClient // answers from solid blocks
 	domain atomic.Pointer[Domain]   // read from the contract once
+
+	feeLeast int64 // sun that a transaction's fee limit is never below
 }
 
 // Dial makes a client. It connects when it is first used, and again whenever the connection is

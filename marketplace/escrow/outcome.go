@@ -35,6 +35,7 @@ type Receipt struct {
 	At      time.Time // of that block
 	Fee     int64     // sun burnt
 	Reason  string    // why it reverted
+	Cause   Cause     // of that
 	Created marketplace.Address
 }
 
@@ -96,13 +97,23 @@ func receiptOf(info *core.TransactionInfo) Receipt {
 	if all := info.GetContractResult(); len(all) > 0 {
 		data = all[0]
 	}
-	r.Reason = result.String()
+	r.Reason, r.Cause = result.String(), failures[result]
+	if r.Cause == "" {
+		r.Cause = CauseOther
+	}
 	if result == core.Transaction_Result_REVERT {
-		r.Reason = readRevert(data).text
+		why := readRevert(data)
+		r.Reason, r.Cause = why.text, why.cause()
 	} else if text := info.GetResMessage(); len(text) > 0 {
 		r.Reason = fmt.Sprintf("%s: %s", result, text)
 	}
 	return r
+}
+
+// failures are the causes of what can happen to a transaction outside its contract.
+var failures = map[core.Transaction_ResultContractResult]Cause{
+	core.Transaction_Result_OUT_OF_ENERGY: CauseEnergy,
+	core.Transaction_Result_OUT_OF_TIME:   CauseTime,
 }
 
 // succeeded says whether an executed transaction did what it should. A transfer of TRX runs no

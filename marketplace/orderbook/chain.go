@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ type ChainEventKind string
 const (
 	ChainDeposit    ChainEventKind = "deposit"
 	ChainMandate    ChainEventKind = "mandate"
+	ChainRevoke     ChainEventKind = "revoke"
 	ChainRedeem     ChainEventKind = "redeem"
 	ChainThaw       ChainEventKind = "thaw"
 	ChainThawCancel ChainEventKind = "thaw_cancel"
@@ -30,7 +32,7 @@ type ChainEvent struct {
 	Tx         string
 	Index      int
 	Account    marketplace.Address // whose vault account it is
-	Mandate    marketplace.Mandate // mandate: all of it; redeem: its ID
+	Mandate    marketplace.Mandate // mandate: all of it; redeem: its ID; revoke: ID and new Expiry
 	To         marketplace.Address // redeem: payee
 	Amount     marketplace.Amount  // deposit, redeem, thaw, withdraw
 	Cumulative marketplace.Amount  // redeem: the cheque's
@@ -93,6 +95,8 @@ func (a *act) apply(e ChainEvent) error {
 		return a.post()
 	case ChainMandate:
 		return a.openMandate(e.Account, e.Mandate)
+	case ChainRevoke:
+		return a.revokeMandate(e.Account, e.Mandate)
 	case ChainRedeem:
 		return a.redeemed(e)
 	case ChainThaw:
@@ -115,6 +119,53 @@ func (a *act) openMandate(poster marketplace.Address, m marketplace.Mandate) err
 	m.Poster = poster
 	a.happened("account.mandate", 0, m, poster)
 	return err
+}
+
+// revokeMandate brings a mandate's end forward. Bounties that would outlast it are closed, so that
+// what their agents earn is on cheques that are redeemed before the end.
+func (a *act) revokeMandate(poster marketplace.Address, m marketplace.Mandate) error {
+	if _, err := a.exec(`UPDATE mandates SET expiry = $3 WHERE poster = $1 AND id = $2
+		AND expiry > $3`, poster, m.ID, m.Expiry); err != nil {
+		return fmt.Errorf("end mandate %s: %w", m.ID, err)
+	}
+	a.happened("account.revoke", 0, map[string]any{"mandate": m.ID, "expiry": m.Expiry}, poster)
+	open, err := many(a.ctx, a.Tx, "bounties", scanBounty, selectBounty+`WHERE b.poster = $1
+		AND b.state IN ('open', 'filled', 'degraded') AND b.mandate = $2 ORDER BY b.id`, poster, m.ID)
+	if err != nil {
+		return err
+	}
+	open = slices.DeleteFunc(open, func(b marketplace.Bounty) bool {
+		return !a.lastPay(b).After(m.Expiry)
+	})
+	return a.closeBefore(open, m.Expiry, "the poster revoked the mandate that pays for it")
+}
+
+// lastPay is when the last cheque of a bounty will have been redeemed.
+func (a *act) lastPay(b marketplace.Bounty) time.Time {
+	ends := b.EndsAt
+	if ends.IsZero() {
+		ends = b.GoodTill.Add(b.Terms.KeepFor.Duration())
+	}
+	return ends.Add(a.rules.RedeemAfter.Duration())
+}
+
+// closeBefore ends bounties with the notice of a cancel, or with less: what is earned last must be
+// judged, signed and redeemed before the money is out of reach.
+func (a *act) closeBefore(bounties []marketplace.Bounty, gone time.Time, reason string) error {
+	last := gone.Add(-a.rules.Epoch.Duration() - 2*a.rules.ReportSlack.Duration())
+	if last.Before(a.now) {
+		last = a.now
+	}
+	for _, b := range bounties {
+		if err := a.close(b, "cancelled", reason); err != nil {
+			return err
+		}
+		if _, err := a.exec(`UPDATE leases SET ends_at = $2 WHERE bounty = $1 AND ends_at > $2
+			AND state IN ('proving', 'active', 'grace')`, b.ID, last); err != nil {
+			return fmt.Errorf("shorten the notice of bounty %d: %w", b.ID, err)
+		}
+	}
+	return nil
 }
 
 // redeemed books a payout. What was never accrued here (a mandate whose signers are not the
@@ -141,6 +192,36 @@ func (a *act) redeemed(e ChainEvent) error {
 	if err := a.post(); err != nil {
 		return err
 	}
+	if err := a.capThaw(e.Account); err != nil {
+		return err
+	}
+	return a.paid(e)
+}
+
+// capThaw does what the vault does when a cheque is redeemed: no more is thawing than is left.
+// What is left is counted from what chain events moved, wherever the ledger has put it since.
+func (a *act) capThaw(poster marketplace.Address) error {
+	thaws, err := many(a.ctx, a.Tx, "thaw", pgx.RowTo[bool],
+		`SELECT true FROM posters WHERE address = $1 AND thawing > 0`, poster)
+	if err != nil || len(thaws) == 0 {
+		return err
+	}
+	_, err = a.exec(`UPDATE posters SET thawing = l.amount,
+			thaw_ends = CASE WHEN l.amount > 0 THEN thaw_ends END
+		FROM (SELECT greatest(0, coalesce(sum(CASE code WHEN 'deposit' THEN amount ELSE -amount END),
+				0)) AS amount FROM transfers
+			WHERE code = 'deposit' AND credit = $2
+				OR code IN ('redeem', 'withdraw') AND (debit = $2 OR debit LIKE $3)) l
+		WHERE address = $1 AND thawing > l.amount`, poster, accountFree(poster),
+		"payable:"+poster.String()+":%")
+	if err != nil {
+		return fmt.Errorf("cap the thaw of %s: %w", poster, err)
+	}
+	return nil
+}
+
+// paid ends the cheques that a redemption paid in full, and older ones of the same payee.
+func (a *act) paid(e ChainEvent) error {
 	paid, err := many(a.ctx, a.Tx, "cheques", pgx.RowTo[int64], `UPDATE cheques SET state = 'solid'
 		WHERE poster = $1 AND mandate = $2 AND payee = $3 AND cumulative = $4
 			AND state IN ('signed', 'submitted', 'included', 'reverted', 'replaced') RETURNING id`,
@@ -181,12 +262,7 @@ func (a *act) thaw(e ChainEvent) error {
 	if err != nil {
 		return err
 	}
-	for _, b := range open {
-		if err := a.close(b, "cancelled", "the poster thaws the money that pays for it"); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.closeBefore(open, e.Ends, "the poster thaws the money that pays for it")
 }
 
 // withdrawn books what left the vault. What the ledger did not hold free for the poster is a

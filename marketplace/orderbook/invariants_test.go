@@ -58,6 +58,9 @@ func (w *world) checkLedger() {
 func (w *world) checkPosters() {
 	for p, v := range w.vaults {
 		a := w.account(p)
+		if a.Thawing != v.thawing {
+			w.Errorf("%s thaws %s in the book and %s in the vault", p, a.Thawing, v.thawing)
+		}
 		if got := a.Free.Add(a.Reserved).Add(a.Spent).Add(v.out); got != v.in {
 			w.Errorf("%s deposited %s; %s free, %s reserved, %s spent, %s withdrawn", p, v.in, a.Free,
 				a.Reserved, a.Spent, v.out)

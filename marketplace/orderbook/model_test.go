@@ -262,7 +262,7 @@ func (w *world) send() {
 		w.must(w.StageTx(w.Context(), tx, w.now))
 		switch w.n(0, 3) {
 		case 0:
-			w.must(w.Unstage(w.Context(), tx.ID, w.now))
+			w.must(w.Unstage(w.Context(), tx.ID, nil, w.now))
 		case 1:
 			w.must(w.MarkIncluded(w.Context(), tx.ID, w.now))
 			fallthrough

@@ -57,7 +57,8 @@ func chainBlock(b escrow.Block) orderbook.ChainBlock {
 // kinds are the events that the book keeps.
 var kinds = map[escrow.EventKind]orderbook.ChainEventKind{
 	escrow.Deposited: orderbook.ChainDeposit, escrow.MandateOpened: orderbook.ChainMandate,
-	escrow.Redeemed: orderbook.ChainRedeem, escrow.ThawStarted: orderbook.ChainThaw,
+	escrow.MandateRevoked: orderbook.ChainRevoke, escrow.Redeemed: orderbook.ChainRedeem,
+	escrow.ThawStarted:   orderbook.ChainThaw,
 	escrow.ThawCancelled: orderbook.ChainThawCancel, escrow.Withdrawn: orderbook.ChainWithdraw,
 }
 
