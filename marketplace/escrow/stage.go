@@ -50,7 +50,7 @@ func (v *Vault) stageCall(
 	if err != nil {
 		return Staged{}, unreachable("build transaction", err)
 	}
-	return v.stage(key, asked, core.Transaction_Contract_TriggerSmartContract, made, limit)
+	return v.stage(ctx, key, asked, core.Transaction_Contract_TriggerSmartContract, made, limit)
 }
 
 // feeLimit allows twice what a call would burn now, since the state it meets may be another one,
@@ -79,8 +79,8 @@ func (v *Vault) feeLimit(ctx context.Context, energy int64) (int64, error) {
 
 // stage signs what a node made, if it is what was asked.
 func (v *Vault) stage(
-	key Key, asked proto.Message, kind core.Transaction_Contract_ContractType,
-	made *api.TransactionExtention, feeLimit int64,
+	ctx context.Context, key Key, asked proto.Message,
+	kind core.Transaction_Contract_ContractType, made *api.TransactionExtention, feeLimit int64,
 ) (Staged, error) {
 	if code := made.GetResult().GetCode(); code != api.Return_SUCCESS {
 		return Staged{}, refused("build transaction", made.GetResult())
@@ -89,6 +89,11 @@ func (v *Vault) stage(
 	if err := checkMade(raw, asked, kind, feeLimit); err != nil {
 		return Staged{}, err
 	}
+	head, err := v.SolidHead(ctx)
+	if err != nil {
+		return Staged{}, err
+	}
+	tie(raw, head)
 	raw.FeeLimit = feeLimit
 	if v.config.Expires > 0 {
 		raw.Expiration = min(raw.Expiration, raw.Timestamp+v.config.Expires.Milliseconds())
@@ -111,7 +116,7 @@ func (v *Vault) stage(
 }
 
 // checkMade compares a node's transaction with what was asked, field by field: a node that we do
-// not own could otherwise have us sign anything. Only reference block and times are its choice.
+// not own could otherwise have us sign anything. Only the times are its choice.
 func checkMade(
 	raw *core.TransactionRaw, asked proto.Message, kind core.Transaction_Contract_ContractType,
 	feeLimit int64,
