@@ -40,7 +40,7 @@ type Config struct {
 	DenyPosters    []marketplace.Address  `toml:"deny_posters" comment:"Posters never worked for"`
 	DenyInfohashes []marketplace.Infohash `toml:"deny_infohashes" comment:"Torrents never held"`
 
-	TronGRPC string `toml:"tron_grpc" comment:"A TRON node, to check every poster's mandate on chain; empty: not checked"`
+	TronGRPC string `toml:"tron_grpc" comment:"TRON nodes, to check every poster's mandate on chain, the favourite first: 'host:port,grpcs://host:port?solid=50061'; empty: not checked"`
 }
 
 // DefaultConfig are sane values for a home machine; Payee, Region and Peer are the owner's.

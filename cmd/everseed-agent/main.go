@@ -19,7 +19,10 @@ import (
 	"github.com/everseed/everseed/seederagent/swarm"
 )
 
-const keyVariable = "EVERSEED_AGENT_KEY"
+const (
+	keyVariable    = "EVERSEED_AGENT_KEY"
+	apiKeyVariable = "TRON_PRO_API_KEY" // #nosec G101 -- the name of a variable
+)
 
 func main() { os.Exit(terminal.Main(command(os.Getenv))) }
 
@@ -110,14 +113,15 @@ folder.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), config, key, terminal.Log(cmd.ErrOrStderr()))
+			return serve(cmd.Context(), config, key, getenv(apiKeyVariable),
+				terminal.Log(cmd.ErrOrStderr()))
 		},
 	}
 }
 
 // serve wires an agent and runs it until ctx is done.
 func serve(
-	ctx context.Context, config seederagent.Config, key escrow.Key, log *slog.Logger,
+	ctx context.Context, config seederagent.Config, key escrow.Key, apiKey string, log *slog.Logger,
 ) error {
 	market := client.New(config.Market)
 	info, err := market.Rules(ctx)
@@ -137,7 +141,7 @@ func serve(
 	}
 	if config.TronGRPC != "" {
 		agent.Vault, err = escrow.Dial(ctx, escrow.Config{
-			GRPC: config.TronGRPC, Vault: info.Vault, Token: info.Token,
+			GRPC: config.TronGRPC, APIKey: apiKey, Vault: info.Vault, Token: info.Token, Log: log,
 		})
 		if err != nil {
 			return err

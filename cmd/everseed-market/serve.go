@@ -86,10 +86,10 @@ func (m *market) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c := escrow.Config{GRPC: m.TronGRPC, TLS: m.TronAPIKey != "", APIKey: m.TronAPIKey,
-		Token: m.token, Vault: m.vault}
-	if m.devnet() {
-		c.PerSecond = 200 // a chain of our own, with ten blocks a second
+	c := escrow.Config{GRPC: m.TronGRPC, APIKey: m.TronAPIKey, Token: m.token, Vault: m.vault,
+		Log: m.log}
+	if m.devnet() { // a chain of our own, with ten blocks a second
+		c.PerSecond, c.Recheck, c.Behind = 2000, time.Second, 2*time.Second
 	}
 	if m.chain, err = escrow.Dial(ctx, c); err != nil {
 		return errors.Join(err, m.close())

@@ -62,9 +62,8 @@ func (s *session) atVault(cmd *cobra.Command, do func(purse) error) error {
 	if err != nil {
 		return fmt.Errorf("read the rules of %s: %w", s.market, err)
 	}
-	apiKey := s.getenv(apiKeyVariable)
-	v, err := escrow.Dial(cmd.Context(), escrow.Config{GRPC: s.tron, APIKey: apiKey,
-		TLS: apiKey != "", Token: info.Token, Vault: info.Vault})
+	v, err := escrow.Dial(cmd.Context(), escrow.Config{GRPC: s.tron,
+		APIKey: s.getenv(apiKeyVariable), Token: info.Token, Vault: info.Vault})
 	if err != nil {
 		return err
 	}

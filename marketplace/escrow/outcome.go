@@ -44,7 +44,8 @@ type Receipt struct {
 // A block takes a transaction only if its parent is older than the expiration. So when the solid
 // head is not older than that, every block that could hold the transaction is solid, and one that
 // is not found there will never be. The head must be read before the search: a block that becomes
-// solid in between could hold it.
+// solid in between could hold it. And since a node that knows less than the one that told the head
+// would not find it either, Lapsed is said only when the blocks themselves were read.
 func (v *Vault) Outcome(ctx context.Context, s Staged) (Receipt, error) {
 	head, err := v.SolidHead(ctx)
 	if err != nil {
@@ -73,6 +74,9 @@ func (v *Vault) Outcome(ctx context.Context, s Staged) (Receipt, error) {
 	}
 	if head.Time.Before(s.Expires) {
 		return Receipt{Outcome: Pending}, nil
+	}
+	if err := v.provenAbsent(ctx, s, head); err != nil {
+		return Receipt{}, fmt.Errorf("look for transaction %s: %w", s.ID, err)
 	}
 	return Receipt{Outcome: Lapsed}, nil
 }

@@ -55,7 +55,7 @@ func (v *Vault) stageCall(
 	if err != nil {
 		return Staged{}, unreachable("build transaction", err)
 	}
-	s, err := v.stage(key, asked, core.Transaction_Contract_TriggerSmartContract, made, limit)
+	s, err := v.stage(ctx, key, asked, core.Transaction_Contract_TriggerSmartContract, made, limit)
 	s.Fee = energy*p.energy + (int64(len(s.Raw))+resultBytes)*p.net
 	return s, err
 }
@@ -86,7 +86,7 @@ func (v *Vault) prices(ctx context.Context) (p prices, err error) {
 // within the configured limit: for what ran out of energy with less. It lives as long as the
 // client.
 func (v *Vault) FeeAtLeast(sun int64) *Vault {
-	view := &Vault{config: v.config, full: v.full, solid: v.solid, feeLeast: sun}
+	view := &Vault{config: v.config, nodes: v.nodes, full: v.full, solid: v.solid, feeLeast: sun}
 	view.domain.Store(v.domain.Load())
 	return view
 }
@@ -110,8 +110,8 @@ func (v *Vault) feeLimit(energy, price int64) (int64, error) {
 
 // stage signs what a node made, if it is what was asked.
 func (v *Vault) stage(
-	key Key, asked proto.Message, kind core.Transaction_Contract_ContractType,
-	made *api.TransactionExtention, feeLimit int64,
+	ctx context.Context, key Key, asked proto.Message,
+	kind core.Transaction_Contract_ContractType, made *api.TransactionExtention, feeLimit int64,
 ) (Staged, error) {
 	if code := made.GetResult().GetCode(); code != api.Return_SUCCESS {
 		return Staged{}, refused("build transaction", made.GetResult())
@@ -120,6 +120,11 @@ func (v *Vault) stage(
 	if err := checkMade(raw, asked, kind, feeLimit); err != nil {
 		return Staged{}, err
 	}
+	head, err := v.SolidHead(ctx)
+	if err != nil {
+		return Staged{}, err
+	}
+	tie(raw, head)
 	raw.FeeLimit = feeLimit
 	if v.config.Expires > 0 {
 		raw.Expiration = min(raw.Expiration, raw.Timestamp+v.config.Expires.Milliseconds())
@@ -142,7 +147,7 @@ func (v *Vault) stage(
 }
 
 // checkMade compares a node's transaction with what was asked, field by field: a node that we do
-// not own could otherwise have us sign anything. Only reference block and times are its choice.
+// not own could otherwise have us sign anything. Only the times are its choice.
 func checkMade(
 	raw *core.TransactionRaw, asked proto.Message, kind core.Transaction_Contract_ContractType,
 	feeLimit int64,

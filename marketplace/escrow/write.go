@@ -204,5 +204,5 @@ func (v *Vault) BuildTransferTRX(
 	if err != nil {
 		return Staged{}, unreachable("build transaction", err)
 	}
-	return v.stage(key, asked, core.Transaction_Contract_TransferContract, made, 0)
+	return v.stage(ctx, key, asked, core.Transaction_Contract_TransferContract, made, 0)
 }
