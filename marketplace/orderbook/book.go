@@ -90,8 +90,12 @@ func lostRace(err error) bool {
 	if !errors.As(err, &pg) {
 		return false
 	}
-	// Serialization failure, deadlock, or the same transfer booked at the same moment.
-	return pg.Code == "40001" || pg.Code == "40P01" || pg.ConstraintName == "transfers_id_key"
+	switch pg.ConstraintName {
+	case "transfers_id_key", "accounts_pkey": // booked, or opened, at the same moment
+		return true
+	default:
+		return pg.Code == "40001" || pg.Code == "40P01" // serialization failure, deadlock
+	}
 }
 
 func codeOf(err error) string {

@@ -283,8 +283,6 @@ func (n naive) post(lines []transfer) (ok bool) {
 		var units uint64
 		_, _ = fmt.Sscan(l.amount.Units(), &units)
 		k[l.id.String()], d[l.debit], c[l.credit] = l, d[l.debit]+units, c[l.credit]+units
-	}
-	for _, l := range lines {
 		for _, key := range []string{l.debit, l.credit} {
 			if key != accountVault && d[key] > c[key] || key == accountVault && c[key] > d[key] {
 				return false

@@ -28,7 +28,14 @@ type batch struct {
 	booked   map[uuid.UUID]transfer // by id: from earlier transactions and from this one
 	balances map[string]sides       // as locked, and then as they will be
 	locked   map[string]bool        // accounts that exist
-	fresh    []*posting             // what is to be written, without repeats
+	fresh    []line                 // what is to be written, without repeats
+}
+
+// A line is a transfer as it is written, with both balances after it.
+type line struct {
+	transfer
+	at                      time.Time
+	debitAfter, creditAfter marketplace.Amount
 }
 
 // postAll books postings in a transaction, in their order. One that cannot be booked gets its
@@ -103,10 +110,10 @@ func (b *batch) readBooked(rows pgx.Rows) error {
 	return err
 }
 
-// judge decides on one posting. Only balances at its end count: its transfers are booked together.
+// judge decides on one posting. No account may be below zero after any of its transfers.
 func (b *batch) judge(p *posting) {
-	fresh := &posting{at: p.at}
 	mine, next := map[uuid.UUID]transfer{}, map[string]sides{}
+	var lines []line
 	p.refusal = nil
 	for _, t := range p.transfers {
 		known, repeated := b.booked[t.id]
@@ -120,44 +127,42 @@ func (b *batch) judge(p *posting) {
 			return
 		case repeated:
 			continue
-		case t.debit == t.credit || t.debit == "" || t.credit == "" || t.amount.IsZero():
-			p.refusal = marketplace.Invalid.Errorf("transfer %s moves nothing: %s BTT from %q to %q",
-				t.id, t.amount, t.debit, t.credit)
+		}
+		l := line{transfer: t, at: p.at}
+		if p.refusal = b.move(&l, next); p.refusal != nil {
 			return
 		}
-		mine[t.id], fresh.transfers = t, append(fresh.transfers, t)
-		for _, key := range []string{t.debit, t.credit} {
-			s, ok := next[key]
-			if !ok {
-				s = b.balances[key]
-			}
-			next[key] = s.plus(t, key)
-		}
+		mine[t.id], lines = t, append(lines, l)
 	}
-	for key, s := range next {
-		if _, below := s.balance(key); below {
-			p.refusal = b.overdraft(key, s)
-			return
-		}
-	}
-	b.take(fresh, next)
-}
-
-func (b *batch) overdraft(key string, next sides) error {
-	has, _ := b.balances[key].balance(key)
-	return marketplace.Insufficient.Errorf("account %s has %s BTT and would fall below zero by %s", key,
-		has, next.debits.SubFloor(next.credits).Add(next.credits.SubFloor(next.debits)))
-}
-
-func (b *batch) take(fresh *posting, next map[string]sides) {
-	if len(fresh.transfers) == 0 {
-		return
-	}
-	for _, t := range fresh.transfers {
-		b.booked[t.id] = t
-	}
+	maps.Copy(b.booked, mine)
 	maps.Copy(b.balances, next)
-	b.fresh = append(b.fresh, fresh)
+	b.fresh = append(b.fresh, lines...)
+}
+
+// move moves a line's amount between two balances and notes what they are then.
+func (b *batch) move(l *line, next map[string]sides) error {
+	if l.debit == l.credit || l.debit == "" || l.credit == "" || l.amount.IsZero() {
+		return marketplace.Invalid.Errorf("transfer %s moves nothing: %s BTT from %q to %q", l.id,
+			l.amount, l.debit, l.credit)
+	}
+	for _, side := range []struct {
+		key   string
+		after *marketplace.Amount
+	}{{l.debit, &l.debitAfter}, {l.credit, &l.creditAfter}} {
+		was, ok := next[side.key]
+		if !ok {
+			was = b.balances[side.key]
+		}
+		is := was.plus(l.transfer, side.key)
+		has, below := is.balance(side.key)
+		if below {
+			had, _ := was.balance(side.key)
+			return marketplace.Insufficient.Errorf("account %s has %s BTT, and %s are to leave it",
+				side.key, had, l.amount)
+		}
+		next[side.key], *side.after = is, has
+	}
+	return nil
 }
 
 // write writes the transfers that are new and moves each balance once.
@@ -189,25 +194,26 @@ func (b *batch) write(
 
 func (b *batch) queueTransfers(q *pgx.Batch) {
 	var c struct {
-		ids                             []pgtype.UUID
-		debits, credits, amounts, codes []string
-		bounties, leases                []*int64
-		at                              []time.Time
+		ids                                       []pgtype.UUID
+		debits, credits, amounts, codes, das, cas []string
+		bounties, leases                          []*int64
+		at                                        []time.Time
 	}
-	for _, p := range b.fresh {
-		for _, t := range p.transfers {
-			c.ids = append(c.ids, pgtype.UUID{Bytes: t.id, Valid: true})
-			c.debits, c.credits = append(c.debits, t.debit), append(c.credits, t.credit)
-			c.amounts, c.codes = append(c.amounts, t.amount.Units()), append(c.codes, t.code)
-			c.bounties, c.leases = append(c.bounties, orNone(t.bounty)), append(c.leases, orNone(t.lease))
-			c.at = append(c.at, p.at)
-		}
+	for _, l := range b.fresh {
+		c.ids = append(c.ids, pgtype.UUID{Bytes: l.id, Valid: true})
+		c.debits, c.credits = append(c.debits, l.debit), append(c.credits, l.credit)
+		c.amounts, c.codes = append(c.amounts, l.amount.Units()), append(c.codes, l.code)
+		c.das = append(c.das, l.debitAfter.Units())
+		c.cas = append(c.cas, l.creditAfter.Units())
+		c.bounties, c.leases = append(c.bounties, orNone(l.bounty)), append(c.leases, orNone(l.lease))
+		c.at = append(c.at, l.at)
 	}
-	q.Queue(`INSERT INTO transfers (id, debit, credit, amount, code, bounty, lease, at)
-		SELECT i, d, c, a::numeric, o, b, l, t FROM unnest($1::uuid[], $2::text[], $3::text[],
-			$4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[])
-			AS x (i, d, c, a, o, b, l, t)`,
-		c.ids, c.debits, c.credits, c.amounts, c.codes, c.bounties, c.leases, c.at)
+	q.Queue(`INSERT INTO transfers (id, debit, credit, amount, code, bounty, lease, at, debit_after,
+			credit_after)
+		SELECT i, d, c, a::numeric, o, b, l, t, da::numeric, ca::numeric FROM unnest($1::uuid[],
+			$2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+			$8::timestamptz[], $9::text[], $10::text[]) AS x (i, d, c, a, o, b, l, t, da, ca)`,
+		c.ids, c.debits, c.credits, c.amounts, c.codes, c.bounties, c.leases, c.at, c.das, c.cas)
 }
 
 func orNone(id int64) *int64 {
@@ -217,8 +223,8 @@ func orNone(id int64) *int64 {
 	return &id
 }
 
-// queueBalances adds to the accounts that are locked and makes those that are new. An account that
-// somebody else made in the meantime is added to as well.
+// queueBalances adds to the accounts that are locked and makes those that are new. Who finds that
+// somebody else made one meanwhile has lost a race: what was judged was not that account.
 func (b *batch) queueBalances(q *pgx.Batch, before map[string]sides) {
 	const rows = `SELECT k, d::numeric d, c::numeric c FROM unnest($1::text[], $2::text[], $3::text[])
 		AS t (k, d, c)`
@@ -239,8 +245,6 @@ func (b *batch) queueBalances(q *pgx.Batch, before map[string]sides) {
 	q.Queue(`UPDATE accounts SET debits = debits + d, credits = credits + c FROM (`+rows+`) x
 		WHERE key = k`, old.keys, old.debits, old.credits)
 	if len(made.keys) > 0 {
-		q.Queue(`INSERT INTO accounts (key, debits, credits) `+rows+` ON CONFLICT (key) DO UPDATE
-			SET debits = accounts.debits + excluded.debits, credits = accounts.credits + excluded.credits`,
-			made.keys, made.debits, made.credits)
+		q.Queue(`INSERT INTO accounts (key, debits, credits) `+rows, made.keys, made.debits, made.credits)
 	}
 }
