@@ -50,7 +50,7 @@ var rooms = map[string][]string{
 	"deploy/devstack/tracker": {"marketplace"},
 
 	"cmd":          {},
-	"cmd/terminal": {"marketplace", "marketplace/escrow"},
+	"cmd/terminal": {"marketplace", "marketplace/escrow", "api/client"},
 	"cmd/everseed": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "api/client",
 		"seederagent", "seederagent/swarm", "seederagent/delivery", "cmd/terminal"},
 	"cmd/everseed-agent": {"marketplace", "marketplace/escrow", "api/client", "seederagent",
