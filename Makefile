@@ -40,6 +40,11 @@ test: web $(CONTRACT)/node_modules/.package-lock.json ## run every test: page, G
 	chromium=$$(deploy/browser/setup.sh) && \
 	EVERSEED_CHROMIUM="$$chromium" go test -count=1 -timeout 20m ./...
 
+.PHONY: bench bench-ledger
+bench: bench-ledger ## measure what is promised: the ledger against pgbench, and a hot account
+bench-ledger:
+	go test -run '^$$' -bench Ledger -benchtime 8s ./marketplace/orderbook
+
 .PHONY: check
 check: check-go check-web check-made ## all that is checked without running the market
 

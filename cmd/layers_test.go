@@ -50,7 +50,7 @@ var rooms = map[string][]string{
 	"deploy/devstack/tracker": {"marketplace"},
 
 	"cmd":          {},
-	"cmd/terminal": {"marketplace", "marketplace/escrow"},
+	"cmd/terminal": {"marketplace", "marketplace/escrow", "api/client"},
 	"cmd/everseed": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "api/client",
 		"seederagent", "seederagent/swarm", "seederagent/delivery", "cmd/terminal"},
 	"cmd/everseed-agent": {"marketplace", "marketplace/escrow", "api/client", "seederagent",
@@ -74,6 +74,8 @@ var testRooms = map[string][]string{
 	// The client is held against the server that it is for.
 	"api/client":  {"api", "marketplace/orderbook", "marketplace/escrow", "marketplace/metainfo"},
 	"seederagent": {"api", "marketplace/orderbook", "marketplace/audit"},
+	// The ledger is measured on a server that waits for its disk.
+	"marketplace/orderbook": {"migrations"},
 	// The relay reads the real book.
 	"marketplace/feed": {"marketplace/orderbook"},
 	// The configurations that are handed out are read by those who will.

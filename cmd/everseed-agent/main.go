@@ -14,6 +14,7 @@ import (
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/seederagent"
 	"github.com/everseed/everseed/seederagent/swarm"
@@ -41,7 +42,8 @@ redeemed in BTT on TRON.
   everseed-agent init       write a configuration and a key, then edit the configuration
   everseed-agent run        serve until stopped
   everseed-agent status     what the running agent holds and has earned
-  everseed-agent cheques    the signed cheques on disk`,
+  everseed-agent cheques    the signed cheques on disk
+  everseed-agent statement  every movement of what it earned, in the market's ledger`,
 		Args: cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVarP(&path, "config", "c", defaultConfig(), "configuration file")
@@ -50,6 +52,7 @@ redeemed in BTT on TRON.
 		runCommand(&path, getenv),
 		statusCommand(&path),
 		chequesCommand(&path),
+		statementCommand(&path),
 	)
 	return root
 }
@@ -152,6 +155,16 @@ func serve(
 	group.Go(func() error { return agent.Run(ctx) })
 	group.Go(func() error { return agent.ServeStatus(ctx) })
 	return group.Wait()
+}
+
+func statementCommand(path *string) *cobra.Command {
+	return terminal.StatementCommand(func() (*client.Client, error) {
+		config, err := seederagent.ReadConfig(*path)
+		return client.New(config.Market), err
+	}, func() (marketplace.Address, error) {
+		config, err := seederagent.ReadConfig(*path)
+		return config.Payee, err
+	})
 }
 
 func statusCommand(path *string) *cobra.Command {
