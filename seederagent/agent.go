@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"time"
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/seederagent/purse"
 	"github.com/everseed/everseed/seederagent/swarm"
 )
 
@@ -28,7 +28,7 @@ type Agent struct {
 	Log    *slog.Logger
 
 	info  marketplace.MarketInfo
-	purse *Purse
+	purse *purse.Purse
 	state status
 }
 
@@ -83,8 +83,8 @@ func (a *Agent) enter(ctx context.Context) error {
 		return fmt.Errorf("read the market's rules: %w", err)
 	}
 	a.info = info
-	domain := escrow.Domain{ChainID: info.ChainID, Vault: info.Vault}
-	if a.purse, err = OpenPurse(filepath.Join(a.Config.Dir, "cheques"), domain); err != nil {
+	if a.purse, err = purse.Open(a.Config.Purse(), purse.Place{ChainID: info.ChainID,
+		Vault: info.Vault, Token: info.Token, TRON: a.Config.TronGRPC}); err != nil {
 		return err
 	}
 	if err := a.Market.Login(ctx, a.Key); err != nil {

@@ -66,6 +66,9 @@ func defaultDir() string {
 	return filepath.Join(home, ".local", "share", "everseed-agent")
 }
 
+// Purse is the folder of the signed cheques.
+func (c Config) Purse() string { return filepath.Join(c.Dir, "cheques") }
+
 // ReadConfig reads a file over the defaults and checks it.
 func ReadConfig(path string) (Config, error) {
 	c := DefaultConfig()

@@ -42,7 +42,8 @@ redeemed in BTT on TRON.
   everseed-agent init       write a configuration and a key, then edit the configuration
   everseed-agent run        serve until stopped
   everseed-agent status     what the running agent holds and has earned
-  everseed-agent cheques    the signed cheques on disk
+  everseed-agent cheques    the signed cheques on disk, and how far each has come
+  everseed-agent redeem     bring them to the vault yourself, with or without the market
   everseed-agent statement  every movement of what it earned, in the market's ledger`,
 		Args: cobra.NoArgs,
 	}
@@ -52,6 +53,7 @@ redeemed in BTT on TRON.
 		runCommand(&path, getenv),
 		statusCommand(&path),
 		chequesCommand(&path),
+		redeemCommand(&path, getenv),
 		statementCommand(&path),
 	)
 	return root
@@ -214,40 +216,4 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 			seederagent.Size(t.Uploaded))
 	}
 	return table.Write(cmd.OutOrStdout())
-}
-
-func chequesCommand(path *string) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "cheques",
-		Short: "List the signed cheques on disk",
-		Long: `Lists the newest signed cheque of each poster's mandate. A cheque is cumulative: redeeming it
-pays what it says beyond what was paid before. Anyone who holds it can redeem it, without the
-market, by calling the vault's redeem with these fields.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := seederagent.ReadConfig(*path)
-			if err != nil {
-				return err
-			}
-			purse, err := seederagent.OpenPurse(filepath.Join(config.Dir, "cheques"), escrow.Domain{})
-			if err != nil {
-				return err
-			}
-			cheques, err := purse.Cheques()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return terminal.JSON(cmd.OutOrStdout(), cheques)
-			}
-			table := terminal.Table{Header: []string{"CHEQUE", "FROM", "TO", ">CUMULATIVE BTT"}}
-			for _, c := range cheques {
-				table.Add(c.ID, c.Cheque.From, c.Cheque.To, c.Cheque.Cumulative)
-			}
-			return table.Write(cmd.OutOrStdout())
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with signatures")
-	return cmd
 }
