@@ -163,8 +163,8 @@ func (a *act) redeemed(e ChainEvent) error {
 	return nil
 }
 
-// thaw notes that a poster wants money back. Where it asks for more than is free, its bounties
-// are closed with the notice of a cancel, so that agents are paid before the money can leave.
+// thaw notes that a poster wants money back. Where it asks for more than is free, what it pledged
+// is recalled.
 func (a *act) thaw(e ChainEvent) error {
 	if _, err := a.exec(`INSERT INTO posters (address, thawing, thaw_ends) VALUES ($1, $2, $3)
 		ON CONFLICT (address) DO UPDATE SET thawing = $2, thaw_ends = $3`, e.Account, e.Amount,
@@ -176,17 +176,7 @@ func (a *act) thaw(e ChainEvent) error {
 	if err != nil || free.Cmp(e.Amount) >= 0 {
 		return err
 	}
-	open, err := many(a.ctx, a.Tx, "bounties", scanBounty, selectBounty+`WHERE b.poster = $1
-		AND b.state IN ('open', 'filled', 'degraded') ORDER BY b.id`, e.Account)
-	if err != nil {
-		return err
-	}
-	for _, b := range open {
-		if err := a.close(b, "cancelled", "the poster thaws the money that pays for it"); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.recall(e.Account, "a poster thaws the money that pays for it")
 }
 
 // withdrawn books what left the vault. What the ledger did not hold free for the poster is a
@@ -211,13 +201,8 @@ func (a *act) withdrawn(e ChainEvent) error {
 
 // selectMandate reads mandates with what was drawn and what live bounties may still draw.
 const selectMandate = `SELECT m.poster, m.id, m.signers, m.threshold, m.cap, m.expiry,
-	coalesce((SELECT sum(credits) FROM accounts
-		WHERE key LIKE 'payable:' || m.poster || ':' || m.id || ':%'), 0)
-	+ coalesce((SELECT sum(a.credits - a.debits) FROM bounties b
-		JOIN accounts a ON a.key = 'reserved:' || b.id
-		WHERE b.poster = m.poster AND b.mandate = m.id), 0)
-	+ coalesce((SELECT sum(held) FROM leases l
-		WHERE l.poster = m.poster AND l.mandate = m.id), 0) FROM mandates m `
+	coalesce((SELECT sum(pledged - refunded) FROM pledges p
+		WHERE p.poster = m.poster AND p.mandate = m.id), 0) FROM mandates m `
 
 func scanMandate(row pgx.CollectableRow) (m marketplace.Mandate, err error) {
 	var signers []string

@@ -21,8 +21,6 @@ const (
 )
 
 func accountFree(poster marketplace.Address) string { return "free:" + poster.String() }
-func accountReserved(bounty int64) string           { return fmt.Sprint("reserved:", bounty) }
-func accountHoldback(lease int64) string            { return fmt.Sprint("holdback:", lease) }
 
 func accountPayable(poster marketplace.Address, mandate marketplace.Hash,
 	payee marketplace.Address) string {
@@ -209,8 +207,9 @@ func (b *Book) Statement(
 		WITH mine AS (
 			SELECT key FROM accounts WHERE key = 'free:' || $1 OR key LIKE 'payable:%:' || $1
 				OR key LIKE 'payable:' || $1 || ':%'
-			UNION SELECT 'reserved:' || id FROM bounties WHERE poster = $1
-			UNION SELECT 'holdback:' || id FROM leases WHERE payee = $1)
+			UNION SELECT 'reserved:' || bounty || ':' || poster FROM pledges WHERE poster = $1
+			UNION SELECT 'holdback:' || l.id || ':' || p.poster FROM leases l
+				JOIN pledges p USING (bounty) WHERE l.payee = $1)
 		SELECT seq, id::text, debit, credit, amount, code, coalesce(bounty, 0), coalesce(lease, 0), at
 		FROM transfers WHERE seq < $2 AND (debit IN (SELECT key FROM mine)
 			OR credit IN (SELECT key FROM mine)) ORDER BY seq DESC LIMIT $3`,
