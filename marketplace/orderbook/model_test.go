@@ -114,18 +114,22 @@ func (w *world) postSome() {
 
 // fundSome pledges a part of what a bounty lacks, all of it, or too much.
 func (w *world) fundSome() {
-	if b, ok := w.aBounty(func(b marketplace.Bounty) bool {
-		return b.State == marketplace.Unfunded
-	}); ok {
+	if b, ok := w.aBounty(unfunded); ok {
 		third := w.n(1, 4)
 		amount := b.Needed.MulDiv(uint64(third), 3)
 		if third < 3 { // an odd amount, so that shares must be rounded
 			amount = amount.SubFloor(marketplace.Units(uint64(w.n(0, 1000))))
 		}
-		_, _, err := w.Fund(w.Context(), orderbook.Key{Account: w.aPoster()}, b.ID,
-			marketplace.Fund{Amount: amount, Mandate: mandate}, w.now)
-		w.refused(err, marketplace.Insufficient, marketplace.Invalid, marketplace.Conflict)
+		w.fund(b, amount)
 	}
+}
+
+func unfunded(b marketplace.Bounty) bool { return b.State == marketplace.Unfunded }
+
+func (w *world) fund(b marketplace.Bounty, amount marketplace.Amount) {
+	_, _, err := w.Fund(w.Context(), orderbook.Key{Account: w.aPoster()}, b.ID,
+		marketplace.Fund{Amount: amount, Mandate: mandate}, w.now)
+	w.refused(err, marketplace.Insufficient, marketplace.Invalid, marketplace.Conflict)
 }
 
 func (w *world) takeBackSome() {
@@ -174,8 +178,11 @@ func (w *world) call() {
 	w.refused(err, marketplace.Conflict)
 }
 
-// live is how it should go: leases are given, answered and audited.
+// live is how it should go: bounties get their money, leases are given, answered and audited.
 func (w *world) live() {
+	if b, ok := w.aBounty(unfunded); ok {
+		w.fund(b, b.Needed)
+	}
 	w.call()
 	w.answer()
 	w.answer()
