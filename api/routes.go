@@ -47,6 +47,9 @@ func (s *Server) routes(a huma.API) {
 	route(m, "POST /v1/bounties", "Post a bounty", s.post, trade, created, once)
 	route(m, "GET /v1/bounties", "Bounties, newest first", s.bounties)
 	route(m, "GET /v1/bounties/{id}", "One bounty", s.bounty)
+	route(m, "POST /v1/bounties/{id}/fund", "Pledge what a bounty lacks to open", s.fund, trade, once)
+	route(m, "DELETE /v1/bounties/{id}/fund", "Take your pledge back before it opens", s.takeBack,
+		trade)
 	route(m, "POST /v1/bounties/{id}/cancel", "End a bounty", s.cancel, trade, once)
 
 	m.tag = "offers"

@@ -194,29 +194,7 @@ func (a *Agent) refuse(ctx context.Context, l marketplace.Lease, all []marketpla
 	if err := a.Config.Refuse(l, a.info.Rules, used, free); err != nil {
 		return err
 	}
-	return a.checkMandate(ctx, l)
-}
-
-// checkMandate asks the chain, not the market, whether the poster can pay.
-func (a *Agent) checkMandate(ctx context.Context, l marketplace.Lease) error {
-	if a.Vault == nil {
-		return nil
-	}
-	m, err := a.Vault.MandateOf(ctx, l.Poster, l.Mandate)
-	if err != nil {
-		return fmt.Errorf("read mandate: %w", err)
-	}
-	worst := marketplace.KeepPay(l.Price, l.Billed, int64(l.KeepFor.Duration()/time.Second))
-	switch {
-	case m.Threshold == 0:
-		return marketplace.Invalid.Errorf("mandate %s is not in the vault", l.Mandate)
-	case m.Expiry.Before(l.ReservedAt.Add(l.KeepFor.Duration())):
-		return marketplace.Invalid.Errorf("mandate expires %s, before the lease ends", m.Expiry)
-	case m.Cap.SubFloor(m.Committed).Cmp(worst) < 0:
-		return marketplace.Invalid.Errorf("mandate has %s BTT left; the lease needs %s",
-			m.Cap.SubFloor(m.Committed), worst)
-	}
-	return nil
+	return a.checkMandates(ctx, l)
 }
 
 // fetch gets the torrent's data and says so when every piece is verified.

@@ -87,7 +87,10 @@ func TestALeaseOutsideTheOwnersLimitsIsRefused(t *testing.T) {
 		"of the disk":    func(_ *marketplace.Lease, _, free *int64) { *free = 10 << 30 },
 		"the rules say":  func(l *marketplace.Lease, _, _ *int64) { l.Billed-- },
 		"poster":         func(l *marketplace.Lease, _, _ *int64) { l.Poster = marketplace.Address{9} },
-		"torrent":        func(l *marketplace.Lease, _, _ *int64) { l.Infohash[0] = 8 },
+		"poster beside another": func(l *marketplace.Lease, _, _ *int64) {
+			l.Funders = append(l.Funders, marketplace.Funder{Poster: marketplace.Address{9}})
+		},
+		"torrent": func(l *marketplace.Lease, _, _ *int64) { l.Infohash[0] = 8 },
 	} {
 		l, used, left := good, int64(0), int64(free)
 		change(&l, &used, &left)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -191,7 +192,8 @@ func (c Config) Refuse(l marketplace.Lease, rules marketplace.Rules, used, free 
 		return no("billed for %d bytes; the rules say %d", l.Billed, rules.Billed(l.Size))
 	}
 	for _, p := range c.DenyPosters {
-		if p == l.Poster {
+		pays := func(f marketplace.Funder) bool { return f.Poster == p }
+		if p == l.Poster || slices.ContainsFunc(l.Funders, pays) {
 			return no("poster %s is on my deny list", p)
 		}
 	}

@@ -190,10 +190,14 @@ func (m *market) quote(ctx context.Context, poster marketplace.Address,
 	if err != nil {
 		return q, err
 	}
+	pledge := q.WorstCase
+	if !t.Fund.IsZero() {
+		pledge = t.Fund
+	}
 	for _, mandate := range account.Mandates {
 		if mandate.ID == t.Mandate {
-			q.Sufficient = account.Free.SubFloor(account.Thawing).Cmp(q.WorstCase) >= 0 &&
-				mandate.Cap.SubFloor(mandate.Committed).Cmp(q.WorstCase) >= 0
+			q.Sufficient = account.Free.SubFloor(account.Thawing).Cmp(pledge) >= 0 &&
+				mandate.Cap.SubFloor(mandate.Committed).Cmp(pledge) >= 0
 		}
 	}
 	return q, nil

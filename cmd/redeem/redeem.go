@@ -148,8 +148,8 @@ func (j *job) vault(ctx context.Context, at purse.Place) (*escrow.Vault, error) 
 	if at.TRON == "" {
 		return nil, marketplace.Invalid.Errorf("no TRON node is known: name one with --tron host:port")
 	}
-	v, err := escrow.Dial(ctx, escrow.Config{GRPC: at.TRON, APIKey: j.APIKey, TLS: j.APIKey != "",
-		Vault: at.Vault, Token: at.Token})
+	v, err := escrow.Dial(ctx, escrow.Config{GRPC: at.TRON, APIKey: j.APIKey, Vault: at.Vault,
+		Token: at.Token})
 	if err == nil {
 		j.vaults[at] = v
 	}

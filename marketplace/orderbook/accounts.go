@@ -20,11 +20,10 @@ func (b *Book) Account(ctx context.Context, who marketplace.Address) (marketplac
 	}
 	x, err := one(ctx, b.pool, "account", scan, `SELECT
 		coalesce((SELECT credits - debits FROM accounts WHERE key = 'free:' || $1), 0),
-		coalesce((SELECT sum(a.credits - a.debits) FROM bounties b
-			JOIN accounts a ON a.key = 'reserved:' || b.id WHERE b.poster = $1), 0),
+		coalesce((SELECT sum(pledged - drawn - refunded) FROM pledges WHERE poster = $1), 0),
 		coalesce((SELECT thawing FROM posters WHERE address = $1), 0),
 		(SELECT thaw_ends FROM posters WHERE address = $1),
-		coalesce((SELECT sum(spent) FROM bounties WHERE poster = $1), 0),
+		coalesce((SELECT sum(drawn) FROM pledges WHERE poster = $1), 0),
 		coalesce((SELECT sum(credits - debits) FROM accounts WHERE key LIKE 'payable:%:' || $1), 0),
 		coalesce((SELECT sum(debits) FROM accounts WHERE key LIKE 'payable:%:' || $1), 0),
 		coalesce((SELECT sum(held) FROM leases WHERE payee = $1), 0)`, who.String())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -129,15 +128,7 @@ func (a *act) revokeMandate(poster marketplace.Address, m marketplace.Mandate) e
 		return fmt.Errorf("end mandate %s: %w", m.ID, err)
 	}
 	a.happened("account.revoke", 0, map[string]any{"mandate": m.ID, "expiry": m.Expiry}, poster)
-	open, err := many(a.ctx, a.Tx, "bounties", scanBounty, selectBounty+`WHERE b.poster = $1
-		AND b.state IN ('open', 'filled', 'degraded') AND b.mandate = $2 ORDER BY b.id`, poster, m.ID)
-	if err != nil {
-		return err
-	}
-	open = slices.DeleteFunc(open, func(b marketplace.Bounty) bool {
-		return !a.lastPay(b).After(m.Expiry)
-	})
-	return a.closeBefore(open, m.Expiry, "the poster revoked the mandate that pays for it")
+	return a.recall(poster, m.ID, m.Expiry, "a poster revoked the mandate that pays for it")
 }
 
 // lastPay is when the last cheque of a bounty will have been redeemed.
@@ -149,21 +140,19 @@ func (a *act) lastPay(b marketplace.Bounty) time.Time {
 	return ends.Add(a.rules.RedeemAfter.Duration())
 }
 
-// closeBefore ends bounties with the notice of a cancel, or with less: what is earned last must be
+// closeBefore ends a bounty with the notice of a cancel, or with less: what is earned last must be
 // judged, signed and redeemed before the money is out of reach.
-func (a *act) closeBefore(bounties []marketplace.Bounty, gone time.Time, reason string) error {
+func (a *act) closeBefore(b marketplace.Bounty, gone time.Time, why string) error {
+	if err := a.close(b, "cancelled", why); err != nil {
+		return err
+	}
 	last := gone.Add(-a.rules.Epoch.Duration() - 2*a.rules.ReportSlack.Duration())
 	if last.Before(a.now) {
 		last = a.now
 	}
-	for _, b := range bounties {
-		if err := a.close(b, "cancelled", reason); err != nil {
-			return err
-		}
-		if _, err := a.exec(`UPDATE leases SET ends_at = $2 WHERE bounty = $1 AND ends_at > $2
-			AND state IN ('proving', 'active', 'grace')`, b.ID, last); err != nil {
-			return fmt.Errorf("shorten the notice of bounty %d: %w", b.ID, err)
-		}
+	if _, err := a.exec(`UPDATE leases SET ends_at = $2 WHERE bounty = $1 AND ends_at > $2
+		AND state IN ('proving', 'active', 'grace')`, b.ID, last); err != nil {
+		return fmt.Errorf("shorten the notice of bounty %d: %w", b.ID, err)
 	}
 	return nil
 }
@@ -244,8 +233,8 @@ func (a *act) paid(e ChainEvent) error {
 	return nil
 }
 
-// thaw notes that a poster wants money back. Where it asks for more than is free, its bounties
-// are closed with the notice of a cancel, so that agents are paid before the money can leave.
+// thaw notes that a poster wants money back. Where it asks for more than is free, what it pledged
+// is recalled.
 func (a *act) thaw(e ChainEvent) error {
 	if _, err := a.exec(`INSERT INTO posters (address, thawing, thaw_ends) VALUES ($1, $2, $3)
 		ON CONFLICT (address) DO UPDATE SET thawing = $2, thaw_ends = $3`, e.Account, e.Amount,
@@ -257,12 +246,7 @@ func (a *act) thaw(e ChainEvent) error {
 	if err != nil || free.Cmp(e.Amount) >= 0 {
 		return err
 	}
-	open, err := many(a.ctx, a.Tx, "bounties", scanBounty, selectBounty+`WHERE b.poster = $1
-		AND b.state IN ('open', 'filled', 'degraded') ORDER BY b.id`, e.Account)
-	if err != nil {
-		return err
-	}
-	return a.closeBefore(open, e.Ends, "the poster thaws the money that pays for it")
+	return a.recall(e.Account, marketplace.Hash{}, e.Ends, "a poster thaws the money that pays for it")
 }
 
 // withdrawn books what left the vault. What the ledger did not hold free for the poster is a
@@ -287,13 +271,8 @@ func (a *act) withdrawn(e ChainEvent) error {
 
 // selectMandate reads mandates with what was drawn and what live bounties may still draw.
 const selectMandate = `SELECT m.poster, m.id, m.signers, m.threshold, m.cap, m.expiry,
-	coalesce((SELECT sum(credits) FROM accounts
-		WHERE key LIKE 'payable:' || m.poster || ':' || m.id || ':%'), 0)
-	+ coalesce((SELECT sum(a.credits - a.debits) FROM bounties b
-		JOIN accounts a ON a.key = 'reserved:' || b.id
-		WHERE b.poster = m.poster AND b.mandate = m.id), 0)
-	+ coalesce((SELECT sum(held) FROM leases l
-		WHERE l.poster = m.poster AND l.mandate = m.id), 0) FROM mandates m `
+	coalesce((SELECT sum(pledged - refunded) FROM pledges p
+		WHERE p.poster = m.poster AND p.mandate = m.id), 0) FROM mandates m `
 
 func scanMandate(row pgx.CollectableRow) (m marketplace.Mandate, err error) {
 	var signers []string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -85,29 +86,39 @@ func (b *Book) Cheques(
 		p.limit())
 }
 
-// draft writes an owed cheque for all that a payee was ever credited under a mandate. An older
+// A payable names what somebody is owed under a funder's mandate: what a cheque is for.
+type payable struct {
+	poster  marketplace.Address
+	mandate marketplace.Hash
+	payee   marketplace.Address
+}
+
+func (p payable) account() string { return accountPayable(p.poster, p.mandate, p.payee) }
+
+// draft writes, for each payable, an owed cheque for all that was ever credited to it. An older
 // draft that is not signed yet is replaced.
-func (a *act) draft(
-	poster marketplace.Address, mandate marketplace.Hash, payee marketplace.Address,
-) error {
-	account := accountPayable(poster, mandate, payee)
-	total, err := one(a.ctx, a.Tx, account, pgx.RowTo[marketplace.Amount],
-		`SELECT credits FROM accounts WHERE key = $1`, account)
-	if err != nil {
-		if errors.Is(err, marketplace.NotFound) {
-			return nil // nothing was ever credited
-		}
-		return err
+func (a *act) draft(due []payable) error {
+	slices.SortFunc(due, func(x, y payable) int { return strings.Compare(x.account(), y.account()) })
+	due = slices.Compact(due)
+	n := len(due)
+	posters, mandates := make([]string, n), make([]string, n)
+	payees, accounts := make([]string, n), make([]string, n)
+	for i, p := range due {
+		posters[i], mandates[i] = p.poster.String(), p.mandate.String()
+		payees[i], accounts[i] = p.payee.String(), p.account()
 	}
-	if _, err := a.exec(`UPDATE cheques SET state = 'replaced' WHERE poster = $1 AND mandate = $2
-		AND payee = $3 AND state = 'owed' AND cumulative < $4`, poster, mandate, payee,
-		total); err != nil {
-		return fmt.Errorf("replace draft: %w", err)
+	const owed = `unnest($1::text[], $2::text[], $3::text[], $4::text[])
+		AS d (poster, mandate, payee, account) JOIN accounts a ON a.key = d.account`
+	if _, err := a.exec(`UPDATE cheques c SET state = 'replaced' FROM `+owed+`
+		WHERE (c.poster, c.mandate, c.payee) = (d.poster, d.mandate, d.payee) AND c.state = 'owed'
+			AND c.cumulative < a.credits`, posters, mandates, payees, accounts); err != nil {
+		return fmt.Errorf("replace drafts: %w", err)
 	}
-	_, err = a.exec(`INSERT INTO cheques (poster, mandate, payee, cumulative, state, drafted_at)
-		VALUES ($1, $2, $3, $4, 'owed', $5) ON CONFLICT DO NOTHING`, poster, mandate, payee, total, a.now)
-	if err != nil {
-		return fmt.Errorf("draft cheque: %w", err)
+	if _, err := a.exec(`INSERT INTO cheques (poster, mandate, payee, cumulative, state, drafted_at)
+		SELECT d.poster, d.mandate, d.payee, a.credits, 'owed', $5 FROM `+owed+`
+		WHERE a.credits > 0 ORDER BY a.key ON CONFLICT DO NOTHING`, posters, mandates, payees, accounts,
+		a.now); err != nil {
+		return fmt.Errorf("draft cheques: %w", err)
 	}
 	return nil
 }
@@ -140,8 +151,10 @@ func (b *Book) explain(
 ) (d marketplace.Draft, err error) {
 	d.SignedCheque = c
 	q := c.Cheque
-	d.Leases, err = many(ctx, b.pool, "leases", scanLease, selectLease+`WHERE poster = $1
-		AND mandate = $2 AND (payee = $3 OR $3 = $4) ORDER BY id`, q.From, q.Mandate, q.To,
+	d.Leases, err = many(ctx, b.pool, "leases", scanLease, selectLease+`WHERE bounty IN (
+			SELECT bounty FROM pledges WHERE poster = $1 AND mandate = $2
+				AND state IN ('posted', 'settled'))
+		AND (payee = $3 OR $3 = $4) ORDER BY id`, q.From, q.Mandate, q.To,
 		b.opts.FeePayee)
 	if err != nil {
 		return d, err

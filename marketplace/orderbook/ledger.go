@@ -18,8 +18,6 @@ const (
 )
 
 func accountFree(poster marketplace.Address) string { return "free:" + poster.String() }
-func accountReserved(bounty int64) string           { return fmt.Sprint("reserved:", bounty) }
-func accountHoldback(lease int64) string            { return fmt.Sprint("holdback:", lease) }
 
 func accountPayable(poster marketplace.Address, mandate marketplace.Hash,
 	payee marketplace.Address) string {

@@ -20,8 +20,10 @@ type StatementFilter struct {
 // for its bounties, what it is paid, and what its leases hold back.
 const accountsOf = `
 	SELECT 'free:' || $1 AS key WHERE $2 IN ('', 'free')
-	UNION ALL SELECT 'reserved:' || id FROM bounties WHERE poster = $1 AND $2 IN ('', 'reserved')
-	UNION ALL SELECT 'holdback:' || id FROM leases WHERE payee = $1 AND $2 IN ('', 'holdback')
+	UNION SELECT 'reserved:' || bounty || ':' || poster FROM pledges WHERE poster = $1
+		AND $2 IN ('', 'reserved')
+	UNION SELECT 'holdback:' || l.id || ':' || p.poster FROM leases l JOIN pledges p USING (bounty)
+		WHERE l.payee = $1 AND $2 IN ('', 'holdback')
 	UNION ALL SELECT key FROM accounts WHERE key LIKE 'payable:%' AND split_part(key, ':', 4) = $1
 		AND $2 IN ('', 'payable')`
 

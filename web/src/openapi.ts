@@ -255,6 +255,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/bounties/{id}/fund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pledge what a bounty lacks to open
+         * @description Needs the scope `trade`. A repeat with the same Idempotency-Key returns the first answer; another body with the same key is refused.
+         */
+        post: operations["post-bounties-id-fund"];
+        /**
+         * Take your pledge back before it opens
+         * @description Needs the scope `trade`.
+         */
+        delete: operations["delete-bounties-id-fund"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/calls": {
         parameters: {
             query?: never;
@@ -893,6 +917,8 @@ export interface components {
              * @description End of the term, once a replica was proven
              */
             ends_at?: string;
+            /** @description Who pays for it, in the order of pledging */
+            funders: components["schemas"]["Pledge"][];
             /**
              * Format: date-time
              * @description Unfilled replicas expire then
@@ -907,6 +933,12 @@ export interface components {
             leased: number;
             /** @description Torrent's name */
             name: string;
+            /**
+             * Format: btt
+             * @description BTT that it lacks to open; others may pledge it
+             * @example 12.5
+             */
+            needed?: string;
             /** Format: date-time */
             posted_at: string;
             /**
@@ -943,6 +975,12 @@ export interface components {
             terms: components["schemas"]["BountyTerms"];
         };
         BountyTerms: {
+            /**
+             * Format: btt
+             * @description BTT you pledge yourself; others add the rest; default: all
+             * @example 12.5
+             */
+            fund?: string;
             /**
              * Format: span
              * @description Unfilled replicas expire after; default 7d
@@ -1120,6 +1158,39 @@ export interface components {
              */
             price: string;
         };
+        Fund: {
+            /**
+             * Format: btt
+             * @description BTT to pledge, at most what the bounty needs still
+             * @example 12.5
+             */
+            amount: string;
+            /**
+             * Format: hash
+             * @description Your mandate in the vault that pays
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            mandate: string;
+        };
+        Funder: {
+            /**
+             * Format: hash
+             * @description Its mandate in the vault that pays
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            mandate: string;
+            /**
+             * Format: btt
+             * @description BTT that it set aside
+             * @example 12.5
+             */
+            pledged: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            poster: string;
+        };
         Key: {
             /** Format: date-time */
             created_at: string;
@@ -1175,6 +1246,8 @@ export interface components {
             ended_at?: string;
             /** Format: date-time */
             ends_at?: string;
+            /** @description Who pays, each pro rata to its pledge */
+            funders: components["schemas"]["Funder"][];
             /**
              * Format: btt
              * @description BTT held back until the end
@@ -1195,6 +1268,7 @@ export interface components {
             keep_for: string;
             /**
              * Format: hash
+             * @description The poster's
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             mandate: string;
@@ -1523,6 +1597,40 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
+        Pledge: {
+            /**
+             * Format: btt
+             * @description BTT of it that agents and the fee got, held back included
+             * @example 12.5
+             */
+            drawn: string;
+            /**
+             * Format: hash
+             * @description Its mandate in the vault that pays
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            mandate: string;
+            /**
+             * Format: btt
+             * @description BTT that it set aside
+             * @example 12.5
+             */
+            pledged: string;
+            /** Format: date-time */
+            pledged_at: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            poster: string;
+            /**
+             * Format: btt
+             * @description BTT of it that went back
+             * @example 12.5
+             */
+            refunded: string;
+            state: string;
+        };
         Price: {
             /**
              * Format: btt
@@ -1570,6 +1678,12 @@ export interface components {
             earned: string;
             /** Format: int64 */
             epoch: number;
+            /**
+             * Format: btt
+             * @description BTT of the bounty that were drawn or refunded before it
+             * @example 12.5
+             */
+            from: string;
             /** Format: int64 */
             lease: number;
             /**
@@ -1709,7 +1823,7 @@ export interface components {
             billed_min: number;
             /**
              * Format: btt
-             * @description Smallest worst case of a bounty
+             * @description Smallest worst case of a bounty, and smallest pledge
              * @example 12.5
              */
             bounty_min: string;
@@ -1741,6 +1855,11 @@ export interface components {
              * @example 30d
              */
             fetch_deadline: string;
+            /**
+             * Format: int64
+             * @description Most accounts that pay for one bounty
+             */
+            funders_max: number;
             /**
              * Format: span
              * @description How long an unfilled bounty stays, unless it says
@@ -2397,6 +2516,76 @@ export interface operations {
                 headers: {
                     /** @description true when this is the answer to an earlier request */
                     "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bounty"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-bounties-id-fund": {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+            };
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Fund"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description true when this is the answer to an earlier request */
+                    "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bounty"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-bounties-id-fund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
