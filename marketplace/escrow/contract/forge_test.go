@@ -22,8 +22,8 @@ func forge(t *testing.T) string {
 	all, err := filepath.Glob("node_modules/@foundry-rs/forge-" + system + "-" + runtime.GOARCH +
 		"/bin/forge*")
 	if err != nil || len(all) != 1 {
-		t.Skipf("SKIPPED, Foundry's tests of the contract: npm has no forge for %s %s (%v)",
-			runtime.GOOS, runtime.GOARCH, err)
+		t.Skipf("SKIPPED, Foundry's tests of the contract: node_modules has no forge; npm ci gets it"+
+			" where there is one for %s %s (%v)", runtime.GOOS, runtime.GOARCH, err)
 	}
 	path, err := filepath.Abs(all[0])
 	if err != nil {
