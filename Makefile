@@ -74,6 +74,17 @@ check-made: web/node_modules/.package-lock.json $(CONTRACT)/node_modules/.packag
 	go test -count=1 -run TestTheCommittedBytecodeIsWhatTheSourcesCompileTo ./$(CONTRACT)
 	npm run --prefix web types:check
 
+# Packages whose benchmarks say something about the market.
+BENCHES := ./$(CONTRACT)
+
+.PHONY: bench
+bench: ## measure: energy per call of the vault against its baseline
+	go test -run '^$$' -bench . $(BENCHES)
+
+.PHONY: mutants
+mutants: $(CONTRACT)/node_modules/.package-lock.json ## compile the vault's mutants anew and judge them
+	EVERSEED_MUTANTS=1 go test -count=1 -run Mutant ./$(CONTRACT)
+
 .PHONY: clean
 clean: ## remove what was built; fetched packages stay
 	rm -rf bin dist web/dist/assets web/dist/*.html web/dist/*.svg
