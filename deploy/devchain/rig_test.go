@@ -55,7 +55,8 @@ func (p person) sign(tx *core.Transaction) *core.Transaction {
 var alice, bob = someone("alice"), someone("bob")
 
 func options(dir string) Options {
-	return Options{Dir: dir, BlockTime: 5 * time.Millisecond, Control: "127.0.0.1:0",
+	return Options{Dir: dir, BlockTime: 5 * time.Millisecond, HTTP: "127.0.0.1:0",
+		Control: "127.0.0.1:0",
 		Genesis: map[string]int64{string(alice.address()): aliceHas}}
 }
 
