@@ -97,7 +97,7 @@ func (q query) finish(tx *core.Transaction) error {
 		memo = []byte(q.str("extra_data"))
 	}
 	if permission < 0 || permission > 9 {
-		return fmt.Errorf("Permission_id is %d", permission)
+		return fmt.Errorf("permission id is %d, and goes from 0 to 9", permission)
 	}
 	tx.RawData.FeeLimit, tx.RawData.Data = limit, memo
 	tx.RawData.Contract[0].PermissionId = int32(permission)

@@ -19,7 +19,7 @@ import (
 // order sends the control port a body and reads its answer.
 func (r *rig) order(method, path, body string, out any) (code int) {
 	r.Helper()
-	req, err := http.NewRequestWithContext(r.Context(), method, "http://"+r.ControlAddr()+path,
+	req, err := http.NewRequestWithContext(r.Context(), method, "http://"+r.control+path,
 		strings.NewReader(body))
 	r.must(err)
 	resp, err := http.DefaultClient.Do(req)

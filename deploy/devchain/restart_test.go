@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fbsobreira/gotron-sdk/pkg/proto/core"
@@ -23,7 +25,7 @@ func serveUntilKilled(dir string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(c.Addr())
+	fmt.Println(c.Addr(), c.ControlAddr())
 	select {}
 }
 
@@ -40,11 +42,13 @@ func aChild(t *testing.T, dir string) (*exec.Cmd, *rig) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var address string
-	if _, err := fmt.Fscanln(out, &address); err != nil {
+	var address, control string
+	if _, err := fmt.Fscanln(out, &address, &control); err != nil {
 		t.Fatal(err)
 	}
-	return cmd, dial(t, address)
+	r := dial(t, address)
+	r.control = control
+	return cmd, r
 }
 
 func TestAKilledChainLosesNothingThatItAcknowledged(t *testing.T) {
@@ -77,6 +81,52 @@ func TestAKilledChainLosesNothingThatItAcknowledged(t *testing.T) {
 	if got := sum(r.call(at, 2, 100*trx)); got != 2+3+4+2 {
 		t.Errorf("storage was lost: sum is %d", got)
 	}
+}
+
+// Reorganisations give transactions back, and a kill may come at any moment of all that.
+func TestAKilledChainLosesNothingInAReorganisation(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	taken := map[string]*core.Transaction{} // acknowledged
+	want := int64(0)
+	for round := range int64(6) {
+		cmd, r := aChild(t, dir)
+		kill := make(chan struct{})
+		var hands sync.WaitGroup
+		hands.Go(func() {
+			for {
+				select {
+				case <-kill:
+					return
+				default:
+				}
+				resp, err := http.Post("http://"+r.control+"/reorg", "application/json",
+					strings.NewReader(`{"depth":3}`))
+				if err != nil {
+					return // it is dead
+				}
+				_ = resp.Body.Close()
+			}
+		})
+		for n := range 6 + 3*round {
+			tx := r.transfer(trx + round*100 + n)
+			if r.send(tx).Result {
+				id := txID(tx)
+				taken[id.Hex()], want = tx, want+trx+round*100+n
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		close(kill)
+		hands.Wait()
+	}
+	r := newRig(t, dir)
+	for _, tx := range taken {
+		r.confirm(tx)
+	}
+	r.has(bob, want)
 }
 
 func TestARestartedChainHasTheSameBlocks(t *testing.T) {
@@ -182,12 +232,18 @@ func TestALogOfOtherRulesIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 	old := filepath.Join(t.TempDir(), "chain.log")
-	if err := os.WriteFile(old, (record{recordOld, make([]byte, 37)}).encode(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	err = errors.New(cannotStart(t, Options{Dir: filepath.Dir(old)}))
-	if !strings.Contains(err.Error(), "another version") {
-		t.Error(err)
+	for _, kind := range oldFirst {
+		text := append([]byte{byte(kind)}, make([]byte, 50)...)
+		if err := os.WriteFile(old, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		why := cannotStart(t, Options{Dir: filepath.Dir(old)})
+		if !strings.Contains(why, "another version") {
+			t.Error(why)
+		}
+		if after, err := os.ReadFile(old); err != nil || string(after) != string(text) {
+			t.Errorf("the old log is now %x (%v)", after, err)
+		}
 	}
 }
 
@@ -267,5 +323,85 @@ func TestAFailedSyncEndsTheJournal(t *testing.T) {
 	}
 	if _, err := j.write(record{recordReorg, nil}); err == nil {
 		t.Error("a journal that failed to sync was written again")
+	}
+}
+
+// kinds returns what the journal at a path holds.
+func kinds(t *testing.T, path string) (found string, err error) {
+	t.Helper()
+	j, err := openJournal(path, func(r record) error {
+		found += string(r.kind)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return found, j.close()
+}
+
+// Whoever sends a transaction chooses bytes of the log. They are never taken for records.
+func TestARecordWithinATransactionIsNone(t *testing.T) {
+	t.Parallel()
+	inner := (record{recordReorg, make([]byte, 5)}).encode()
+	outer := (record{recordTx, append(inner, make([]byte, 90)...)}).encode()
+	first := (record{recordFirst, make([]byte, 20)}).encode()
+	for _, torn := range []int{len(outer) - 1, recordHead + len(inner), recordHead + 3, 3} {
+		path := filepath.Join(t.TempDir(), "chain.log")
+		if err := os.WriteFile(path, append(first[:len(first):len(first)], outer[:torn]...),
+			0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := kinds(t, path); err != nil || found != string(recordFirst) {
+			t.Errorf("torn after %d bytes: the log holds %q (%v)", torn, found, err)
+		}
+	}
+}
+
+// The end of what could not be written stands behind what is written over it.
+func TestWhatAFailedWriteLeftIsNeverRead(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "chain.log")
+	j, err := openJournal(path, func(record) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := os.Open(path) // reads only
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := j.file
+	j.file = full
+	if _, err := j.write(record{recordTx, nil}); err == nil {
+		t.Error("written to a file that is only read")
+	}
+	j.file = whole
+	next := record{recordFirst, make([]byte, 20)}
+	left := append(make([]byte, len(next.encode())), (record{recordReorg, make([]byte, 5)}).encode()...)
+	if _, err := whole.WriteAt(left, j.size); err != nil {
+		t.Fatal(err)
+	}
+	_, err = j.write(next)
+	if err := errors.Join(err, j.close(), full.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := kinds(t, path); err != nil || found != string(recordFirst) {
+		t.Errorf("the log holds %q (%v)", found, err)
+	}
+}
+
+// A flipped bit in a length makes the record seem to reach beyond the end, as a torn one does.
+func TestADamagedLengthIsNotTakenForATornTail(t *testing.T) {
+	t.Parallel()
+	one := (record{recordFirst, make([]byte, 20)}).encode()
+	for bit := range 32 {
+		path := filepath.Join(t.TempDir(), "chain.log")
+		text := append(one[:len(one):len(one)], one...)
+		text[1+bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := kinds(t, path); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("with bit %d flipped the log holds %q (%v)", bit, found, err)
+		}
 	}
 }

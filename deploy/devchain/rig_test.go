@@ -64,8 +64,9 @@ func options(dir string) Options {
 type rig struct {
 	*testing.T
 	*Chain
-	sdk   *client.GrpcClient
-	solid api.WalletSolidityClient
+	sdk     *client.GrpcClient
+	solid   api.WalletSolidityClient
+	control string // address of the control port
 }
 
 func newRig(t *testing.T, dir string) *rig {
@@ -85,7 +86,7 @@ func startRig(t *testing.T, o Options) *rig {
 		}
 	})
 	r := dial(t, c.Addr())
-	r.Chain = c
+	r.Chain, r.control = c, c.ControlAddr()
 	return r
 }
 
