@@ -13,10 +13,11 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const chainHelp = `Runs a TRON node for one machine: the real node's gRPC and HTTP API, real bytecode, a block every
---block-time, solid when 18 more follow. Point any TRON client at it: gotron-sdk at --listen,
-tronweb or TronLink at --http, which is full node and solidity node in one. State is kept in --dir;
-a chain that is started again in the same folder goes on where it was, also after kill -9.
+const chainHelp = `Runs a TRON node for one machine: the real node's gRPC and HTTP API, real
+bytecode, a block every --block-time, solid when 18 more follow. Point any TRON client at it:
+gotron-sdk at --listen, tronweb or TronLink at --http, which is full node and solidity node in one.
+State is kept in --dir; a chain that is started again in the same folder goes on where it was, also
+after kill -9.
 
 Every new chain has a faucet that gives TRX to whom you like. The control port, which is on loopback
 only, gives money, makes blocks, takes them back, and says how the node misbehaves:

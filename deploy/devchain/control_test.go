@@ -206,8 +206,8 @@ func TestANodeThatIsBehindTellsOfThePast(t *testing.T) {
 	if b, err := r.sdk.GetBlockByNum(now.Head.Number); err == nil && b.BlockHeader != nil {
 		t.Errorf("it tells of block %d", now.Head.Number)
 	}
-	if a, err := r.solid.GetAccount(t.Context(), &core.Account{Address: alice.address()}); err != nil ||
-		a.Balance != aliceHas {
+	a, err := r.solid.GetAccount(t.Context(), &core.Account{Address: alice.address()})
+	if err != nil || a.Balance != aliceHas {
 		t.Errorf("what was solid then: %v, %v", a, err)
 	}
 	late := r.transfer(2 * trx) // what it builds, the chain takes

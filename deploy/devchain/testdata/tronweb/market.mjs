@@ -137,7 +137,8 @@ const steps = {
     assert.match(tron.toUtf8(refused.message), /Validate signature error/);
     const pb = utils.transaction.txJsonToPb(signed);
     pb.addSignature(Uint8Array.from(Buffer.from(signed.signature[0].replace(/^0x/, ""), "hex")));
-    const sent = await tron.trx.sendHexTransaction(Buffer.from(pb.serializeBinary()).toString("hex"));
+    const hex = Buffer.from(pb.serializeBinary()).toString("hex");
+    const sent = await tron.trx.sendHexTransaction(hex);
     assert.equal(sent.result, true, JSON.stringify(sent));
     assert.equal(sent.transaction.txID, tx.txID);
     await succeeds(tx.txID);
