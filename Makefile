@@ -6,6 +6,7 @@ export CGO_ENABLED := 0
 
 PROGRAMS := everseed everseed-agent everseed-auditor everseed-devnet everseed-market
 CONTRACT := marketplace/escrow/contract
+TRONWEB := deploy/devchain/testdata/tronweb
 PAGE := $(shell find web/src web/public web/index.html web/*.ts web/*.mjs web/package.json -type f)
 TOOL := go tool -modfile=deploy/tools/go.mod
 GO_FILES := git ls-files -co --exclude-standard '*.go'
@@ -35,7 +36,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(PAGE)
 	@touch $@
 
 .PHONY: test
-test: web $(CONTRACT)/node_modules/.package-lock.json ## run every test: page, Go, stories, browser
+test: web $(CONTRACT)/node_modules/.package-lock.json $(TRONWEB)/node_modules/.package-lock.json ## run every test: page, Go, stories, browser
 	npm run --prefix web test
 	chromium=$$(deploy/browser/setup.sh) && \
 	EVERSEED_CHROMIUM="$$chromium" go test -count=1 -timeout 20m ./...
