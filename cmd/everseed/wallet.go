@@ -20,8 +20,8 @@ func (s *session) walletCommand() *cobra.Command {
 		Short: "Your key, and your money in the vault",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(s.newCommand(), s.importCommand(), s.exportCommand(), s.balanceCommand(), s.depositCommand(), s.thawCommand(),
-		s.withdrawCommand())
+	cmd.AddCommand(s.newCommand(), s.importCommand(), s.exportCommand(), s.balanceCommand(),
+		s.depositCommand(), s.thawCommand(), s.withdrawCommand(), s.followCommand())
 	return cmd
 }
 
