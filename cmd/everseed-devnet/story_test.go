@@ -106,7 +106,7 @@ func (s *story) settleUp(env *testscript.Env) error {
 	if s.poster == nil || env.T().(interface{ Failed() bool }).Failed() {
 		return nil
 	}
-	return s.books(nil, nil)
+	return errors.Join(s.books(nil, nil), s.keepsSecrets())
 }
 
 func (s *story) end() error {

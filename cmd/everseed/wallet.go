@@ -21,8 +21,9 @@ func (s *session) walletCommand() *cobra.Command {
 		Short: "Your key, and your money in the vault",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(s.newCommand(), s.balanceCommand(), s.depositCommand(), s.thawCommand(),
-		s.withdrawCommand(), s.statementCommand())
+	cmd.AddCommand(s.newCommand(), s.importCommand(), s.exportCommand(), s.balanceCommand(),
+		s.depositCommand(), s.thawCommand(), s.withdrawCommand(), s.followCommand(),
+		s.statementCommand())
 	return cmd
 }
 
@@ -33,26 +34,6 @@ func (s *session) statementCommand() *cobra.Command {
 			key, err := s.wallet()
 			return key.Address(), err
 		})
-}
-
-func (s *session) newCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "new",
-		Short: "Make a key, unless there is one",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			key, err := terminal.MakeKey(s.key)
-			if err != nil {
-				return err
-			}
-			out := map[string]string{"address": key.Address().String(), "file": s.key}
-			return s.show(cmd.OutOrStdout(), out, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "address %s\nkey     %s (whoever has this file has the money; keep"+
-					" a copy)\n", key.Address(), s.key)
-				return err
-			})
-		},
-	}
 }
 
 // A purse is the poster's key at the vault that the market settles on.
