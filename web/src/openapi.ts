@@ -130,8 +130,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Its lines of the ledger */
+        /** Its lines of the ledger, newest first */
         get: operations["get-accounts-address-statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/{address}/statement.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All of them for a spreadsheet
+         * @description RFC 4180, newest first, with a header that keeps its names and their order: line, at, code, account, in, out, balance, other, bounty, lease, id. Amounts are exact decimal numbers of BTT; a spreadsheet may round what it shows. An answer that breaks off is not whole.
+         */
+        get: operations["get-accounts-address-statement-csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1587,13 +1607,13 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
-        PageTorrent: {
-            items: components["schemas"]["Torrent"][];
+        PageStatementLine: {
+            items: components["schemas"]["StatementLine"][];
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
-        PageTransfer: {
-            items: components["schemas"]["Transfer"][];
+        PageTorrent: {
+            items: components["schemas"]["Torrent"][];
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
@@ -2064,6 +2084,45 @@ export interface components {
              */
             vault: string;
         };
+        StatementLine: {
+            /** @description The account: free:…, reserved:…, payable:…, holdback:… */
+            account: string;
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: btt
+             * @description Of the account, after this line
+             * @example 12.5
+             */
+            balance: string;
+            /** Format: int64 */
+            bounty?: number;
+            /** @description deposit, reserve, accrue, holdback, fee, vest, forfeit, … */
+            code: string;
+            /** @description Of the transfer; it follows from what was booked */
+            id: string;
+            /**
+             * Format: btt
+             * @description What came in; zero when something left
+             * @example 12.5
+             */
+            in: string;
+            /** Format: int64 */
+            lease?: number;
+            /**
+             * Format: int64
+             * @description Grows with time; a transfer from one of your accounts to another is two lines
+             */
+            line: number;
+            /** @description The account at the other end */
+            other: string;
+            /**
+             * Format: btt
+             * @description What left; zero when something came in
+             * @example 12.5
+             */
+            out: string;
+        };
         Torrent: {
             /** Format: date-time */
             added_at: string;
@@ -2082,24 +2141,6 @@ export interface components {
             private: boolean;
             /** Format: int64 */
             size: number;
-        };
-        Transfer: {
-            /**
-             * Format: btt
-             * @example 12.5
-             */
-            amount: string;
-            /** Format: date-time */
-            at: string;
-            /** Format: int64 */
-            bounty?: number;
-            /** @description deposit, reserve, accrue, holdback, fee, vest, forfeit, … */
-            code: string;
-            credit: string;
-            debit: string;
-            id: string;
-            /** Format: int64 */
-            lease?: number;
         };
     };
     responses: never;
@@ -2264,6 +2305,14 @@ export interface operations {
     "get-accounts-address-statement": {
         parameters: {
             query?: {
+                /** @description Only accounts of this kind */
+                account?: "free" | "reserved" | "payable" | "holdback";
+                /** @description Only lines with this code, like deposit or accrue */
+                code?: string;
+                /** @description Only lines from this moment on */
+                since?: string;
+                /** @description Only lines before this moment */
+                until?: string;
                 /** @description Items at most */
                 limit?: number;
                 /** @description Where the part before ended */
@@ -2283,7 +2332,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageTransfer"];
+                    "application/json": components["schemas"]["PageStatementLine"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-accounts-address-statement-csv": {
+        parameters: {
+            query?: {
+                /** @description Only accounts of this kind */
+                account?: "free" | "reserved" | "payable" | "holdback";
+                /** @description Only lines with this code, like deposit or accrue */
+                code?: string;
+                /** @description Only lines from this moment on */
+                since?: string;
+                /** @description Only lines before this moment */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                address: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Error */

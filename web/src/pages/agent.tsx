@@ -105,7 +105,10 @@ function Earnings({ payee }: { payee: string }) {
       title="Pay"
       note={
         <>
-          BTT to <Account of={payee} plain />
+          BTT to <Account of={payee} plain />;{" "}
+          <a href={`/v1/accounts/${payee}/statement.csv`} download>
+            every movement as CSV
+          </a>
         </>
       }
     >
