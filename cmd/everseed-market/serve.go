@@ -87,7 +87,7 @@ func (m *market) open(ctx context.Context) (err error) {
 		return err
 	}
 	c := escrow.Config{GRPC: m.TronGRPC, TLS: m.TronAPIKey != "", APIKey: m.TronAPIKey,
-		Token: m.token, Vault: m.vault}
+		Token: m.token, Vault: m.vault, FeeLimit: m.FeeLimit * escrow.Sun}
 	if m.devnet() {
 		c.PerSecond = 200 // a chain of our own, with ten blocks a second
 	}
@@ -124,7 +124,7 @@ func (m *market) settle(ctx context.Context, bus *feed.Bus) error {
 		Wake: wake, Log: m.log, First: m.First, TRX: m.trx,
 		Beacon: settlement.Beacon{Key: sha256.Sum256([]byte("everseed beacon " + m.key.Hex()))}}
 	if m.devnet() {
-		s.Every = 200 * time.Millisecond
+		s.Every, s.Rest = 200*time.Millisecond, time.Second
 	}
 	return s.Run(ctx)
 }
