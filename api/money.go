@@ -7,11 +7,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 // money reads, when it is asked, what the book says of redemptions: a scrape costs two small
 // queries, and every process of the API tells the same.
-type money struct{ server *Server }
+type money struct{ book *orderbook.Book }
 
 var (
 	frozenDesc = prometheus.NewDesc("market_redemptions_frozen",
@@ -30,14 +31,14 @@ func (m money) Describe(out chan<- *prometheus.Desc) {
 func (m money) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if frozen, err := m.server.Book.Frozen(ctx); err == nil {
+	if frozen, err := m.book.Frozen(ctx); err == nil {
 		value := 0.0
 		if frozen != "" {
 			value = 1
 		}
 		out <- prometheus.MustNewConstMetric(frozenDesc, prometheus.GaugeValue, value)
 	}
-	waiting, err := m.server.Book.Waiting(ctx)
+	waiting, err := m.book.Waiting(ctx)
 	if err != nil {
 		return
 	}

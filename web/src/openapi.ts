@@ -1084,9 +1084,11 @@ export interface components {
             signatures?: string[];
             signers?: string[];
             /** @enum {string} */
-            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
+            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted" | "expired";
             /** @description Redeeming transaction's id */
             tx?: string;
+            /** @description Why it does not move on, if it does not */
+            wait?: components["schemas"]["Wait"];
         };
         Event: {
             /** Format: date-time */
@@ -1869,9 +1871,11 @@ export interface components {
             signatures?: string[];
             signers?: string[];
             /** @enum {string} */
-            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
+            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted" | "expired";
             /** @description Redeeming transaction's id */
             tx?: string;
+            /** @description Why it does not move on, if it does not */
+            wait?: components["schemas"]["Wait"];
         };
         SignedText: {
             /**
@@ -1897,8 +1901,10 @@ export interface components {
              * @example 12.5
              */
             free: string;
-            /** @description Redemptions are stopped until a person has looked */
+            /** @description Redemptions are stopped until vault and ledger agree */
             frozen: boolean;
+            /** Format: date-time */
+            frozen_since?: string;
             /**
              * Format: btt
              * @example 12.5
@@ -1981,6 +1987,31 @@ export interface components {
             id: string;
             /** Format: int64 */
             lease?: number;
+        };
+        Wait: {
+            /** @description What was found, with numbers */
+            detail: string;
+            /**
+             * Format: int64
+             * @description Sun that the next try may burn, if raised
+             */
+            fee_max?: number;
+            /** @description Who does what, and what follows */
+            next: string;
+            /** @enum {string} */
+            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "refused" | "small" | "uncovered";
+            /**
+             * Format: date-time
+             * @description It is tried again then, or sooner
+             */
+            retry_at: string;
+            /** Format: date-time */
+            since: string;
+            /**
+             * Format: int64
+             * @description How often it was found so, in a row
+             */
+            tries: number;
         };
     };
     responses: never;
@@ -2489,7 +2520,7 @@ export interface operations {
                 /** @description Poster */
                 from?: string;
                 payee?: string;
-                state?: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
+                state?: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted" | "expired";
             };
             header?: never;
             path?: never;
