@@ -87,7 +87,7 @@ func (m *market) open(ctx context.Context) (err error) {
 		return err
 	}
 	c := escrow.Config{GRPC: m.TronGRPC, APIKey: m.TronAPIKey, Token: m.token, Vault: m.vault,
-		Log: m.log}
+		FeeLimit: m.FeeLimit * escrow.Sun, Log: m.log}
 	if m.devnet() { // a chain of our own, with ten blocks a second
 		c.PerSecond, c.Recheck, c.Behind = 2000, time.Second, 2*time.Second
 	}
@@ -124,7 +124,7 @@ func (m *market) settle(ctx context.Context, bus *feed.Bus) error {
 		Wake: wake, Log: m.log, First: m.First, TRX: m.trx,
 		Beacon: settlement.Beacon{Key: sha256.Sum256([]byte("everseed beacon " + m.key.Hex()))}}
 	if m.devnet() {
-		s.Every = 200 * time.Millisecond
+		s.Every, s.Rest = 200*time.Millisecond, time.Second
 	}
 	return s.Run(ctx)
 }

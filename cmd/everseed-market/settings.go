@@ -24,6 +24,7 @@ type settings struct {
 	Vault       string `env:"EVERSEED_VAULT" doc:"vault contract, T… (needed)"`
 	First       int64  `env:"EVERSEED_FIRST_BLOCK" doc:"block of the vault's deployment: where to begin reading the chain"`
 	TRXInBTT    string `env:"EVERSEED_TRX_IN_BTT" doc:"worth of one TRX in BTT, to redeem when the fee is small; default: by age only"`
+	FeeLimit    int64  `env:"EVERSEED_FEE_LIMIT_TRX" envDefault:"300" doc:"TRX that one transaction may burn at most"`
 	Key         string `env:"EVERSEED_MARKET_KEY" doc:"private key that sends redemptions and gets the fee (this, or the next, is needed)"`
 	KeyFile     string `env:"EVERSEED_MARKET_KEY_FILE" doc:"file with that key, bare or encrypted"`
 	Passphrase  string `env:"EVERSEED_PASSPHRASE" doc:"opens an encrypted key file"`
@@ -115,6 +116,10 @@ func (c *settings) parse() error {
 	if c.Quorum < 1 || c.Quorum > len(c.auditors) {
 		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_QUORUM is %d of %d auditors", c.Quorum,
 			len(c.auditors)))
+	}
+	if c.FeeLimit < 1 || c.FeeLimit > 15_000 {
+		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_FEE_LIMIT_TRX is %d; TRON takes 1 to"+
+			" 15000", c.FeeLimit))
 	}
 	var err error
 	if c.TRXInBTT != "" {

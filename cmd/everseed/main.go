@@ -60,8 +60,8 @@ Then watch it with ` + "`everseed bounty show ID`" + ` or ` + "`everseed watch`"
 	flags.StringVar(&s.key, "key", defaultKey(), "file with the private key, bare or encrypted; "+
 		keyVariable+" goes before it")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
-	root.AddCommand(s.walletCommand(), s.torrentCommand(), s.bountyCommand(), s.marketCommand(),
-		s.watchCommand(), s.nodesCommand())
+	root.AddCommand(s.walletCommand(), s.torrentCommand(), s.bountyCommand(), s.chequeCommand(),
+		s.marketCommand(), s.watchCommand(), s.nodesCommand())
 	return root
 }
 

@@ -191,6 +191,9 @@ func TestNothingIsSignedThatWasNotAsked(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), what) {
 			t.Errorf("the refusal does not name %s: %v", what, err)
 		}
+		if c := escrow.CauseOf(err); c != escrow.CauseLie {
+			t.Errorf("a lie about the %s counts as %s", what, c)
+		}
 	}
 }
 
