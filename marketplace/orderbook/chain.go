@@ -163,8 +163,8 @@ func (a *act) redeemed(e ChainEvent) error {
 	return nil
 }
 
-// thaw notes that a poster wants money back. Where it asks for more than is free, what it pledged
-// is recalled.
+// thaw notes that a poster wants money back. Where it asks for more than is free, its bounties
+// are closed with the notice of a cancel, so that agents are paid before the money can leave.
 func (a *act) thaw(e ChainEvent) error {
 	if _, err := a.exec(`INSERT INTO posters (address, thawing, thaw_ends) VALUES ($1, $2, $3)
 		ON CONFLICT (address) DO UPDATE SET thawing = $2, thaw_ends = $3`, e.Account, e.Amount,
@@ -176,7 +176,16 @@ func (a *act) thaw(e ChainEvent) error {
 	if err != nil || free.Cmp(e.Amount) >= 0 {
 		return err
 	}
-	return a.recall(e.Account, "a poster thaws the money that pays for it")
+	open, err := a.recalled(e.Account, marketplace.Hash{})
+	if err != nil {
+		return err
+	}
+	for _, b := range open {
+		if err := a.close(b, "cancelled", "the poster thaws the money that pays for it"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withdrawn books what left the vault. What the ledger did not hold free for the poster is a

@@ -249,28 +249,37 @@ func (a *act) release(
 	return a.post()
 }
 
-// recall ends what a poster's money is pledged to, because it will not be there: pledges that bind
-// nobody yet are taken back, bounties that are open are closed with the notice of a cancel, so
-// that agents are paid before the money can leave.
-func (a *act) recall(poster marketplace.Address, why string) error {
+// recalled takes back a poster's pledges that bind nobody yet, under one mandate or under all, and
+// returns the bounties that are bound to its money: the caller closes them while there still is
+// money to pay their agents with. Unfunded bounties of its own are cancelled for everybody.
+func (a *act) recalled(poster marketplace.Address, mandate marketplace.Hash) (
+	bound []marketplace.Bounty, err error) {
+	named := ""
+	if !mandate.IsZero() {
+		named = mandate.String()
+	}
 	pledged, err := many(a.ctx, a.Tx, "bounties", scanBounty, selectBounty+`WHERE b.id IN (
-		SELECT bounty FROM pledges WHERE poster = $1 AND state IN ('pending', 'posted'))
-		ORDER BY b.id`, poster)
+		SELECT bounty FROM pledges WHERE poster = $1 AND ($2 = '' OR mandate = $2)
+			AND state IN ('pending', 'posted')) ORDER BY b.id`, poster, named)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, b := range pledged {
 		if b, err = a.lockBounty(b.ID); err != nil {
-			return err
+			return nil, err
 		}
-		if b.State == marketplace.Unfunded && b.Poster != poster {
+		switch {
+		case len(marketplace.BountyMoves[b.State]) == 0: // it ended meanwhile
+		case b.State != marketplace.Unfunded:
+			bound = append(bound, b)
+		case b.Poster == poster:
+			err = a.close(b, "cancelled", "the poster takes the money back that it pledged")
+		default:
 			err = a.release(b.ID, poster, marketplace.PledgeVoided)
-		} else if len(marketplace.BountyMoves[b.State]) > 0 {
-			err = a.close(b, "cancelled", why)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return bound, nil
 }
