@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"maps"
+	"math"
 	"math/big"
 	"os"
 	"slices"
@@ -187,6 +188,27 @@ func priceOf(t testing.TB, name string) (p price) {
 		t.Fatal(c)
 	}
 	return p
+}
+
+// TestTheMeterPricesATransferAsTRONDoes compares with what a transfer of BTT burns on TRON: 1.67 TRX,
+// or 3.17 to an account that holds none, of which 345 bytes of bandwidth are 0.345.
+func TestTheMeterPricesATransferAsTRONDoes(t *testing.T) {
+	t.Parallel()
+	complaints := judge(theVault, parse(contract.TestBTT()), func(r *rig) {
+		for _, burnt := range []float64{3.17, 1.67} { // the second one is no longer new
+			e := &meter{m: r.machine}
+			r.tracer = e.hooks()
+			r.from(poster, r.token, r.tokenBuild.pack("transfer", payee.Address, n(5)))
+			r.tracer = nil
+			want := (burnt - 0.345) * 1e6 / 100
+			if off := math.Abs(float64(e.energy)/want - 1); off > 0.03 {
+				r.complain("a transfer takes %d energy; TRON takes %.0f", e.energy, want)
+			}
+		}
+	})
+	for _, c := range complaints {
+		t.Error(c)
+	}
 }
 
 const baselinePath = "testdata/energy.json"
