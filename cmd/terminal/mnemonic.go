@@ -29,6 +29,7 @@ func keyOfMnemonic(words string, index uint32) (k escrow.Key, err error) {
 			" of the English list, in order, the last of which checks the others")
 	}
 	master, chain := hd.ComputeMastersFromSeed(seed, []byte("Bitcoin seed"))
+	//lint:ignore SA1019 the library takes of it the order of the curve, and nothing else
 	raw, err := hd.DerivePrivateKeyForPath(secp256k1.S256(), master, chain,
 		fmt.Sprintf("44'/195'/0'/0/%d", index))
 	if err != nil {
