@@ -231,7 +231,7 @@ func TestARefusalCostsNothingAndSaysWhatToDo(t *testing.T) {
 		change   func(*Held)
 		cause    escrow.Cause
 	}{
-		"no TRX":        {Redeemer{Vault: s.vault, Key: payee}, nil, escrow.CauseTRX},
+		"no TRX": {Redeemer{Vault: s.vault, Key: payee}, nil, escrow.CauseTRX},
 		"not its payee": {Redeemer{Vault: s.vault, Key: carrier, Payee: carrier,
 			To: carrier.Address()}, nil, escrow.CauseOther},
 		"changed": {s.redeemer(), func(h *Held) { h.Cheque.Cumulative = marketplace.BTT(21) },
