@@ -28,11 +28,11 @@ type batch struct {
 	booked   map[uuid.UUID]transfer // by id: from earlier transactions and from this one
 	balances map[string]sides       // as locked, and then as they will be
 	locked   map[string]bool        // accounts that exist
-	fresh    []line                 // what is to be written, without repeats
+	fresh    []entry                // what is to be written, without repeats
 }
 
-// A line is a transfer as it is written, with both balances after it.
-type line struct {
+// An entry is a transfer as it is written, with both balances after it.
+type entry struct {
 	transfer
 	at                      time.Time
 	debitAfter, creditAfter marketplace.Amount
@@ -113,7 +113,7 @@ func (b *batch) readBooked(rows pgx.Rows) error {
 // judge decides on one posting. No account may be below zero after any of its transfers.
 func (b *batch) judge(p *posting) {
 	mine, next := map[uuid.UUID]transfer{}, map[string]sides{}
-	var lines []line
+	var entries []entry
 	p.refusal = nil
 	for _, t := range p.transfers {
 		known, repeated := b.booked[t.id]
@@ -128,19 +128,19 @@ func (b *batch) judge(p *posting) {
 		case repeated:
 			continue
 		}
-		l := line{transfer: t, at: p.at}
+		l := entry{transfer: t, at: p.at}
 		if p.refusal = b.move(&l, next); p.refusal != nil {
 			return
 		}
-		mine[t.id], lines = t, append(lines, l)
+		mine[t.id], entries = t, append(entries, l)
 	}
 	maps.Copy(b.booked, mine)
 	maps.Copy(b.balances, next)
-	b.fresh = append(b.fresh, lines...)
+	b.fresh = append(b.fresh, entries...)
 }
 
-// move moves a line's amount between two balances and notes what they are then.
-func (b *batch) move(l *line, next map[string]sides) error {
+// move moves an entry's amount between two balances and notes what they are then.
+func (b *batch) move(l *entry, next map[string]sides) error {
 	if l.debit == l.credit || l.debit == "" || l.credit == "" || l.amount.IsZero() {
 		return marketplace.Invalid.Errorf("transfer %s moves nothing: %s BTT from %q to %q", l.id,
 			l.amount, l.debit, l.credit)
