@@ -28,6 +28,7 @@ func (s *Server) plain(r chi.Router) {
 			promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}).ServeHTTP},
 		{"/openapi.yaml", "openapi", "application/yaml", "This document", s.openapi},
 		{"/docs", "docs", "text/html", "This document, to be read", s.docs},
+		{"/docs/money", "docs-money", "text/html", "Who holds your money", custody},
 		{"/docs/style.css", "docs-style", "text/css", "How /docs looks", docsStyle},
 	} {
 		r.Get(p.path, p.serve)

@@ -92,6 +92,7 @@ type home struct{ rooms, tests []string }
 
 var homes = map[string]home{
 	"github.com/go-chi/chi":         {rooms: []string{"api"}},
+	"github.com/yuin/goldmark":      {rooms: []string{"api"}},
 	"github.com/danielgtaylor/huma": {rooms: []string{"api"}},
 	"github.com/prometheus":         {rooms: []string{"api", "cmd/everseed-market"}},
 	"github.com/jackc/pgx": {rooms: []string{"marketplace/orderbook", "deploy/devstack"},
