@@ -94,13 +94,32 @@ func (m *market) open(ctx context.Context) (err error) {
 	if m.chain, err = escrow.Dial(ctx, c); err != nil {
 		return errors.Join(err, m.close())
 	}
-	domain, err := m.chain.Domain(ctx)
+	domain, err := m.domain(ctx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("ask %s for its chain: %w", m.TronGRPC, err), m.close())
 	}
 	m.info = marketplace.MarketInfo{Rules: m.rules, ChainID: domain.ChainID, Vault: m.vault,
 		Token: m.token, Auditors: m.auditors, Quorum: m.Quorum, FeePayee: m.key.Address()}
 	return nil
+}
+
+// domain asks the chain who it is. It waits for nodes that do not answer: a market that is started
+// again during an outage of TRON comes back when TRON does.
+func (m *market) domain(ctx context.Context) (d escrow.Domain, err error) {
+	for told := false; ; told = true {
+		d, err = m.chain.Domain(ctx)
+		if !errors.Is(err, marketplace.Unavailable) {
+			return d, err
+		}
+		if !told {
+			m.log.ErrorContext(ctx, "market waits for TRON", "nodes", m.TronGRPC, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return d, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (m *market) devnet() bool { return m.Rules == "devnet" }
