@@ -45,6 +45,10 @@ test: web $(CONTRACT)/node_modules/.package-lock.json $(TRONWEB)/node_modules/.p
 bench: bench-ledger ## measure what is promised: the ledger against pgbench, and a hot account
 bench-ledger:
 	go test -run '^$$' -bench Ledger -benchtime 8s ./marketplace/orderbook
+.PHONY: chaos
+chaos: ## kill everything 24 times under 16 posters at work, then follow every base unit
+	EVERSEED_CHAOS=full go test -count=1 -timeout 30m -v -run TestMoneySurvivesChaos \
+		./cmd/everseed-devnet
 
 .PHONY: check
 check: check-go check-web check-made ## all that is checked without running the market
