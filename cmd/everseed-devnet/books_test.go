@@ -85,7 +85,7 @@ func (d *devnet) payouts(ctx context.Context) (sum marketplace.Amount, err error
 // due is what a payee should have by now, computed from what the leases say.
 func (d *devnet) due(ctx context.Context, info marketplace.MarketInfo, payee marketplace.Address) (
 	sum marketplace.Amount, err error) {
-	leases, err := d.client.Leases(ctx, client.LeaseFilter{})
+	leases, err := d.client.Leases(ctx, client.LeaseFilter{Most: 1_000_000})
 	for _, l := range leases {
 		switch {
 		case payee == info.FeePayee:

@@ -67,6 +67,7 @@ func TestStories(t *testing.T) {
 				return err
 			}
 			env.Values["story"] = s
+			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("EVERSEED_MARKET", s.web)
 			env.Setenv("EVERSEED_TRON_GRPC", s.tron)
 			env.Setenv("EVERSEED_KEY", s.poster.key.Hex())
