@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -49,7 +50,8 @@ func TestMoneySurvivesChaos(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), chaosWithin)
 	defer cancel()
-	s := &storyOfChaos{story: &story{ctx: ctx}, T: t, chance: rand.New(rand.NewPCG(seed, 1))}
+	s := &storyOfChaos{story: &story{ctx: ctx}, T: t, chance: rand.New(rand.NewPCG(seed, 1)),
+		wanting: make(chan marketplace.Bounty, 100)}
 	defer func() {
 		if err := s.end(); err != nil {
 			t.Error(err)
@@ -62,10 +64,10 @@ func TestMoneySurvivesChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.rage(size.strokes); err != nil {
-		t.Fatalf("%v\n%s", err, s.market.tail())
+		t.Fatalf("%v\n%s\n%s", err, s.market.tail(), s.faults())
 	}
 	if err := s.calm(); err != nil {
-		t.Fatalf("%v\n%s", err, s.market.tail())
+		t.Fatalf("%v\n%s\n%s", err, s.market.tail(), s.faults())
 	}
 	if err := s.follow(); err != nil {
 		t.Error(err)
@@ -81,6 +83,8 @@ type storyOfChaos struct {
 	hash    marketplace.Infohash
 	writers []*writer
 	acked   atomic.Int64 // orders and transactions that were acknowledged
+	shared  atomic.Int64 // pledges to somebody else's bounty among them
+	wanting chan marketplace.Bounty
 }
 
 // prepare gives every writer a wallet with a deposit, and hires agents.
@@ -103,7 +107,7 @@ func (s *storyOfChaos) prepare(size chaos) (err error) {
 	var all sync.WaitGroup
 	for i := range size.writers {
 		w := &writer{s: s, info: info, name: fmt.Sprint("writer-", i+1),
-			chance: rand.New(rand.NewPCG(s.chance.Uint64(), 2)), orders: map[string]int64{}}
+			chance: rand.New(rand.NewPCG(s.chance.Uint64(), 2)), orders: map[string]*commission{}}
 		s.writers = append(s.writers, w)
 		all.Go(func() { errs[i] = w.prepare() })
 	}
@@ -151,6 +155,21 @@ func (s *storyOfChaos) rage(strokes int) error {
 	stop()
 	all.Wait()
 	return errors.Join(append(errs, err)...)
+}
+
+// faults are what the market's log says of requests that it could not answer.
+func (s *storyOfChaos) faults() string {
+	text, err := os.ReadFile(s.market.log)
+	if err != nil {
+		return err.Error()
+	}
+	found := "faults in market.log:"
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, "request") {
+			found += "\n  " + line
+		}
+	}
+	return found
 }
 
 // progress waits until n more things were acknowledged.

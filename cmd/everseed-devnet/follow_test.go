@@ -80,8 +80,8 @@ func (s *storyOfChaos) follow() error {
 		n += len(w.orders)
 		errs = append(errs, w.ordersAreBooked(), w.moneyIsThere(redeemed))
 	}
-	s.Logf("%d orders, %d things acknowledged, %d payees and mandates paid", n, s.acked.Load(),
-		len(redeemed))
+	s.Logf("%d orders, %d of them funded together, %d things acknowledged, %d payees and mandates"+
+		" paid", n, s.shared.Load(), s.acked.Load(), len(redeemed))
 	if n == 0 || len(redeemed) == 0 {
 		errs = append(errs, errors.New("nothing was traded: the test shows nothing"))
 	}
@@ -150,8 +150,8 @@ func (w *writer) ordersAreBooked() error {
 	for _, b := range all {
 		booked = append(booked, b.ID)
 	}
-	for _, id := range w.orders {
-		acked = append(acked, id)
+	for _, c := range w.orders {
+		acked = append(acked, c.id)
 	}
 	slices.Sort(booked)
 	slices.Sort(acked)

@@ -23,9 +23,15 @@ type writer struct {
 	api    *client.Client
 	terms  marketplace.BountyTerms
 
-	orders map[string]int64 // Idempotency-Key to bounty; 0: not answered yet
-	open   []int64          // bounties that were not cancelled
-	thawed time.Time        // when a withdrawal is possible; zero: nothing thaws
+	orders map[string]*commission // by Idempotency-Key
+	open   []int64                // bounties that were not cancelled
+	thawed time.Time              // when a withdrawal is possible; zero: nothing thaws
+}
+
+// A commission is an order as it was sent, and the bounty that it was answered with; 0: none yet.
+type commission struct {
+	terms marketplace.BountyTerms
+	id    int64
 }
 
 // pause is between two orders of a writer, at most.
@@ -65,8 +71,10 @@ func (w *writer) work(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var err error
 		switch dice := w.chance.IntN(100); {
-		case dice < 60:
+		case dice < 50:
 			err = w.post(ctx)
+		case dice < 62:
+			err = w.fund(ctx)
 		case dice < 85:
 			err = w.cancel(ctx)
 		case dice < 92:
@@ -89,7 +97,10 @@ func (w *writer) work(ctx context.Context) error {
 // repeat finds out what became of it.
 func (w *writer) post(ctx context.Context) error {
 	once := rand.Text()
-	w.orders[once] = 0
+	w.orders[once] = &commission{terms: w.terms}
+	if w.chance.IntN(3) == 0 { // somebody else is to pay a part
+		w.orders[once].terms = w.shared()
+	}
 	for ctx.Err() == nil {
 		answered, err := w.send(ctx, once)
 		if answered || err != nil {
@@ -99,11 +110,53 @@ func (w *writer) post(ctx context.Context) error {
 	return nil
 }
 
+// shared is an order of which the writer pays less than half.
+func (w *writer) shared() marketplace.BountyTerms {
+	t := w.terms
+	t.Replicas = 3
+	t.Fund = w.info.Rules.WorstCase(t, w.info.Rules.BilledMin).MulDiv(4, 10)
+	return t
+}
+
+// fund pays what is missing of somebody's bounty. The same pledge is sent until it is answered.
+func (w *writer) fund(ctx context.Context) error {
+	var b marketplace.Bounty
+	select {
+	case b = <-w.s.wanting:
+	default:
+		return nil
+	}
+	once := rand.Text()
+	for {
+		_, err := w.api.FundBounty(ctx, once, b.ID, marketplace.Fund{Amount: b.Needed,
+			Mandate: w.terms.Mandate})
+		switch {
+		case err == nil:
+			w.s.acked.Add(1)
+			w.s.shared.Add(1)
+			return nil
+		case errors.Is(err, marketplace.Conflict), errors.Is(err, marketplace.Insufficient):
+			return nil // cancelled meanwhile, or this writer has no more
+		case refused(err):
+			return err
+		case w.s.ctx.Err() != nil:
+			return w.s.ctx.Err()
+		}
+		ctx = w.s.ctx // once sent, it is sent until it is answered
+	}
+}
+
 // send posts one order once, and says whether it was answered. A refusal is an answer.
 func (w *writer) send(ctx context.Context, once string) (answered bool, err error) {
-	b, err := w.api.PostBounty(ctx, once, w.terms)
+	b, err := w.api.PostBounty(ctx, once, w.orders[once].terms)
 	switch {
 	case err == nil:
+		if b.State == marketplace.Unfunded {
+			select {
+			case w.s.wanting <- b:
+			default:
+			}
+		}
 		return true, w.acknowledge(once, b.ID)
 	case errors.Is(err, marketplace.TooMany), errors.Is(err, marketplace.Insufficient):
 		return true, w.acknowledge(once, 0)
@@ -122,14 +175,14 @@ func refused(err error) bool {
 
 // acknowledge notes an answer. The answer to one order may never change.
 func (w *writer) acknowledge(once string, id int64) error {
-	was := w.orders[once]
+	c := w.orders[once]
 	switch {
-	case was != 0 && was != id:
-		return fmt.Errorf("order %s was acknowledged as bounty %d and is now %d", once, was, id)
-	case was == 0 && id == 0:
+	case c.id != 0 && c.id != id:
+		return fmt.Errorf("order %s was acknowledged as bounty %d and is now %d", once, c.id, id)
+	case id == 0:
 		delete(w.orders, once)
-	case was == 0:
-		w.orders[once], w.open = id, append(w.open, id)
+	case c.id == 0:
+		c.id, w.open = id, append(w.open, id)
 	}
 	w.s.acked.Add(1)
 	return nil
