@@ -133,6 +133,15 @@ func codeOf(err error) string {
 	return ""
 }
 
+// exec runs one statement that needs no act, and returns how many rows it changed.
+func (b *Book) exec(ctx context.Context, doing, sql string, args ...any) (int64, error) {
+	tag, err := b.pool.Exec(ctx, sql, args...)
+	if err != nil {
+		err = answered(fmt.Errorf("%s: %w", doing, err))
+	}
+	return tag.RowsAffected(), err
+}
+
 func (b *Book) once(ctx context.Context, now time.Time, f func(*act) error) error {
 	tx, err := b.pool.Begin(ctx)
 	if err != nil {

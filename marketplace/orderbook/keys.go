@@ -74,27 +74,21 @@ func (b *Book) Keys(ctx context.Context, account marketplace.Address) ([]APIKey,
 func (b *Book) RevokeKey(
 	ctx context.Context, account marketplace.Address, id int64, now time.Time,
 ) error {
-	tag, err := b.pool.Exec(ctx, `UPDATE api_keys SET revoked_at = $3
+	n, err := b.exec(ctx, "revoke key", `UPDATE api_keys SET revoked_at = $3
 		WHERE id = $1 AND account = $2 AND revoked_at IS NULL`, id, account, now)
-	if err != nil {
-		return fmt.Errorf("revoke key: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
+	if err == nil && n == 0 {
 		return marketplace.NotFound.Errorf("you have no key %d that is still good", id)
 	}
-	return nil
+	return err
 }
 
 // NewNonce stores what a login text must carry.
 func (b *Book) NewNonce(
 	ctx context.Context, nonce string, account marketplace.Address, expires time.Time,
 ) error {
-	_, err := b.pool.Exec(ctx, `INSERT INTO nonces (nonce, account, expires) VALUES ($1, $2, $3)`,
-		nonce, account, expires)
-	if err != nil {
-		return fmt.Errorf("store nonce: %w", err)
-	}
-	return nil
+	_, err := b.exec(ctx, "store nonce", `INSERT INTO nonces (nonce, account, expires)
+		VALUES ($1, $2, $3)`, nonce, account, expires)
+	return err
 }
 
 // UseNonce takes a nonce, once, and forgets those that expired.

@@ -26,6 +26,10 @@ func TestALostDatabaseIsUnavailableAndNoFaultOfOurs(t *testing.T) {
 	if !errors.Is(err, marketplace.Unavailable) {
 		t.Errorf("a killed read: %v", err)
 	}
+	if _, err = b.exec(t.Context(), "end", `SELECT pg_terminate_backend(pg_backend_pid())`); !errors.Is(err,
+		marketplace.Unavailable) {
+		t.Errorf("a killed statement: %v", err)
+	}
 	err = b.act(t.Context(), time.Now(), func(a *act) error {
 		_, err := a.exec(`SELECT 1/0`)
 		return err
