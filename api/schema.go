@@ -88,7 +88,8 @@ var sets = map[reflect.Type][]any{
 	reflect.TypeFor[marketplace.Verdict](): texts(marketplace.VerdictPass,
 		marketplace.VerdictFail, marketplace.VerdictDataFault, marketplace.VerdictUnaudited),
 	reflect.TypeFor[marketplace.Outcome](): texts(marketplace.Pass, marketplace.BadData,
-		marketplace.Timeout, marketplace.Unreachable, marketplace.AuditorFault),
+		marketplace.Withheld, marketplace.Timeout, marketplace.Unreachable,
+		marketplace.AuditorFault),
 	reflect.TypeFor[client.Scope](): texts(client.ScopeRead, client.ScopeTrade,
 		client.ScopeWithdraw),
 }

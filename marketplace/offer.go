@@ -78,17 +78,6 @@ func (r Rules) Network(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-// A Standing is what the market knows of an agent.
-type Standing string
-
-// The standings.
-const (
-	New          Standing = "new"
-	Vetted       Standing = "vetted"
-	Suspended    Standing = "suspended"
-	Disqualified Standing = "disqualified"
-)
-
 // An Offer is an agent's standing capacity. An agent has one.
 type Offer struct {
 	ID       int64      `json:"id"`

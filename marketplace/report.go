@@ -14,7 +14,8 @@ type Outcome string
 const (
 	Pass         Outcome = "pass"
 	BadData      Outcome = "bad_data"      // bytes came and their hash is wrong
-	Timeout      Outcome = "timeout"       // connected, advertised, did not deliver in time
+	Withheld     Outcome = "withheld"      // said it has a piece and refuses to send that one
+	Timeout      Outcome = "timeout"       // connected, did not deliver in time
 	Unreachable  Outcome = "unreachable"   // no connection, or no handshake
 	AuditorFault Outcome = "auditor_fault" // the auditor could not do its work; says nothing
 )
@@ -45,14 +46,28 @@ func (r Report) Text() string {
 		r.At.UTC().Format(time.RFC3339Nano))
 }
 
-// dataFaultTries is how many tries with wrong bytes, over all auditors, make a data fault.
-const dataFaultTries = 2
+// Accuses says whether a report finds a data fault: bytes with a wrong hash in any try, or a piece
+// that the agent says it has and refuses at every try that an auditor has. A line that is slow or
+// down never does so.
+func (r Rules) Accuses(rep Report) bool {
+	withheld := 0
+	for _, try := range rep.Tries {
+		switch try {
+		case BadData:
+			return true
+		case Withheld:
+			withheld++
+		}
+	}
+	return rep.Outcome == BadData || withheld >= r.Attempts
+}
 
-// Judge returns the verdict of one lease and epoch from its reports. Wrong bytes seen twice are a
-// data fault whatever the majority says: by majority alone an agent that misses a tenth of the
-// data would pass two epochs in five (proof.md, Audits).
+// Judge returns the verdict of one lease and epoch from its reports. A data fault found by any
+// auditor is one whatever the majority says: by majority alone an agent that misses a tenth of the
+// data would pass two epochs in five, and one that spoils a twentieth of its answers would earn
+// half of an honest agent's pay (proof.md, Audits; audit/ADVERSARIES.md).
 func (r Rules) Judge(reports []Report) (v Verdict, passes int) {
-	heard, bad := 0, 0
+	heard, accused := 0, false
 	for _, rep := range reports {
 		if rep.Outcome == AuditorFault {
 			continue
@@ -61,14 +76,10 @@ func (r Rules) Judge(reports []Report) (v Verdict, passes int) {
 		if rep.Outcome == Pass {
 			passes++
 		}
-		for _, try := range rep.Tries {
-			if try == BadData {
-				bad++
-			}
-		}
+		accused = accused || r.Accuses(rep)
 	}
 	switch {
-	case bad >= dataFaultTries:
+	case accused:
 		return VerdictDataFault, passes
 	case passes >= r.AuditQuorum:
 		return VerdictPass, passes
@@ -79,10 +90,10 @@ func (r Rules) Judge(reports []Report) (v Verdict, passes int) {
 	}
 }
 
-// Settle returns what an auditor reports after some tries: a pass ends the tries; otherwise the
-// gravest thing that was seen.
+// Settle returns what an auditor reports after some tries: wrong bytes outweigh a later pass, a
+// pass ends the tries, and otherwise it is the gravest thing that was seen.
 func Settle(tries []Outcome) Outcome {
-	for _, o := range []Outcome{Pass, BadData, Timeout, Unreachable} {
+	for _, o := range []Outcome{BadData, Pass, Withheld, Timeout, Unreachable} {
 		if slices.Contains(tries, o) {
 			return o
 		}

@@ -28,14 +28,23 @@ type Rules struct {
 	BilledMin   int64  `json:"billed_min" doc:"Smallest billed size of a replica, bytes"`
 	BountyMin   Amount `json:"bounty_min" doc:"Smallest worst case of a bounty"`
 
-	KeepMin        Span `json:"keep_min" doc:"Shortest term"`
-	KeepMax        Span `json:"keep_max" doc:"Longest term"`
-	GoodFor        Span `json:"good_for" doc:"How long an unfilled bounty stays, unless it says"`
-	ReplicasMax    int  `json:"replicas_max" doc:"Most replicas of one bounty"`
-	OpenMax        int  `json:"open_max" doc:"Most open bounties of one poster"`
-	LeasesNewMax   int  `json:"leases_new_max" doc:"Most leases of an agent that is not vetted"`
-	VetAudits      int  `json:"vet_audits" doc:"Passed audits that make an agent vetted"`
-	VetAfter       Span `json:"vet_after" doc:"Least age of an agent that becomes vetted"`
+	KeepMin      Span `json:"keep_min" doc:"Shortest term"`
+	KeepMax      Span `json:"keep_max" doc:"Longest term"`
+	GoodFor      Span `json:"good_for" doc:"How long an unfilled bounty stays, unless it says"`
+	ReplicasMax  int  `json:"replicas_max" doc:"Most replicas of one bounty"`
+	OpenMax      int  `json:"open_max" doc:"Most open bounties of one poster"`
+	LeasesNewMax int  `json:"leases_new_max" doc:"Most leases of an agent that is not vetted"`
+	VetAudits    int  `json:"vet_audits" doc:"Passed audits that make an agent vetted"`
+	VetAfter     Span `json:"vet_after" doc:"Least age of an agent that becomes vetted"`
+
+	// Scores: see Score. A memory of 9,900 bps weighs what was n audits ago by 0.99ⁿ.
+	ReputationMemoryBps int `json:"reputation_memory_bps" doc:"Weight a score keeps at each audit"`
+	ReputationWarnBps   int `json:"reputation_warn_bps" doc:"Reputation below which an agent is warned"`
+	ReputationMinBps    int `json:"reputation_min_bps" doc:"... below which it is disqualified"`
+	UptimeMemoryBps     int `json:"uptime_memory_bps" doc:"Weight uptime keeps at each try"`
+	UptimeWarnBps       int `json:"uptime_warn_bps" doc:"Uptime below which an agent is warned"`
+	UptimeMinBps        int `json:"uptime_min_bps" doc:"... below which it gets no new leases"`
+
 	AllowLoopback  bool `json:"allow_loopback" doc:"Peers on this machine are accepted (devnet)"`
 	NetworkPrefix4 int  `json:"network_prefix_4" doc:"Replicas differ in this IPv4 prefix"`
 	NetworkPrefix6 int  `json:"network_prefix_6" doc:"Replicas differ in this IPv6 prefix"`
@@ -55,6 +64,8 @@ func DefaultRules() Rules {
 		HoldbackBps: 2500, FeeBps: 100, BilledMin: 64 << 20, BountyMin: BTT(100_000),
 		KeepMin: sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
 		LeasesNewMax: 5, VetAudits: 100, VetAfter: days(7),
+		ReputationMemoryBps: 9900, ReputationWarnBps: 9500, ReputationMinBps: 9000,
+		UptimeMemoryBps: 9500, UptimeWarnBps: 8000, UptimeMinBps: 6000,
 		NetworkPrefix4: 24, NetworkPrefix6: 48,
 		RedeemFeeBps: 200, RedeemAfter: days(7),
 	}

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -277,7 +278,7 @@ func (p *probe) drain() {
 
 // lose gives up a piece that the peer refuses, and goes on with the others.
 func (p *probe) lose(of int) {
-	p.found[of].Outcome, p.found[of].Took = marketplace.Timeout, time.Since(p.began)
+	p.found[of].Outcome, p.found[of].Took = marketplace.Withheld, time.Since(p.began)
 	p.refused = true
 	for i := range p.blocks {
 		if p.blocks[i].of == of {
@@ -310,12 +311,16 @@ func (p *probe) outcome(ctx context.Context, err error) marketplace.Outcome {
 		if f.Outcome == "" {
 			f.Outcome, f.Took = missing, time.Since(p.began)
 		}
-		if f.Outcome != marketplace.Pass && sum != marketplace.BadData {
+		if slices.Index(gravity, f.Outcome) > slices.Index(gravity, sum) {
 			sum = f.Outcome
 		}
 	}
 	return sum
 }
+
+// gravity orders what may become of a piece: the gravest sums up a try.
+var gravity = []marketplace.Outcome{marketplace.Pass, marketplace.AuditorFault,
+	marketplace.Unreachable, marketplace.Timeout, marketplace.Withheld, marketplace.BadData}
 
 // ourFault knows errors that say something of this machine and nothing of the peer.
 func ourFault(err error) bool {

@@ -122,6 +122,7 @@ const (
 	pass    = marketplace.Pass
 	bad     = marketplace.BadData
 	timeout = marketplace.Timeout
+	refused = marketplace.Withheld
 	away    = marketplace.Unreachable
 )
 
@@ -146,7 +147,7 @@ func TestOneFlippedBitIsBadData(t *testing.T) {
 	want(t, f, bad, pass, bad, pass)
 }
 
-func TestContentThatIsCutOffTimesOut(t *testing.T) {
+func TestContentThatIsCutOffIsWithheld(t *testing.T) {
 	t.Parallel()
 	parent, raw, _ := content(t, 64<<10, 500_000, 100_000)
 	e, meta := agent(t, parent, raw), parse(t, raw)
@@ -154,7 +155,7 @@ func TestContentThatIsCutOffTimesOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := audit.Probe(t.Context(), devnet, time.Second, e.Addr(), meta, []int{0, 5})
-	want(t, f, timeout, pass, timeout)
+	want(t, f, refused, pass, refused)
 	if f.Took > 900*time.Millisecond {
 		t.Errorf("a refusal took %s to understand", f.Took)
 	}
@@ -269,7 +270,6 @@ func TestAPeerThatDoesNotDeliverTimesOut(t *testing.T) {
 		"sends keepalives only":       script(t, meta, "\x00\x00\x00\x00\x00\x00\x00\x00", nothing),
 		"sends an unasked piece":      script(t, meta, haveAll+unchoke+message(7, make([]byte, 12)), nothing),
 		"sends a piece cut too short": script(t, meta, haveAll+unchoke, cutShort),
-		"refuses":                     script(t, meta, haveAll+unchoke, refuse),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -292,6 +292,15 @@ func refuse(c net.Conn, kind byte, body []byte) {
 	if kind == 6 {
 		_, _ = io.WriteString(c, message(16, body))
 	}
+}
+
+func TestAPeerThatRefusesAPieceThatItSaysItHasWithholdsIt(t *testing.T) {
+	t.Parallel()
+	_, raw, _ := content(t, 64<<10, 200_000, 1)
+	meta := parse(t, raw)
+	addr := script(t, meta, haveAll+unchoke, refuse)
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, addr, meta, []int{0, 2})
+	want(t, f, refused, refused, refused)
 }
 
 func TestBlocksMayComeInAnyOrderAndAfterAChoke(t *testing.T) {

@@ -1656,7 +1656,7 @@ export interface components {
             /** Format: int64 */
             lease: number;
             /** @enum {string} */
-            outcome: "pass" | "bad_data" | "timeout" | "unreachable" | "auditor_fault";
+            outcome: "pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault";
             /** @description Pieces asked for */
             pieces: number[];
             /**
@@ -1670,7 +1670,7 @@ export interface components {
              */
             took_ms: number;
             /** @description What each try found, in order */
-            tries: ("pass" | "bad_data" | "timeout" | "unreachable" | "auditor_fault")[];
+            tries: ("pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault")[];
         };
         Rules: {
             /**
@@ -1830,6 +1830,36 @@ export interface components {
              * @example 30d
              */
             report_slack: string;
+            /**
+             * Format: int64
+             * @description Weight a score keeps at each audit
+             */
+            reputation_memory_bps: number;
+            /**
+             * Format: int64
+             * @description ... below which it is disqualified
+             */
+            reputation_min_bps: number;
+            /**
+             * Format: int64
+             * @description Reputation below which an agent is warned
+             */
+            reputation_warn_bps: number;
+            /**
+             * Format: int64
+             * @description Weight uptime keeps at each try
+             */
+            uptime_memory_bps: number;
+            /**
+             * Format: int64
+             * @description ... below which it gets no new leases
+             */
+            uptime_min_bps: number;
+            /**
+             * Format: int64
+             * @description Uptime below which an agent is warned
+             */
+            uptime_warn_bps: number;
             /**
              * Format: span
              * @description Least age of an agent that becomes vetted
