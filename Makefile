@@ -40,6 +40,10 @@ test: web $(CONTRACT)/node_modules/.package-lock.json ## run every test: page, G
 	chromium=$$(deploy/browser/setup.sh) && \
 	EVERSEED_CHROMIUM="$$chromium" go test -count=1 -timeout 20m ./...
 
+.PHONY: sim
+sim: ## put cheats on trial behind a virtual clock and write down what they earned
+	go run ./cmd/everseed-devnet sim --write marketplace/audit/ADVERSARIES.md $(ARGS)
+
 .PHONY: check
 check: check-go check-web check-made ## all that is checked without running the market
 

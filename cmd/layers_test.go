@@ -30,6 +30,7 @@ var rooms = map[string][]string{
 	"marketplace/escrow/contract": {},
 	"marketplace/settlement":      {"marketplace", "marketplace/orderbook", "marketplace/escrow"},
 	"marketplace/audit":           {"marketplace", "marketplace/metainfo"},
+	"marketplace/audit/trial":     {"marketplace", "marketplace/audit"},
 	"marketplace/health":          {"marketplace", "marketplace/metainfo"},
 	"marketplace/feed":            {"marketplace"},
 
@@ -61,8 +62,9 @@ var rooms = map[string][]string{
 		"marketplace/orderbook", "marketplace/settlement", "marketplace/health",
 		"marketplace/feed", "matcher", "api", "web", "migrations", "cmd/terminal"},
 	"cmd/everseed-devnet": {"marketplace", "marketplace/escrow", "marketplace/escrow/contract",
-		"marketplace/metainfo", "api/client", "deploy/devstack", "deploy/devstack/tracker",
-		"deploy/devchain", "seederagent", "seederagent/swarm", "cmd/terminal"},
+		"marketplace/metainfo", "marketplace/audit/trial", "api/client", "deploy/devstack",
+		"deploy/devstack/tracker", "deploy/devchain", "seederagent", "seederagent/swarm",
+		"cmd/terminal"},
 }
 
 // testRooms says what a room's tests may import besides, and why. Every test may use deploy/.
