@@ -90,6 +90,8 @@ var sets = map[reflect.Type][]any{
 	reflect.TypeFor[marketplace.Outcome](): texts(marketplace.Pass, marketplace.BadData,
 		marketplace.Withheld, marketplace.Timeout, marketplace.Unreachable,
 		marketplace.AuditorFault),
+	reflect.TypeFor[marketplace.WarningKind](): texts(marketplace.WarnData,
+		marketplace.WarnUptime, marketplace.OutOfUptime, marketplace.OutForGood),
 	reflect.TypeFor[client.Scope](): texts(client.ScopeRead, client.ScopeTrade,
 		client.ScopeWithdraw),
 }
@@ -117,6 +119,7 @@ func nouns(r huma.Registry) {
 	alias[marketplace.Standing, enum[marketplace.Standing]](r)
 	alias[marketplace.Verdict, enum[marketplace.Verdict]](r)
 	alias[marketplace.Outcome, enum[marketplace.Outcome]](r)
+	alias[marketplace.WarningKind, enum[marketplace.WarningKind]](r)
 	alias[client.Scope, enum[client.Scope]](r)
 }
 

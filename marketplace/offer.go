@@ -85,6 +85,7 @@ type Offer struct {
 	Terms    OfferTerms `json:"terms"`
 	State    OfferState `json:"state"`
 	Standing Standing   `json:"standing"`
+	Outlook  *Outlook   `json:"outlook,omitempty" doc:"Scores and warnings, from its first audit on"`
 	Used     int64      `json:"used" doc:"Bytes under live leases"`
 	Leases   int        `json:"leases" doc:"Live leases"`
 	PostedAt time.Time  `json:"posted_at" doc:"Last change that lost priority"`

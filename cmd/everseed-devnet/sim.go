@@ -49,7 +49,7 @@ func rewrite(name string, sheets []trial.Sheet) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(name, []byte(fresh), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(fresh), 0o600); err != nil { // #nosec G703 -- as above
 		return fmt.Errorf("write page: %w", err)
 	}
 	return nil

@@ -164,12 +164,7 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, now time.Time) (n in
 		}
 		n++
 	}
-	_, err = b.pool.Exec(ctx, `UPDATE audit_epochs SET judged_at = $2
-		WHERE epoch = $1 AND judged_at IS NULL`, epoch, now)
-	if err != nil {
-		return n, fmt.Errorf("close epoch: %w", err)
-	}
-	return n, nil
+	return n, b.closeEpoch(ctx, epoch, now)
 }
 
 // judge writes the proof of one lease and epoch, books the pay and moves the lease.
@@ -205,7 +200,8 @@ func (a *act) judge(id, epoch int64) error {
 	if err := a.accrue(&l, verified, earned, epoch); err != nil {
 		return err
 	}
-	if err := a.judgeStanding(l.Agent, verdict); err != nil {
+	said := map[marketplace.Address][][]marketplace.Report{l.Agent: {reports}}
+	if err := a.judgeStandings(epoch, said); err != nil {
 		return err
 	}
 	return a.follow(l, verdict, epoch)

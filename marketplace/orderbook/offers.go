@@ -12,17 +12,22 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectOffer = `SELECT o.id, o.agent, o.terms, o.state, o.standing, o.reason, o.posted_at,
-	o.seen_at, coalesce((SELECT sum(size) FROM leases l WHERE l.agent = o.agent
+const selectOffer = `SELECT o.id, o.agent, o.terms, o.state, o.standing, o.outlook, o.reason,
+	o.posted_at, o.seen_at, coalesce((SELECT sum(size) FROM leases l WHERE l.agent = o.agent
 		AND l.state IN ` + live + `), 0)::bigint,
 	(SELECT count(*) FROM leases l WHERE l.agent = o.agent AND l.state IN ` + live + `)
 	FROM offers o `
 
 func scanOffer(row pgx.CollectableRow) (o marketplace.Offer, err error) {
-	var terms []byte
-	if err := row.Scan(&o.ID, &o.Agent, &terms, &o.State, &o.Standing, &o.Reason, at{&o.PostedAt},
-		at{&o.SeenAt}, &o.Used, &o.Leases); err != nil {
+	var terms, outlook []byte
+	if err := row.Scan(&o.ID, &o.Agent, &terms, &o.State, &o.Standing, &outlook, &o.Reason,
+		at{&o.PostedAt}, at{&o.SeenAt}, &o.Used, &o.Leases); err != nil {
 		return o, err
+	}
+	if outlook != nil {
+		if err := json.Unmarshal(outlook, &o.Outlook); err != nil {
+			return o, err
+		}
 	}
 	return o, json.Unmarshal(terms, &o.Terms)
 }
@@ -107,43 +112,6 @@ func (b *Book) Seen(ctx context.Context, agent marketplace.Address, now time.Tim
 		return fmt.Errorf("note agent: %w", err)
 	}
 	return nil
-}
-
-// faultsMax is how many data faults disqualify an agent for good; the first one suspends it.
-const faultsMax = 3
-
-// judgeStanding counts a verdict and moves the agent's standing.
-func (a *act) judgeStanding(agent marketplace.Address, v marketplace.Verdict) error {
-	passed, faults := 0, 0
-	switch v {
-	case marketplace.VerdictPass:
-		passed = 1
-	case marketplace.VerdictDataFault:
-		faults = 1
-	default:
-		return nil
-	}
-	// Standing is only ever lowered by faults and raised by passes, in one statement.
-	rows, err := many(a.ctx, a.Tx, "standing", pgx.RowTo[string], `UPDATE offers SET
-		passed = passed + $2, faults = faults + $3, standing = CASE
-			WHEN faults + $3 >= $4 THEN 'disqualified'
-			WHEN $3 > 0 AND standing <> 'disqualified' THEN 'suspended'
-			WHEN standing = 'new' AND passed + $2 >= $5 AND first_seen <= $6 THEN 'vetted'
-			ELSE standing END
-		WHERE agent = $1 RETURNING (SELECT o.standing FROM offers o WHERE o.agent = $1) || ' ' || standing`,
-		agent, passed, faults, faultsMax, a.rules.VetAudits, a.now.Add(-a.rules.VetAfter.Duration()))
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	var before, after string
-	if _, err := fmt.Sscan(rows[0], &before, &after); err != nil || before == after {
-		return err
-	}
-	o, err := offerOf(a.ctx, a.Tx, agent)
-	if err == nil {
-		a.happened("agent."+after, o.ID, o, agent)
-	}
-	return err
 }
 
 func scanCall(row pgx.CollectableRow) (c marketplace.Call, err error) {

@@ -1120,6 +1120,30 @@ export interface components {
              */
             price: string;
         };
+        Gauge: {
+            /**
+             * Format: int64
+             * @description The score, 0 to 10000
+             */
+            bps: number;
+            /** @description What it costs below min_bps */
+            costs: string;
+            /**
+             * Format: int64
+             * @description Failures in a row from here that cost
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Below it it costs
+             */
+            min_bps: number;
+            /**
+             * Format: int64
+             * @description Below it the agent is warned
+             */
+            warn_bps: number;
+        };
         Key: {
             /** Format: date-time */
             created_at: string;
@@ -1383,6 +1407,8 @@ export interface components {
              * @description Live leases
              */
             leases: number;
+            /** @description Scores and warnings, from its first audit on */
+            outlook?: components["schemas"]["Outlook"];
             /**
              * Format: date-time
              * @description Last change that lost priority
@@ -1462,6 +1488,37 @@ export interface components {
              * @description Bytes/s
              */
             upload_rate: number;
+        };
+        Outlook: {
+            /**
+             * Format: int64
+             * @description Most leases by standing; 0 without a limit of its own
+             */
+            leases_max: number;
+            /** @description Whether calls give it leases */
+            new_leases: boolean;
+            /** @description What changes its standing next, in words */
+            next: string;
+            /**
+             * Format: int64
+             * @description Audits passed, ever
+             */
+            passed: number;
+            reputation: components["schemas"]["Gauge"];
+            /** @enum {string} */
+            standing: "new" | "vetted" | "suspended" | "disqualified";
+            uptime: components["schemas"]["Gauge"];
+            /**
+             * Format: int64
+             * @description Passed audits that a vetted agent has
+             */
+            vet_audits: number;
+            /**
+             * Format: date-time
+             * @description Not vetted before
+             */
+            vet_from: string;
+            warnings?: components["schemas"]["Warning"][];
         };
         PageBounty: {
             items: components["schemas"]["Bounty"][];
@@ -2011,6 +2068,11 @@ export interface components {
             id: string;
             /** Format: int64 */
             lease?: number;
+        };
+        Warning: {
+            detail: string;
+            /** @enum {string} */
+            kind: "data" | "uptime" | "suspended" | "disqualified";
         };
     };
     responses: never;
