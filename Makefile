@@ -44,6 +44,11 @@ test: web $(CONTRACT)/node_modules/.package-lock.json ## run every test: page, G
 sim: ## put cheats on trial behind a virtual clock and write down what they earned
 	go run ./cmd/everseed-devnet sim --write marketplace/audit/ADVERSARIES.md $(ARGS)
 
+.PHONY: bench bench-ledger
+bench: bench-ledger ## measure what is promised: the ledger against pgbench, and a hot account
+bench-ledger:
+	go test -run '^$$' -bench Ledger -benchtime 8s ./marketplace/orderbook
+
 .PHONY: check
 check: check-go check-web check-made ## all that is checked without running the market
 

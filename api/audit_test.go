@@ -195,7 +195,7 @@ func TestWhatEverybodyMayRead(t *testing.T) {
 	if one, err := v.Lease(ctx, l.ID); err != nil || one.State != marketplace.Proving {
 		t.Errorf("%+v %v", one, err)
 	}
-	if lines, err := v.Statement(ctx, l.Poster); err != nil || len(lines) < 2 {
+	if lines, err := v.Statement(ctx, l.Poster, client.StatementFilter{}); err != nil || len(lines) < 2 {
 		t.Errorf("%+v %v", lines, err)
 	}
 	if s, err := v.Solvency(ctx); err != nil || s.Reserved.IsZero() {

@@ -113,8 +113,8 @@ func (r *rig) fund(poster marketplace.Address, amount marketplace.Amount) {
 	must(r.t, r.book.Apply(r.t.Context(), []orderbook.ChainBlock{{
 		Number: r.blocks, Hash: marketplace.Hash{byte(r.blocks), 9}, At: now,
 		Events: []orderbook.ChainEvent{
-			{Kind: orderbook.ChainDeposit, Tx: "d", Index: 0, Account: poster, Amount: amount},
-			{Kind: orderbook.ChainMandate, Tx: "d", Index: 1, Account: poster,
+			{Kind: orderbook.ChainDeposit, Tx: itoa(int(r.blocks)), Index: 0, Account: poster, Amount: amount},
+			{Kind: orderbook.ChainMandate, Tx: itoa(int(r.blocks)), Index: 1, Account: poster,
 				Mandate: marketplace.Mandate{Poster: poster, ID: mandate, Threshold: 2, Cap: amount,
 					Signers: r.server.info.Auditors, Expiry: now.Add(90 * marketplace.Day)}},
 		},

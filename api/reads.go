@@ -127,26 +127,6 @@ func (s *Server) account(ctx context.Context, in *ByAddress) (marketplace.Accoun
 	return s.Book.Account(ctx, in.Address)
 }
 
-type statementIn struct {
-	ByAddress
-	Paging
-}
-
-func (s *Server) statement(
-	ctx context.Context, in *statementIn,
-) (page[marketplace.Transfer], error) {
-	at, err := in.number()
-	if err != nil {
-		return page[marketplace.Transfer]{}, err
-	}
-	items, last, err := s.Book.Statement(ctx, in.Address, at)
-	out := page[marketplace.Transfer]{Items: items}
-	if len(items) == in.Limit {
-		out.Next = strconv.FormatInt(last, 10)
-	}
-	return out, err
-}
-
 func (s *Server) torrents(ctx context.Context, in *Paging) (page[marketplace.Torrent], error) {
 	var after time.Time
 	if in.After != "" {

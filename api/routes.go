@@ -31,7 +31,10 @@ func (s *Server) routes(a huma.API) {
 	route(m, "GET /v1/keys", "Your API keys", s.keys, read)
 	act(m, "DELETE /v1/keys/{id}", "End an API key at once", s.revokeKey, withdraw)
 	route(m, "GET /v1/accounts/{address}", "What the ledger says of an address", s.account)
-	route(m, "GET /v1/accounts/{address}/statement", "Its lines of the ledger", s.statement)
+	route(m, "GET /v1/accounts/{address}/statement", "Its lines of the ledger, newest first",
+		s.statement)
+	route(m, "GET /v1/accounts/{address}/statement.csv", "All of them for a spreadsheet",
+		s.statementCSV, spreadsheet)
 
 	m.tag = "torrents"
 	route(m, "POST /v1/torrents", "Register a .torrent file", s.addTorrent, trade, created, upload)
@@ -44,6 +47,9 @@ func (s *Server) routes(a huma.API) {
 	route(m, "POST /v1/bounties", "Post a bounty", s.post, trade, created, once)
 	route(m, "GET /v1/bounties", "Bounties, newest first", s.bounties)
 	route(m, "GET /v1/bounties/{id}", "One bounty", s.bounty)
+	route(m, "POST /v1/bounties/{id}/fund", "Pledge what a bounty lacks to open", s.fund, trade, once)
+	route(m, "DELETE /v1/bounties/{id}/fund", "Take your pledge back before it opens", s.takeBack,
+		trade)
 	route(m, "POST /v1/bounties/{id}/cancel", "End a bounty", s.cancel, trade, once)
 
 	m.tag = "offers"
@@ -117,7 +123,7 @@ func operation(tag, pattern, summary string, opts []func(*huma.Operation)) huma.
 
 // operationID makes "get-bounties-id" of a method and a path.
 func operationID(method, path string) string {
-	clean := strings.NewReplacer("/v1", "", "/", "-", "{", "", "}", "").Replace(path)
+	clean := strings.NewReplacer("/v1", "", "/", "-", ".", "-", "{", "", "}", "").Replace(path)
 	return strings.ToLower(method) + clean
 }
 
@@ -141,10 +147,12 @@ const torrentType = "application/x-bittorrent"
 // upload raises the limit of bodies, which is 1 MiB everywhere else. huma refuses at the limit.
 func upload(op *huma.Operation) { op.MaxBodyBytes = 10_000_001 }
 
-func download(op *huma.Operation) {
+func download(op *huma.Operation) { answersWith(op, torrentType, "binary") }
+
+func answersWith(op *huma.Operation, kind, format string) {
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK",
-		Content: map[string]*huma.MediaType{torrentType: {
-			Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}}}
+		Content: map[string]*huma.MediaType{kind: {
+			Schema: &huma.Schema{Type: huma.TypeString, Format: format}}}}}
 }
 
 // once documents a route that wants an Idempotency-Key; its input demands it.

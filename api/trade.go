@@ -65,6 +65,24 @@ type ByID struct {
 	ID int64 `path:"id" minimum:"1"`
 }
 
+type fundBody struct {
+	Once
+	ByID
+	Body    marketplace.Fund
+	RawBody []byte
+}
+
+func (s *Server) fund(ctx context.Context, in *fundBody) (marketplace.Bounty, error) {
+	path := fmt.Sprintf("/v1/bounties/%d/fund", in.ID)
+	b, replayed, err := s.Book.Fund(ctx, onceKey(ctx, in.Once.Once, path, in.RawBody), in.ID, in.Body,
+		time.Now())
+	return sayReplayed(ctx, b, replayed, err)
+}
+
+func (s *Server) takeBack(ctx context.Context, in *ByID) (marketplace.Bounty, error) {
+	return s.Book.TakeBack(ctx, callerOf(ctx).account, in.ID, time.Now())
+}
+
 type cancelIn struct {
 	Once
 	ByID

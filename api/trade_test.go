@@ -18,6 +18,49 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+func TestOthersFundABountyOnceHoweverOftenTheySend(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	me, other := newKey(t), newKey(t)
+	c, o := r.as(me), r.as(other)
+	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
+	must(t, err)
+	r.fund(me.Address(), marketplace.BTT(1000))
+	r.fund(other.Address(), marketplace.BTT(1000))
+	terms := bountyOf(tor.Infohash)
+	terms.Fund = marketplace.MustAmount("0.001")
+	b, err := c.PostBounty(t.Context(), "mine", terms)
+	must(t, err)
+	if b.State != marketplace.Unfunded || b.Reserved != terms.Fund || b.Needed.IsZero() {
+		t.Fatalf("a part was pledged: %+v", b)
+	}
+	pledge := marketplace.Fund{Amount: terms.Fund, Mandate: terms.Mandate}
+	for range 2 {
+		b, err = o.FundBounty(t.Context(), "part", b.ID, pledge)
+		must(t, err)
+	}
+	if len(b.Funders) != 2 || b.Funders[1].Pledged != pledge.Amount ||
+		b.Funders[1].Poster != other.Address() {
+		t.Errorf("pledged twice with one key: %+v", b.Funders)
+	}
+	_, err = o.FundBounty(t.Context(), "too much", b.ID,
+		marketplace.Fund{Amount: marketplace.BTT(999), Mandate: terms.Mandate})
+	wantKind(t, err, marketplace.Invalid)
+	b, err = o.TakeBack(t.Context(), b.ID)
+	must(t, err)
+	if len(b.Funders) != 1 {
+		t.Errorf("taken back, its funders are %+v", b.Funders)
+	}
+	b, err = o.FundBounty(t.Context(), "all", b.ID,
+		marketplace.Fund{Amount: b.Needed, Mandate: terms.Mandate})
+	must(t, err)
+	if b.State != marketplace.Open || !b.Needed.IsZero() {
+		t.Errorf("with all it needs it is %+v", b)
+	}
+	_, err = o.TakeBack(t.Context(), b.ID)
+	wantKind(t, err, marketplace.Conflict)
+}
+
 func TestABountyIsPostedOnceHoweverOftenItIsSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -39,23 +39,27 @@ var rooms = map[string][]string{
 		"api/client"},
 	"api/client": {"marketplace"},
 	"seederagent": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "api/client",
-		"seederagent/swarm", "seederagent/delivery"},
+		"seederagent/swarm", "seederagent/delivery", "seederagent/purse"},
+	"seederagent/purse":    {"marketplace", "marketplace/escrow"},
 	"seederagent/swarm":    {"marketplace", "marketplace/metainfo"},
 	"seederagent/delivery": {"marketplace", "marketplace/escrow"},
 	"migrations":           {},
 	"web":                  {},
 
 	"deploy":                  {},
-	"deploy/devchain":         {},
+	"deploy/devchain":         {"marketplace"},
 	"deploy/devstack":         {"migrations", "deploy/devstack/tracker"},
 	"deploy/devstack/tracker": {"marketplace"},
 
 	"cmd":          {},
-	"cmd/terminal": {"marketplace", "marketplace/escrow"},
+	"cmd/terminal": {"marketplace", "marketplace/escrow", "api/client"},
+	"cmd/redeem":   {"marketplace", "marketplace/escrow", "seederagent/purse", "cmd/terminal"},
 	"cmd/everseed": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "api/client",
-		"seederagent", "seederagent/swarm", "seederagent/delivery", "cmd/terminal"},
+		"seederagent", "seederagent/swarm", "seederagent/delivery", "seederagent/purse",
+		"cmd/redeem", "cmd/terminal"},
 	"cmd/everseed-agent": {"marketplace", "marketplace/escrow", "api/client", "seederagent",
-		"seederagent/swarm", "seederagent/delivery", "cmd/terminal"},
+		"seederagent/swarm", "seederagent/delivery", "seederagent/purse", "cmd/redeem",
+		"cmd/terminal"},
 	"cmd/everseed-auditor": {"marketplace", "marketplace/escrow", "marketplace/metainfo",
 		"marketplace/audit", "api/client", "cmd/terminal"},
 	"cmd/everseed-market": {"marketplace", "marketplace/escrow", "marketplace/metainfo",
@@ -76,6 +80,8 @@ var testRooms = map[string][]string{
 	// The client is held against the server that it is for.
 	"api/client":  {"api", "marketplace/orderbook", "marketplace/escrow", "marketplace/metainfo"},
 	"seederagent": {"api", "marketplace/orderbook", "marketplace/audit"},
+	// The ledger is measured on a server that waits for its disk.
+	"marketplace/orderbook": {"migrations"},
 	// The relay reads the real book.
 	"marketplace/feed": {"marketplace/orderbook"},
 	// The configurations that are handed out are read by those who will.

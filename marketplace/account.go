@@ -27,16 +27,20 @@ type Account struct {
 	Mandates []Mandate `json:"mandates,omitempty"`
 }
 
-// A Transfer is one immutable line of the double-entry ledger: Debit and Credit name accounts.
-type Transfer struct {
-	ID     string    `json:"id"`
-	Debit  string    `json:"debit"`
-	Credit string    `json:"credit"`
-	Amount Amount    `json:"amount"`
-	Code   string    `json:"code" doc:"deposit, reserve, accrue, holdback, fee, vest, forfeit, …"`
-	Bounty int64     `json:"bounty,omitempty"`
-	Lease  int64     `json:"lease,omitempty"`
-	At     time.Time `json:"at"`
+// A StatementLine is one line of the ledger as one account sees it. A transfer between two accounts
+// of the same holder is two lines.
+type StatementLine struct {
+	Line    int64     `json:"line" doc:"Grows with time; a transfer from one of your accounts to another is two lines"`
+	At      time.Time `json:"at"`
+	Code    string    `json:"code" doc:"deposit, reserve, accrue, holdback, fee, vest, forfeit, …"`
+	Account string    `json:"account" doc:"The account: free:…, reserved:…, payable:…, holdback:…"`
+	In      Amount    `json:"in" doc:"What came in; zero when something left"`
+	Out     Amount    `json:"out" doc:"What left; zero when something came in"`
+	Balance Amount    `json:"balance" doc:"Of the account, after this line"`
+	Other   string    `json:"other" doc:"The account at the other end"`
+	Bounty  int64     `json:"bounty,omitempty"`
+	Lease   int64     `json:"lease,omitempty"`
+	ID      string    `json:"id" doc:"Of the transfer; it follows from what was booked"`
 }
 
 // Solvency compares the ledger with the vault at a solid block.
@@ -50,7 +54,8 @@ type Solvency struct {
 	Payable     Amount    `json:"payable"`
 	Held        Amount    `json:"held"`
 	Difference  string    `json:"difference,omitempty" doc:"Words, when something does not match"`
-	Frozen      bool      `json:"frozen" doc:"Redemptions are stopped until a person has looked"`
+	Frozen      bool      `json:"frozen" doc:"Redemptions are stopped until vault and ledger agree"`
+	FrozenSince time.Time `json:"frozen_since,omitzero"`
 	ComparedAt  time.Time `json:"compared_at"`
 	LedgerDebit Amount    `json:"ledger_debit" doc:"Sum of all debits; equals the credits"`
 	LedgerCred  Amount    `json:"ledger_credit" doc:"Sum of all credits"`

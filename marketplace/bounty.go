@@ -26,6 +26,7 @@ type BountyTerms struct {
 	Regions    []string   `json:"regions,omitempty" doc:"Regions that will do; empty: any"`
 	RateMin    int64      `json:"rate_min,omitempty" doc:"Least upload rate, bytes/s"`
 	GoodFor    Span       `json:"good_for,omitempty" doc:"Unfilled replicas expire after; default 7d"`
+	Fund       Amount     `json:"fund,omitzero" doc:"BTT you pledge yourself; others add the rest; default: all"`
 }
 
 // Check returns every breach of the rules, joined.
@@ -84,11 +85,19 @@ type Bounty struct {
 	Reason   string      `json:"reason,omitempty" doc:"Why it is in this state, or why it did not trade"`
 	Leased   int         `json:"leased" doc:"Replicas under a live lease"`
 	Proven   int         `json:"proven" doc:"Replicas whose last audit passed"`
+	Funders  []Pledge    `json:"funders" doc:"Who pays for it, in the order of pledging"`
+	Needed   Amount      `json:"needed,omitzero" doc:"BTT that it lacks to open; others may pledge it"`
 	Reserved Amount      `json:"reserved" doc:"BTT still set aside for it"`
 	Spent    Amount      `json:"spent" doc:"BTT accrued to agents, holdback and fee included"`
 	PostedAt time.Time   `json:"posted_at"`
 	GoodTill time.Time   `json:"good_till" doc:"Unfilled replicas expire then"`
 	EndsAt   time.Time   `json:"ends_at,omitzero" doc:"End of the term, once a replica was proven"`
+}
+
+// Pays says whether somebody pays for the bounty, or would.
+func (b Bounty) Pays(who Address) bool {
+	return who == b.Poster ||
+		slices.ContainsFunc(b.Funders, func(p Pledge) bool { return p.Poster == who && p.State.Live() })
 }
 
 // Missing returns how many replicas wait for a lease.

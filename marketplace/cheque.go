@@ -55,7 +55,7 @@ func (s *Signature) Scan(src any) error { return scanText(src, s) }
 // A ChequeState is where a cheque stands on its way to the payee.
 type ChequeState string
 
-// The states of a cheque. Solid, Expired and Replaced are final.
+// The states of a cheque. Solid, Replaced and Expired are final.
 const (
 	ChequeOwed      ChequeState = "owed"      // drafted; the signers look at it
 	ChequeSigned    ChequeState = "signed"    // a quorum signed; the payee holds it
@@ -63,16 +63,18 @@ const (
 	ChequeIncluded  ChequeState = "included"  // that transaction is in a block
 	ChequeSolid     ChequeState = "solid"     // the block can no longer be reverted
 	ChequeReplaced  ChequeState = "replaced"  // a newer cheque of the same payee says more
-	ChequeReverted  ChequeState = "reverted"  // the contract refused; a person must look
+	ChequeReverted  ChequeState = "reverted"  // the contract refused; a person looks, it is tried again
+	ChequeExpired   ChequeState = "expired"   // its mandate ended first: nobody can redeem it any more
 )
 
 // ChequeMoves is the whole law of a cheque's life. A submitted cheque falls back to signed when
 // its transaction lapsed unseen: only then may another one be built.
 var ChequeMoves = Moves[ChequeState]{
-	ChequeOwed:      {ChequeSigned, ChequeReplaced},
-	ChequeSigned:    {ChequeSubmitted, ChequeReplaced, ChequeSolid},
+	ChequeOwed:      {ChequeSigned, ChequeReplaced, ChequeExpired},
+	ChequeSigned:    {ChequeSubmitted, ChequeReplaced, ChequeSolid, ChequeExpired},
 	ChequeSubmitted: {ChequeIncluded, ChequeSolid, ChequeSigned, ChequeReverted},
 	ChequeIncluded:  {ChequeSolid, ChequeSubmitted, ChequeSigned, ChequeReverted},
+	ChequeReverted:  {ChequeSubmitted, ChequeReplaced, ChequeSolid, ChequeExpired},
 }
 
 // A SignedCheque is a cheque on its way, with the signatures gathered so far in ascending order
@@ -84,5 +86,6 @@ type SignedCheque struct {
 	Signers    []Address   `json:"signers,omitempty"`
 	Signatures []Signature `json:"signatures,omitempty"`
 	Tx         string      `json:"tx,omitempty" doc:"Redeeming transaction's id"`
+	Wait       *Wait       `json:"wait,omitempty" doc:"Why it does not move on, if it does not"`
 	DraftedAt  time.Time   `json:"drafted_at"`
 }

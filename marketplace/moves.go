@@ -14,13 +14,13 @@ type BountyState string
 
 // The states of a bounty.
 const (
-	Unfunded  BountyState = "unfunded"  // reserved for bounties posted before their money is solid
+	Unfunded  BountyState = "unfunded"  // others have not pledged the rest of its money yet
 	Open      BountyState = "open"      // some replicas wait for a call
 	Filled    BountyState = "filled"    // every replica has a lease
 	Degraded  BountyState = "degraded"  // was filled, lost a replica, waits for a call
 	Completed BountyState = "completed" // its time is over and everything is paid
 	Cancelled BountyState = "cancelled" // the poster ended it
-	Expired   BountyState = "expired"   // nobody filled it in time
+	Expired   BountyState = "expired"   // nobody filled it, or paid for it, in time
 )
 
 // BountyMoves is the whole law of a bounty's life. Completed, Cancelled and Expired are absent:

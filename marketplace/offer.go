@@ -100,7 +100,8 @@ type Lease struct {
 	Offer      int64      `json:"offer"`
 	Call       int64      `json:"call"`
 	Poster     Address    `json:"poster"`
-	Mandate    Hash       `json:"mandate"`
+	Mandate    Hash       `json:"mandate" doc:"The poster's"`
+	Funders    Funders    `json:"funders" doc:"Who pays, each pro rata to its pledge"`
 	Agent      Address    `json:"agent"`
 	Payee      Address    `json:"payee"`
 	Peer       string     `json:"peer" doc:"Where the agent serves, ip:port"`

@@ -27,6 +27,7 @@ type Proof struct {
 	Reports int       `json:"reports" doc:"Auditors that reported"`
 	Seconds int64     `json:"seconds" doc:"Seconds it pays for"`
 	Earned  Amount    `json:"earned" doc:"BTT it pays, held back part included"`
+	From    Amount    `json:"from" doc:"BTT of the bounty that were drawn or refunded before it"`
 	At      time.Time `json:"at"`
 }
 

@@ -26,7 +26,8 @@ type Rules struct {
 	HoldbackBps int    `json:"holdback_bps" doc:"Part of pay that vests at the end of a lease"`
 	FeeBps      int    `json:"fee_bps" doc:"Fee on settled value, from the poster"`
 	BilledMin   int64  `json:"billed_min" doc:"Smallest billed size of a replica, bytes"`
-	BountyMin   Amount `json:"bounty_min" doc:"Smallest worst case of a bounty"`
+	BountyMin   Amount `json:"bounty_min" doc:"Smallest worst case of a bounty, and smallest pledge"`
+	FundersMax  int    `json:"funders_max" doc:"Most accounts that pay for one bounty"`
 
 	KeepMin      Span `json:"keep_min" doc:"Shortest term"`
 	KeepMax      Span `json:"keep_max" doc:"Longest term"`
@@ -62,7 +63,8 @@ func DefaultRules() Rules {
 		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
 		Challenges:  8,
 		HoldbackBps: 2500, FeeBps: 100, BilledMin: 64 << 20, BountyMin: BTT(100_000),
-		KeepMin: sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
+		FundersMax: 16,
+		KeepMin:    sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
 		LeasesNewMax: 5, VetAudits: 100, VetAfter: days(7),
 		ReputationMemoryBps: 9900, ReputationWarnBps: 9500, ReputationMinBps: 9000,
 		UptimeMemoryBps: 9500, UptimeWarnBps: 8000, UptimeMinBps: 6000,

@@ -75,3 +75,9 @@ func cleared(f Frozen) marketplace.Call {
 
 // bars keeps the n-th agent from a bounty.
 func bars(bounty int64, n int) []Bar { return []Bar{{Bounty: bounty, Agent: who(n)}} }
+
+// pledgeOf is a pledge that binds its funder.
+func pledgeOf(a marketplace.Address) (p marketplace.Pledge) {
+	p.Poster, p.State = a, marketplace.PledgePosted
+	return p
+}

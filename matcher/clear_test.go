@@ -137,6 +137,10 @@ func TestEveryLimitKeepsAnOfferFromABounty(t *testing.T) {
 		"poster denied": {onDeny, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
 			o.Terms.DenyPoster = []marketplace.Address{b.Poster}
 		}},
+		"funder denied": {onDeny, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
+			b.Funders = []marketplace.Pledge{pledgeOf(other.Agent)}
+			o.Terms.DenyPoster = []marketplace.Address{other.Agent}
+		}},
 		"torrent denied": {onDeny, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
 			o.Terms.DenyHash = []marketplace.Infohash{b.Terms.Infohash}
 		}},
@@ -148,6 +152,12 @@ func TestEveryLimitKeepsAnOfferFromABounty(t *testing.T) {
 		}},
 		"own payee": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
 			b.Poster = o.Terms.Payee
+		}},
+		"funder's agent": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
+			b.Funders = []marketplace.Pledge{pledgeOf(o.Agent)}
+		}},
+		"funder's payee": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
+			b.Funders = []marketplace.Pledge{pledgeOf(o.Terms.Payee)}
 		}},
 		"same agent": {onApart, func(b *marketplace.Bounty, o *marketplace.Offer, f *Frozen) {
 			f.Replicas = []marketplace.Lease{lease(b.ID, o.Agent, other.Terms.Payee, other.Terms.Peer)}

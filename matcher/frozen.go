@@ -61,9 +61,13 @@ func section[T any](h io.Writer, items []T, line func(T) string) {
 
 func bountyLine(b marketplace.Bounty) string {
 	t := b.Terms
-	return fmt.Sprintf("bounty %d %x %s %x %d %d/%d %s %d %s %d", b.ID, b.Poster[:], b.State,
-		t.Infohash[:], b.Size, b.Leased, t.Replicas, t.PriceMax, t.KeepFor, Signature(t),
-		b.PostedAt.UnixMicro())
+	funders := make([]marketplace.Address, len(b.Funders))
+	for i, p := range b.Funders {
+		funders[i] = p.Poster
+	}
+	return fmt.Sprintf("bounty %d %x %s %s %x %d %d/%d %s %d %s %d", b.ID, b.Poster[:],
+		hexes(funders), b.State, t.Infohash[:], b.Size, b.Leased, t.Replicas, t.PriceMax, t.KeepFor,
+		Signature(t), b.PostedAt.UnixMicro())
 }
 
 func offerLine(o marketplace.Offer) string {

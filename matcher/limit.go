@@ -104,16 +104,21 @@ func (b *bid) misses(a *ask, r room) (m limit) {
 	miss(r.leases < 1, onLeases)
 	miss(!trusted(a.Standing), onStanding)
 	miss(t.KeepFor < o.TermMin || t.KeepFor > o.TermMax, onTerm)
-	miss(a.denyPosters[b.Poster] || a.denyHashes[t.Infohash], onDeny)
+	miss(a.denies(b) || a.denyHashes[t.Infohash], onDeny)
 	miss(slices.Contains(b.barred, a.agent), onBar)
 	miss(b.near(a.holder), onApart)
 	return m
 }
 
-// near says whether the poster itself, or the holder of another replica, stands behind h.
+// denies says whether the agent does not work for somebody who pays.
+func (a *ask) denies(b *bid) bool {
+	return a.denyPosters[b.Poster] || slices.ContainsFunc(b.Funders,
+		func(p marketplace.Pledge) bool { return a.denyPosters[p.Poster] })
+}
+
+// near says whether one of those who pay, or the holder of another replica, stands behind h.
 func (b *bid) near(h holder) bool {
-	return h.agent == b.Poster || h.payee == b.Poster ||
-		slices.ContainsFunc(b.holders, h.near)
+	return b.Pays(h.agent) || b.Pays(h.payee) || slices.ContainsFunc(b.holders, h.near)
 }
 
 // trusted says whether agents of a standing get new leases.

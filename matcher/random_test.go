@@ -60,6 +60,9 @@ func randomBounty(t *rapid.T, f *Frozen, id int64) marketplace.Bounty {
 	if len(f.Offers) > 0 && n(1, 10, "own") == 1 {
 		b.Poster = rapid.SampledFrom(f.Offers).Draw(t, "owner").Terms.Payee
 	}
+	for range n(0, 2, "funders") {
+		b.Funders = append(b.Funders, pledgeOf(who(posters+n(0, 5, "funder"))))
+	}
 	b.Terms.PriceMax = marketplace.Tick.MulDiv(uint64(n(1, 9, "price")), 1)
 	b.Size, b.Terms.RateMin = int64(n(1, 4, "size")), int64(n(0, 1, "rate")*2)
 	b.Terms.KeepFor = marketplace.Span(n(1, 2, "term")) * 25 * marketplace.Span(marketplace.Day)

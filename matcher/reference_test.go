@@ -105,7 +105,12 @@ func (r *reference) suits(b marketplace.Bounty, o marketplace.Offer) bool {
 	for _, region := range b.Terms.Regions {
 		here = here || region == o.Terms.Region
 	}
-	if !here || slices.Contains(o.Terms.DenyPoster, b.Poster) ||
+	payers := []marketplace.Address{b.Poster}
+	for _, p := range b.Funders {
+		payers = append(payers, p.Poster)
+	}
+	denied := func(p marketplace.Address) bool { return slices.Contains(o.Terms.DenyPoster, p) }
+	if !here || slices.ContainsFunc(payers, denied) ||
 		slices.Contains(o.Terms.DenyHash, b.Terms.Infohash) ||
 		slices.Contains(r.book.Barred, Bar{Bounty: b.ID, Agent: o.Agent}) {
 		return false
@@ -116,7 +121,10 @@ func (r *reference) suits(b marketplace.Bounty, o marketplace.Offer) bool {
 		return false
 	}
 	mine := owners(marketplace.Lease{Agent: o.Agent, Payee: o.Terms.Payee, Peer: o.Terms.Peer})
-	theirs := []string{b.Poster.String()}
+	var theirs []string
+	for _, p := range payers {
+		theirs = append(theirs, p.String())
+	}
 	for _, h := range r.holding(b) {
 		theirs = append(theirs, owners(h)...)
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"time"
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/seederagent/purse"
 	"github.com/everseed/everseed/seederagent/swarm"
 )
 
@@ -28,7 +28,7 @@ type Agent struct {
 	Log    *slog.Logger
 
 	info  marketplace.MarketInfo
-	purse *Purse
+	purse *purse.Purse
 	state status
 }
 
@@ -83,8 +83,8 @@ func (a *Agent) enter(ctx context.Context) error {
 		return fmt.Errorf("read the market's rules: %w", err)
 	}
 	a.info = info
-	domain := escrow.Domain{ChainID: info.ChainID, Vault: info.Vault}
-	if a.purse, err = OpenPurse(filepath.Join(a.Config.Dir, "cheques"), domain); err != nil {
+	if a.purse, err = purse.Open(a.Config.Purse(), purse.Place{ChainID: info.ChainID,
+		Vault: info.Vault, Token: info.Token, TRON: a.Config.TronGRPC}); err != nil {
 		return err
 	}
 	if err := a.Market.Login(ctx, a.Key); err != nil {
@@ -194,29 +194,7 @@ func (a *Agent) refuse(ctx context.Context, l marketplace.Lease, all []marketpla
 	if err := a.Config.Refuse(l, a.info.Rules, used, free); err != nil {
 		return err
 	}
-	return a.checkMandate(ctx, l)
-}
-
-// checkMandate asks the chain, not the market, whether the poster can pay.
-func (a *Agent) checkMandate(ctx context.Context, l marketplace.Lease) error {
-	if a.Vault == nil {
-		return nil
-	}
-	m, err := a.Vault.MandateOf(ctx, l.Poster, l.Mandate)
-	if err != nil {
-		return fmt.Errorf("read mandate: %w", err)
-	}
-	worst := marketplace.KeepPay(l.Price, l.Billed, int64(l.KeepFor.Duration()/time.Second))
-	switch {
-	case m.Threshold == 0:
-		return marketplace.Invalid.Errorf("mandate %s is not in the vault", l.Mandate)
-	case m.Expiry.Before(l.ReservedAt.Add(l.KeepFor.Duration())):
-		return marketplace.Invalid.Errorf("mandate expires %s, before the lease ends", m.Expiry)
-	case m.Cap.SubFloor(m.Committed).Cmp(worst) < 0:
-		return marketplace.Invalid.Errorf("mandate has %s BTT left; the lease needs %s",
-			m.Cap.SubFloor(m.Committed), worst)
-	}
-	return nil
+	return a.checkMandates(ctx, l)
 }
 
 // fetch gets the torrent's data and says so when every piece is verified.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -40,7 +41,7 @@ type Config struct {
 	DenyPosters    []marketplace.Address  `toml:"deny_posters" comment:"Posters never worked for"`
 	DenyInfohashes []marketplace.Infohash `toml:"deny_infohashes" comment:"Torrents never held"`
 
-	TronGRPC string `toml:"tron_grpc" comment:"A TRON node, to check every poster's mandate on chain; empty: not checked"`
+	TronGRPC string `toml:"tron_grpc" comment:"TRON nodes, to check every poster's mandate on chain, the favourite first: 'host:port,grpcs://host:port?solid=50061'; empty: not checked"`
 }
 
 // DefaultConfig are sane values for a home machine; Payee, Region and Peer are the owner's.
@@ -65,6 +66,9 @@ func defaultDir() string {
 	}
 	return filepath.Join(home, ".local", "share", "everseed-agent")
 }
+
+// Purse is the folder of the signed cheques.
+func (c Config) Purse() string { return filepath.Join(c.Dir, "cheques") }
 
 // ReadConfig reads a file over the defaults and checks it.
 func ReadConfig(path string) (Config, error) {
@@ -188,7 +192,8 @@ func (c Config) Refuse(l marketplace.Lease, rules marketplace.Rules, used, free 
 		return no("billed for %d bytes; the rules say %d", l.Billed, rules.Billed(l.Size))
 	}
 	for _, p := range c.DenyPosters {
-		if p == l.Poster {
+		pays := func(f marketplace.Funder) bool { return f.Poster == p }
+		if p == l.Poster || slices.ContainsFunc(l.Funders, pays) {
 			return no("poster %s is on my deny list", p)
 		}
 	}

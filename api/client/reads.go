@@ -32,12 +32,7 @@ func whole[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 func list[T any](
 	ctx context.Context, c *Client, path string, query url.Values, most int,
 ) ([]T, error) {
-	q := url.Values{}
-	for name, values := range query {
-		if values[0] != "" {
-			q[name] = values
-		}
-	}
+	q := nonEmpty(query)
 	if most == 0 {
 		most = pageMax
 	}
@@ -54,6 +49,16 @@ func list[T any](
 		}
 		q.Set("after", page.Next)
 	}
+}
+
+func nonEmpty(query url.Values) url.Values {
+	q := url.Values{}
+	for name, values := range query {
+		if values[0] != "" {
+			q[name] = values
+		}
+	}
+	return q
 }
 
 func number(id int64) []string {
@@ -200,13 +205,6 @@ func (c *Client) Account(
 	ctx context.Context, a marketplace.Address,
 ) (marketplace.Account, error) {
 	return get[marketplace.Account](ctx, c, "/v1/accounts/"+a.String(), nil)
-}
-
-// Statement returns the newest lines of the ledger that touch an address.
-func (c *Client) Statement(
-	ctx context.Context, a marketplace.Address,
-) ([]marketplace.Transfer, error) {
-	return list[marketplace.Transfer](ctx, c, "/v1/accounts/"+a.String()+"/statement", nil, 0)
 }
 
 // A ChequeFilter narrows a list of cheques; zero fields narrow nothing.

@@ -29,6 +29,21 @@ func (c *Client) PostBounty(
 	return send[marketplace.Bounty](ctx, c, http.MethodPost, "/v1/bounties", once, t)
 }
 
+// FundBounty pledges money to a bounty that lacks some. It opens when nothing is missing. The same
+// once pledges once.
+func (c *Client) FundBounty(
+	ctx context.Context, once string, id int64, f marketplace.Fund,
+) (marketplace.Bounty, error) {
+	return send[marketplace.Bounty](ctx, c, http.MethodPost,
+		"/v1/bounties/"+itoa(id)+"/fund", once, f)
+}
+
+// TakeBack takes the account's pledge back, as long as the bounty has not opened.
+func (c *Client) TakeBack(ctx context.Context, id int64) (marketplace.Bounty, error) {
+	return send[marketplace.Bounty](ctx, c, http.MethodDelete,
+		"/v1/bounties/"+itoa(id)+"/fund", "", nil)
+}
+
 // CancelBounty ends a bounty: what is unfilled at once, what is leased after the notice.
 func (c *Client) CancelBounty(
 	ctx context.Context, once string, id int64,

@@ -14,12 +14,16 @@ import (
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/seederagent"
 	"github.com/everseed/everseed/seederagent/swarm"
 )
 
-const keyVariable = "EVERSEED_AGENT_KEY"
+const (
+	keyVariable    = "EVERSEED_AGENT_KEY"
+	apiKeyVariable = "TRON_PRO_API_KEY" // #nosec G101 -- the name of a variable
+)
 
 func main() { os.Exit(terminal.Main(command(os.Getenv))) }
 
@@ -38,7 +42,9 @@ redeemed in BTT on TRON.
   everseed-agent init       write a configuration and a key, then edit the configuration
   everseed-agent run        serve until stopped
   everseed-agent status     what the running agent holds and has earned
-  everseed-agent cheques    the signed cheques on disk`,
+  everseed-agent cheques    the signed cheques on disk, and how far each has come
+  everseed-agent redeem     bring them to the vault yourself, with or without the market
+  everseed-agent statement  every movement of what it earned, in the market's ledger`,
 		Args: cobra.NoArgs,
 	}
 	root.PersistentFlags().StringVarP(&path, "config", "c", defaultConfig(), "configuration file")
@@ -47,6 +53,8 @@ redeemed in BTT on TRON.
 		runCommand(&path, getenv),
 		statusCommand(&path),
 		chequesCommand(&path),
+		redeemCommand(&path, getenv),
+		statementCommand(&path),
 	)
 	return root
 }
@@ -110,14 +118,15 @@ folder.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), config, key, terminal.Log(cmd.ErrOrStderr()))
+			return serve(cmd.Context(), config, key, getenv(apiKeyVariable),
+				terminal.Log(cmd.ErrOrStderr()))
 		},
 	}
 }
 
 // serve wires an agent and runs it until ctx is done.
 func serve(
-	ctx context.Context, config seederagent.Config, key escrow.Key, log *slog.Logger,
+	ctx context.Context, config seederagent.Config, key escrow.Key, apiKey string, log *slog.Logger,
 ) error {
 	market := client.New(config.Market)
 	info, err := market.Rules(ctx)
@@ -137,7 +146,7 @@ func serve(
 	}
 	if config.TronGRPC != "" {
 		agent.Vault, err = escrow.Dial(ctx, escrow.Config{
-			GRPC: config.TronGRPC, Vault: info.Vault, Token: info.Token,
+			GRPC: config.TronGRPC, APIKey: apiKey, Vault: info.Vault, Token: info.Token, Log: log,
 		})
 		if err != nil {
 			return err
@@ -148,6 +157,16 @@ func serve(
 	group.Go(func() error { return agent.Run(ctx) })
 	group.Go(func() error { return agent.ServeStatus(ctx) })
 	return group.Wait()
+}
+
+func statementCommand(path *string) *cobra.Command {
+	return terminal.StatementCommand(func() (*client.Client, error) {
+		config, err := seederagent.ReadConfig(*path)
+		return client.New(config.Market), err
+	}, func() (marketplace.Address, error) {
+		config, err := seederagent.ReadConfig(*path)
+		return config.Payee, err
+	})
 }
 
 func statusCommand(path *string) *cobra.Command {
@@ -197,40 +216,4 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 			seederagent.Size(t.Uploaded))
 	}
 	return table.Write(cmd.OutOrStdout())
-}
-
-func chequesCommand(path *string) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "cheques",
-		Short: "List the signed cheques on disk",
-		Long: `Lists the newest signed cheque of each poster's mandate. A cheque is cumulative: redeeming it
-pays what it says beyond what was paid before. Anyone who holds it can redeem it, without the
-market, by calling the vault's redeem with these fields.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := seederagent.ReadConfig(*path)
-			if err != nil {
-				return err
-			}
-			purse, err := seederagent.OpenPurse(filepath.Join(config.Dir, "cheques"), escrow.Domain{})
-			if err != nil {
-				return err
-			}
-			cheques, err := purse.Cheques()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return terminal.JSON(cmd.OutOrStdout(), cheques)
-			}
-			table := terminal.Table{Header: []string{"CHEQUE", "FROM", "TO", ">CUMULATIVE BTT"}}
-			for _, c := range cheques {
-				table.Add(c.ID, c.Cheque.From, c.Cheque.To, c.Cheque.Cumulative)
-			}
-			return table.Write(cmd.OutOrStdout())
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with signatures")
-	return cmd
 }

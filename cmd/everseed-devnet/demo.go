@@ -287,7 +287,7 @@ func (d *demo) pay(ctx context.Context) error {
 	return d.look(ctx, "a cheque of every agent is solid", func(_ marketplace.Bounty,
 		leases []marketplace.Lease) bool {
 		for _, l := range leases {
-			paid, err := d.vault.Paid(ctx, l.Poster, l.Mandate, l.Payee)
+			paid, err := d.paid(ctx, l)
 			if err != nil || paid.IsZero() {
 				return false
 			}

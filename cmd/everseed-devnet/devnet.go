@@ -48,7 +48,8 @@ type devnet struct {
 	faucet    escrow.Key // has all TRX, deployed the token, mints it
 	token     marketplace.Address
 	vaultAddr marketplace.Address
-	tron      string
+	tron      string // the chain's gRPC address
+	control   string // URL of the chain's control port
 	web       string // the market's address
 	client    *client.Client
 }
@@ -107,14 +108,17 @@ func (d *devnet) startChain(ctx context.Context) (err error) {
 	if d.faucet, err = escrow.NewKey(); err != nil {
 		return err
 	}
-	port, err := freePort()
+	if d.tron, err = freePort(); err != nil {
+		return err
+	}
+	control, err := freePort()
 	if err != nil {
 		return err
 	}
-	d.tron = port
+	d.control = "http://" + control
 	d.chain = d.process("chain", "everseed-devnet", "chain", "--dir", filepath.Join(d.dir, "chain"),
-		"--listen", d.tron, "--block-time", blockTime.String(), "--fund",
-		fmt.Sprintf("%s=%d", d.faucet.Address(), 100*faucetTRX))
+		"--listen", d.tron, "--control", control, "--block-time", blockTime.String(),
+		"--fund", fmt.Sprintf("%s=%d", d.faucet.Address(), 100*faucetTRX))
 	return d.startChainAgain(ctx)
 }
 

@@ -71,14 +71,25 @@ func (d *demo) reckon(ctx context.Context) ([]earnings, error) {
 				split := rules.Split(marketplace.Amount{}, l.Earned)
 				r.forfeited = r.forfeited.Add(split.Holdback)
 			}
-			r.redeemed, err = d.vault.Paid(ctx, l.Poster, l.Mandate, l.Payee)
-			if err != nil {
+			if r.redeemed, err = d.paid(ctx, l); err != nil {
 				return nil, err
 			}
 		}
 		rows[i] = r
 	}
 	return rows, nil
+}
+
+// paid is what the funders of a lease have paid its payee on the chain.
+func (d *demo) paid(ctx context.Context, l marketplace.Lease) (sum marketplace.Amount, err error) {
+	for _, f := range l.Funders {
+		part, err := d.vault.Paid(ctx, f.Poster, f.Mandate, l.Payee)
+		if err != nil {
+			return sum, err
+		}
+		sum = sum.Add(part)
+	}
+	return sum, nil
 }
 
 // An invariant is a sentence with what was found.

@@ -86,10 +86,10 @@ func (m *market) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c := escrow.Config{GRPC: m.TronGRPC, TLS: m.TronAPIKey != "", APIKey: m.TronAPIKey,
-		Token: m.token, Vault: m.vault}
-	if m.devnet() {
-		c.PerSecond = 200 // a chain of our own, with ten blocks a second
+	c := escrow.Config{GRPC: m.TronGRPC, APIKey: m.TronAPIKey, Token: m.token, Vault: m.vault,
+		Log: m.log}
+	if m.devnet() { // a chain of our own, with ten blocks a second
+		c.PerSecond, c.Recheck, c.Behind = 2000, time.Second, 2*time.Second
 	}
 	if m.chain, err = escrow.Dial(ctx, c); err != nil {
 		return errors.Join(err, m.close())
@@ -190,10 +190,14 @@ func (m *market) quote(ctx context.Context, poster marketplace.Address,
 	if err != nil {
 		return q, err
 	}
+	pledge := q.WorstCase
+	if !t.Fund.IsZero() {
+		pledge = t.Fund
+	}
 	for _, mandate := range account.Mandates {
 		if mandate.ID == t.Mandate {
-			q.Sufficient = account.Free.SubFloor(account.Thawing).Cmp(q.WorstCase) >= 0 &&
-				mandate.Cap.SubFloor(mandate.Committed).Cmp(q.WorstCase) >= 0
+			q.Sufficient = account.Free.SubFloor(account.Thawing).Cmp(pledge) >= 0 &&
+				mandate.Cap.SubFloor(mandate.Committed).Cmp(pledge) >= 0
 		}
 	}
 	return q, nil

@@ -17,8 +17,8 @@ import (
 type settings struct {
 	DatabaseURL string `env:"DATABASE_URL" doc:"Postgres, like postgres://user:password@host/everseed (needed)"`
 	NATSURL     string `env:"NATS_URL" doc:"NATS, like nats://host:4222; without it processes find news by asking"`
-	TronGRPC    string `env:"TRON_GRPC" doc:"TRON full node, host:port (needed)"`
-	TronAPIKey  string `env:"TRON_PRO_API_KEY" doc:"key of a public node; switches TLS on"`
+	TronGRPC    string `env:"TRON_GRPC" doc:"TRON nodes, the favourite first: host:port,grpcs://host:port?solid=50061 (needed)"`
+	TronAPIKey  string `env:"TRON_PRO_API_KEY" doc:"key of public nodes; sent to those with grpcs:// only"`
 	Token       string `env:"EVERSEED_TOKEN" doc:"BTT contract, T… (needed)"`
 	Vault       string `env:"EVERSEED_VAULT" doc:"vault contract, T… (needed)"`
 	First       int64  `env:"EVERSEED_FIRST_BLOCK" doc:"block of the vault's deployment: where to begin reading the chain"`

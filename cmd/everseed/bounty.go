@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -17,11 +16,11 @@ import (
 func (s *session) bountyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bounty",
-		Short: "Quote, post, show and cancel bounties",
+		Short: "Quote, post, fund, show and cancel bounties",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(s.quoteCommand(), s.postCommand(), s.listCommand(), s.showCommand(),
-		s.cancelCommand())
+	cmd.AddCommand(s.quoteCommand(), s.postCommand(), s.fundCommand(), s.takeBackCommand(),
+		s.listCommand(), s.showCommand(), s.cancelCommand())
 	return cmd
 }
 
@@ -34,6 +33,7 @@ type termFlags struct {
 	mandate  string
 	regions  []string
 	rateMin  int64
+	fund     string
 }
 
 func (f *termFlags) add(cmd *cobra.Command) {
@@ -45,6 +45,7 @@ func (f *termFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.mandate, "mandate", "", "mandate that pays (default: your newest)")
 	flags.StringSliceVar(&f.regions, "region", nil, "regions that will do (default: any)")
 	flags.Int64Var(&f.rateMin, "rate-min", 0, "least upload rate of an agent, bytes/s")
+	flags.StringVar(&f.fund, "fund", "", "BTT you pledge yourself; others add the rest (default: all)")
 	if err := cmd.MarkFlagRequired("price-max"); err != nil {
 		panic(err)
 	}
@@ -65,6 +66,11 @@ func (f *termFlags) terms(infohash string) (t marketplace.BountyTerms, err error
 	if err := parseFlag("good-for", f.goodFor, &t.GoodFor); err != nil {
 		return t, err
 	}
+	if f.fund != "" {
+		if err := parseFlag("fund", f.fund, &t.Fund); err != nil {
+			return t, err
+		}
+	}
 	if f.mandate != "" {
 		return t, parseFlag("mandate", f.mandate, &t.Mandate)
 	}
@@ -82,15 +88,15 @@ func (s *session) order(cmd *cobra.Command, f termFlags, infohash string) (
 	if err != nil {
 		return nil, t, err
 	}
-	err = chooseMandate(cmd, c, key.Address(), &t)
+	err = chooseMandate(cmd, c, key.Address(), &t.Mandate)
 	return c, t, err
 }
 
 // chooseMandate fills in the poster's mandate that runs longest, when none was named.
 func chooseMandate(
-	cmd *cobra.Command, c *client.Client, self marketplace.Address, t *marketplace.BountyTerms,
+	cmd *cobra.Command, c *client.Client, self marketplace.Address, chosen *marketplace.Hash,
 ) error {
-	if !t.Mandate.IsZero() {
+	if !chosen.IsZero() {
 		return nil
 	}
 	account, err := c.Account(cmd.Context(), self)
@@ -107,7 +113,7 @@ func chooseMandate(
 		return marketplace.Insufficient.Errorf("you have no mandate that the market has seen; open" +
 			" one with `everseed wallet deposit AMOUNT --mandate 30d` and wait a minute")
 	}
-	t.Mandate = best.ID
+	*chosen = best.ID
 	return nil
 }
 
@@ -161,6 +167,9 @@ func (s *session) postCommand() *cobra.Command {
 		Long: `Posts a keepalive bounty. The most that it can cost is reserved from your free BTT in the vault;
 what is not earned by agents comes back. Prices are BTT per GiB-day and replica.
 
+With --fund you pledge only a part, and the bounty opens when others have pledged the rest with
+everseed bounty fund. All pay, and get back, pro rata to their pledges.
+
 Posting is safe to repeat with the same --once: the market then answers with the first bounty.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -173,9 +182,9 @@ Posting is safe to repeat with the same --once: the market then answers with the
 				return err
 			}
 			return s.show(cmd.OutOrStdout(), b, func(w io.Writer) error {
-				fmt.Fprintf(w, "bounty %d is %s: %d replicas of %s for %s at most %s BTT per GiB-day\n"+
-					"%s BTT reserved\n", b.ID, b.State, t.Replicas, b.Name, t.KeepFor, t.PriceMax,
-					terminal.BTT(b.Reserved))
+				fmt.Fprintf(w, "bounty %d is %s: %d replicas of %s for %s at most %s BTT per GiB-day\n",
+					b.ID, b.State, t.Replicas, b.Name, t.KeepFor, t.PriceMax)
+				printFunding(w, b)
 				return nil
 			})
 		},
@@ -183,104 +192,6 @@ Posting is safe to repeat with the same --once: the market then answers with the
 	f.add(cmd)
 	cmd.Flags().StringVar(&once, "once", "", "any text; a repeat with the same text posts nothing new")
 	return cmd
-}
-
-func (s *session) listCommand() *cobra.Command {
-	var all bool
-	var state string
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List your bounties, or everybody's with --all",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter := client.BountyFilter{State: marketplace.BountyState(state)}
-			if !all {
-				key, err := s.wallet()
-				if err != nil {
-					return err
-				}
-				filter.Poster = key.Address()
-			}
-			bounties, err := s.visitor().Bounties(cmd.Context(), filter)
-			if err != nil {
-				return err
-			}
-			return s.show(cmd.OutOrStdout(), bounties, func(w io.Writer) error {
-				return printBounties(w, bounties)
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&all, "all", false, "everybody's")
-	cmd.Flags().StringVar(&state, "state", "", "only open, filled, degraded, completed, …")
-	return cmd
-}
-
-func printBounties(w io.Writer, bounties []marketplace.Bounty) error {
-	if len(bounties) == 0 {
-		fmt.Fprintln(w, "no bounties yet; post one with `everseed bounty post`")
-		return nil
-	}
-	t := terminal.Table{Header: []string{">ID", "STATE", "TORRENT", ">REPLICAS", ">PRICE MAX",
-		">RESERVED", ">SPENT", "ENDS"}}
-	for _, b := range bounties {
-		t.Add(b.ID, b.State, b.Name, fmt.Sprintf("%d/%d", b.Proven, b.Terms.Replicas),
-			b.Terms.PriceMax, terminal.BTT(b.Reserved), terminal.BTT(b.Spent), when(b.EndsAt))
-	}
-	return t.Write(w)
-}
-
-func when(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-func (s *session) showCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "show ID",
-		Short: "Show a bounty with its leases",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID(args[0])
-			if err != nil {
-				return err
-			}
-			b, err := s.visitor().Bounty(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			leases, err := s.visitor().LeasesOf(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			both := struct {
-				marketplace.Bounty
-				Leases []marketplace.Lease `json:"leases"`
-			}{b, leases}
-			return s.show(cmd.OutOrStdout(), both, func(w io.Writer) error {
-				return printBounty(w, b, leases)
-			})
-		},
-	}
-}
-
-func printBounty(w io.Writer, b marketplace.Bounty, leases []marketplace.Lease) error {
-	fmt.Fprintf(w, "bounty %d: %s (%s)\n%s: %d of %d replicas proven, %d under lease\n", b.ID, b.Name,
-		b.Terms.Infohash, b.State, b.Proven, b.Terms.Replicas, b.Leased)
-	if b.Reason != "" {
-		fmt.Fprintf(w, "%s\n", b.Reason)
-	}
-	fmt.Fprintf(w, "at most %s BTT per GiB-day for %s; ends %s\nreserved %s BTT, spent %s BTT\n\n",
-		b.Terms.PriceMax, b.Terms.KeepFor, when(b.EndsAt),
-		terminal.BTT(b.Reserved), terminal.BTT(b.Spent))
-	t := terminal.Table{Header: []string{">LEASE", "STATE", "AGENT", ">PRICE", ">PASSED", ">MISSED",
-		">EARNED", ">HELD BACK", "REASON"}}
-	for _, l := range leases {
-		t.Add(l.ID, l.State, l.Agent, l.Price, l.Passed, l.Missed, terminal.BTT(l.Earned),
-			terminal.BTT(l.Held), l.Reason)
-	}
-	return t.Write(w)
 }
 
 func (s *session) cancelCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/cmd/terminal"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
@@ -21,8 +22,17 @@ func (s *session) walletCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	cmd.AddCommand(s.newCommand(), s.balanceCommand(), s.depositCommand(), s.thawCommand(),
-		s.withdrawCommand())
+		s.withdrawCommand(), s.statementCommand())
 	return cmd
+}
+
+func (s *session) statementCommand() *cobra.Command {
+	return terminal.StatementCommand(
+		func() (*client.Client, error) { return s.visitor(), nil },
+		func() (marketplace.Address, error) {
+			key, err := s.wallet()
+			return key.Address(), err
+		})
 }
 
 func (s *session) newCommand() *cobra.Command {
@@ -62,9 +72,8 @@ func (s *session) atVault(cmd *cobra.Command, do func(purse) error) error {
 	if err != nil {
 		return fmt.Errorf("read the rules of %s: %w", s.market, err)
 	}
-	apiKey := s.getenv(apiKeyVariable)
-	v, err := escrow.Dial(cmd.Context(), escrow.Config{GRPC: s.tron, APIKey: apiKey,
-		TLS: apiKey != "", Token: info.Token, Vault: info.Vault})
+	v, err := escrow.Dial(cmd.Context(), escrow.Config{GRPC: s.tron,
+		APIKey: s.getenv(apiKeyVariable), Token: info.Token, Vault: info.Vault})
 	if err != nil {
 		return err
 	}

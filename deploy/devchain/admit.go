@@ -34,10 +34,10 @@ func invalid(text string) *refusal {
 	return refuse(api.Return_CONTRACT_VALIDATE_ERROR, "Contract validate error : %s", text)
 }
 
-// broadcast takes a transaction, and returns once it is on the disk.
-func (c *Chain) broadcast(tx *core.Transaction) (*refusal, error) {
+// broadcast takes a transaction, and returns once it is on the disk. Faults may spare it.
+func (c *Chain) broadcast(tx *core.Transaction, spared bool) (*refusal, error) {
 	c.mu.Lock()
-	end, no, err := c.receive(tx)
+	end, no, err := c.receive(tx, spared)
 	c.mu.Unlock()
 	if no != nil || err != nil || end == 0 {
 		return no, err
@@ -47,9 +47,8 @@ func (c *Chain) broadcast(tx *core.Transaction) (*refusal, error) {
 
 // receive checks a transaction, writes it down and queues it. It returns where the log must be
 // synced to before anyone is told, or zero.
-func (c *Chain) receive(tx *core.Transaction) (end int64, no *refusal, err error) {
-	if c.faults.busy > 0 || len(c.pending) >= pendingMax {
-		c.faults.busy = max(0, c.faults.busy-1)
+func (c *Chain) receive(tx *core.Transaction, spared bool) (end int64, no *refusal, err error) {
+	if !spared && c.mood.strikes(&c.mood.Busy, c.mood.BusyRate) || len(c.pending) >= pendingMax {
 		return 0, refuse(api.Return_SERVER_BUSY, "Server busy."), nil
 	}
 	s, err := open(tx)
@@ -64,8 +63,7 @@ func (c *Chain) receive(tx *core.Transaction) (end int64, no *refusal, err error
 	if no := c.check(s); no != nil {
 		return 0, no, nil
 	}
-	if c.faults.drop > 0 {
-		c.faults.drop--
+	if !spared && c.mood.strikes(&c.mood.Drop, c.mood.DropRate) {
 		return 0, nil, nil
 	}
 	raw, err := proto.Marshal(s.tx)

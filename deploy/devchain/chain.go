@@ -4,16 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/fbsobreira/gotron-sdk/pkg/proto/api"
 	"github.com/fbsobreira/gotron-sdk/pkg/proto/core"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -35,6 +31,8 @@ const (
 type Options struct {
 	Dir       string           // where the log is kept; made when it is missing
 	Listen    string           // gRPC address; empty: a free port of 127.0.0.1
+	Control   string           // address of the control port, on loopback; empty: there is none
+	Faults    Faults           // to begin with
 	BlockTime time.Duration    // 3 s as on TRON when zero
 	ChainID   uint64           // the log's when zero, in a new Dir DefaultChainID
 	Genesis   map[string]int64 // 21-byte address as a string → sun; only for a new Dir
@@ -44,8 +42,7 @@ type Options struct {
 // A Chain is a running node. It is safe for concurrent use.
 type Chain struct {
 	opts    Options
-	server  *grpc.Server
-	addr    string
+	doors   []door
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 	close   func() error
@@ -61,7 +58,7 @@ type Chain struct {
 	draft     *machine // state after the pending transactions; nil: to be made
 	known     map[common.Hash]*receipt
 	contracts map[common.Address]*core.SmartContract // as deployed; a state says which exist
-	faults    faults
+	mood      mood
 }
 
 // A receipt is what is known of an accepted transaction.
@@ -79,42 +76,39 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 	if o.Dir == "" || o.BlockTime < time.Millisecond {
 		return nil, errors.New("a chain needs a folder, and at least 1 ms between blocks")
 	}
+	if err := o.Faults.check(); err != nil {
+		return nil, err
+	}
 	c := &Chain{opts: o, known: map[common.Hash]*receipt{},
 		contracts: map[common.Address]*core.SmartContract{}}
 	if err := c.open(time.Now()); err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", o.Listen)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for gRPC: %w", err), c.journal.close())
+	c.mood = newMood(o.Faults)
+	if err := c.openDoors(ctx); err != nil {
+		return nil, errors.Join(err, c.closeDoors(), c.journal.close())
 	}
-	c.addr = ln.Addr().String()
-	c.serve(context.WithoutCancel(ctx), ln)
+	c.serve(context.WithoutCancel(ctx))
 	return c, nil
 }
 
-func (c *Chain) serve(ctx context.Context, ln net.Listener) {
-	c.server = grpc.NewServer(grpc.UnaryInterceptor(c.outage))
-	api.RegisterWalletServer(c.server, &wallet{chain: c})
-	api.RegisterWalletSolidityServer(c.server, &solidity{chain: c})
+func (c *Chain) serve(ctx context.Context) {
 	ctx, c.stop = context.WithCancel(ctx)
 	c.done.Go(func() { c.produce(ctx) })
-	c.done.Go(func() {
-		if err := c.server.Serve(ln); err != nil {
-			c.opts.Log.Error("dev chain's server ended", "err", err)
-		}
-	})
+	for _, d := range c.doors {
+		c.done.Go(func() {
+			if err := d.serve(); err != nil {
+				c.opts.Log.Error("a door of the dev chain closed", "door", d.name, "err", err)
+			}
+		})
+	}
 	c.close = sync.OnceValue(func() error {
 		c.stop()
-		c.server.Stop()
+		err := c.closeDoors()
 		c.done.Wait()
-		return c.journal.close()
+		return errors.Join(err, c.journal.close())
 	})
 }
-
-// Addr returns the gRPC address.
-func (c *Chain) Addr() string { return c.addr }
 
 // ChainID returns what block.chainid answers.
 func (c *Chain) ChainID() uint64 { return c.opts.ChainID }
@@ -131,8 +125,11 @@ func (c *Chain) Close() error { return c.close() }
 
 func (c *Chain) head() *block { return c.blocks[len(c.blocks)-1] }
 
-// solid is the newest block that can no longer be reverted.
-func (c *Chain) solid() *block { return c.blocks[c.settled] }
+// seenHead is the newest block that answers tell of: the head, unless the node is behind.
+func (c *Chain) seenHead() *block { return c.blocks[max(0, c.head().number-int64(c.mood.Behind))] }
+
+// seenSolid is the newest block that can no longer be reverted, as far as answers tell.
+func (c *Chain) seenSolid() *block { return c.blocks[max(0, c.settled-int64(c.mood.Behind))] }
 
 // produce makes a block every BlockTime until ctx is done.
 func (c *Chain) produce(ctx context.Context) {
@@ -143,7 +140,7 @@ func (c *Chain) produce(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if err := c.step(now); err != nil {
+			if err := c.step(now, false); err != nil {
 				c.opts.Log.ErrorContext(ctx, "dev chain makes no more blocks", "err", err)
 				return
 			}
@@ -152,9 +149,14 @@ func (c *Chain) produce(ctx context.Context) {
 }
 
 // step makes a block, writes it down and shows it. The disk is waited for outside of the lock: a
-// block may be seen before it is certain, but not be solid before.
-func (c *Chain) step(now time.Time) error {
+// block may be seen before it is certain, but not be solid before. When the head stands still it
+// does so only if forced.
+func (c *Chain) step(now time.Time, forced bool) error {
 	c.mu.Lock()
+	if c.mood.Stale && !forced {
+		c.mu.Unlock()
+		return nil
+	}
 	end, err := c.advance(now.UnixMilli())
 	c.mu.Unlock()
 	if err != nil || end == 0 {
@@ -163,14 +165,21 @@ func (c *Chain) step(now time.Time) error {
 	return c.journal.sync(end)
 }
 
+// mine makes n blocks at once, also while the head stands still.
+func (c *Chain) mine(n int) error {
+	for range n {
+		if err := c.step(time.Now(), true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // advance returns where the log must be synced to, or zero.
 func (c *Chain) advance(now int64) (end int64, err error) {
-	if c.faults.stale {
-		return 0, nil
-	}
 	n := 0
-	if c.faults.hold > 0 {
-		c.faults.hold--
+	if c.mood.Hold > 0 {
+		c.mood.Hold--
 	} else {
 		n = c.fitting()
 	}
@@ -183,6 +192,7 @@ func (c *Chain) advance(now int64) (end int64, err error) {
 		return 0, err
 	}
 	c.append(b, n)
+	c.mood.pass()
 	if n == 0 && b.number%syncEvery != 0 {
 		return 0, nil
 	}

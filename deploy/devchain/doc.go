@@ -15,6 +15,7 @@
 // It differs from TRON where that does not matter to a contract that keeps within both: energy
 // is EVM gas at 100 sun, 63/64 of it go to a callee, CREATE inside a contract derives addresses
 // as Ethereum does, there are no TRC-10 tokens, nothing is staked and no bandwidth is free. It
-// misbehaves on demand: Reorg, Drop, Mute, Busy, Hold, Stale, Outage. No program that holds real
-// money may import it.
+// misbehaves on demand: within the process by Reorg and Misbehave and their short forms, from
+// outside by a control port on loopback, which also makes blocks and gives TRX from a faucet that
+// every new chain has. No program that holds real money may import it.
 package devchain

@@ -3,82 +3,187 @@ package devchain
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
-// faults is how the chain misbehaves just now. A restart forgets it; what a fault did to the
-// chain itself is in the log.
-type faults struct {
-	drop  int  // broadcasts to acknowledge and lose
-	mute  int  // broadcasts to take without an answer
-	busy  int  // broadcasts to answer with SERVER_BUSY
-	hold  int  // blocks to leave empty
-	stale bool // the head stands still
-	out   bool // every call fails
+// Faults say how a chain misbehaves; none of them says that it behaves. A restart forgets them;
+// what they did to the chain itself is in its log.
+type Faults struct {
+	Drop int `json:"drop"` // next broadcasts to acknowledge and lose
+	Mute int `json:"mute"` // next broadcasts to take, and lose the answer
+	Busy int `json:"busy"` // next broadcasts to answer with SERVER_BUSY
+
+	// The same by chance, 0 to 1. Equal seeds and broadcasts have equal fates.
+	DropRate float64 `json:"drop_rate"`
+	MuteRate float64 `json:"mute_rate"`
+	BusyRate float64 `json:"busy_rate"`
+	Seed     uint64  `json:"seed"`
+
+	Hold    int   `json:"hold"`     // next blocks to leave empty: transactions are delayed
+	Behind  int   `json:"behind"`   // every answer is of the chain as it was so many blocks ago
+	Stale   bool  `json:"stale"`    // the head stands still
+	Outage  bool  `json:"outage"`   // every call fails
+	DelayMS int64 `json:"delay_ms"` // every call waits so long
+
+	Blocks int `json:"blocks"` // all this ends after so many blocks; zero: when it is told to
+}
+
+// Limits of what a chain can be told.
+const (
+	behindMax = statesKept - SolidAfter
+	delayMax  = time.Minute
+)
+
+func (f Faults) check() error {
+	var errs []error
+	for name, n := range map[string]int{"drop": f.Drop, "mute": f.Mute, "busy": f.Busy,
+		"hold": f.Hold, "blocks": f.Blocks} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d, and cannot be less than 0", name, n))
+		}
+	}
+	for name, rate := range map[string]float64{"drop_rate": f.DropRate, "mute_rate": f.MuteRate,
+		"busy_rate": f.BusyRate} {
+		if !(rate >= 0 && rate <= 1) {
+			errs = append(errs, fmt.Errorf("%s is %v, and goes from 0 to 1", name, rate))
+		}
+	}
+	if f.Behind < 0 || f.Behind > behindMax {
+		errs = append(errs, fmt.Errorf("behind is %d, and goes from 0 to %d", f.Behind, behindMax))
+	}
+	if f.DelayMS < 0 || f.DelayMS > delayMax.Milliseconds() {
+		errs = append(errs, fmt.Errorf("delay_ms is %d, and goes from 0 to %d", f.DelayMS,
+			delayMax.Milliseconds()))
+	}
+	return errors.Join(errs...)
+}
+
+// A mood is the faults of a chain and the dice that decide of those by chance.
+type mood struct {
+	Faults
+	dice *rand.Rand
+}
+
+func newMood(f Faults) mood {
+	return mood{f, rand.New(rand.NewPCG(f.Seed, 0))} // #nosec G404 -- to be repeated, not secret
+}
+
+// strikes says whether a fault strikes that was announced for the next n times or by chance.
+func (m *mood) strikes(n *int, rate float64) bool {
+	if *n > 0 {
+		*n--
+		return true
+	}
+	return rate > 0 && m.dice.Float64() < rate
+}
+
+// pass tells the mood that a block was made.
+func (m *mood) pass() {
+	if m.Blocks == 0 {
+		return
+	}
+	if m.Blocks--; m.Blocks == 0 {
+		*m = newMood(Faults{})
+	}
 }
 
 // Reorg takes back the newest blocks, at most those that are not solid. Their transactions become
 // pending again, or are lost: then they may be sent again.
 func (c *Chain) Reorg(depth int, keep bool) error {
-	c.mu.Lock()
-	end, err := c.reorg(depth, keep)
-	c.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return c.journal.sync(end)
+	_, err := c.reorg(depth, keep)
+	return err
 }
 
-func (c *Chain) reorg(depth int, keep bool) (end int64, err error) {
-	depth = max(0, min(depth, int(c.head().number-c.settled)))
-	data := binary.BigEndian.AppendUint32(nil, uint32(depth)) // #nosec G115 -- at most SolidAfter
+// reorg returns how many blocks it took back.
+func (c *Chain) reorg(depth int, keep bool) (taken int, err error) {
+	c.mu.Lock()
+	taken = max(0, min(depth, int(c.head().number-c.settled)))
+	data := binary.BigEndian.AppendUint32(nil, uint32(taken)) // #nosec G115 -- at most SolidAfter
 	flag := byte(0)
 	if keep {
 		flag = 1
 	}
-	end, err = c.journal.write(record{recordReorg, append(data, flag)})
+	end, err := c.journal.write(record{recordReorg, append(data, flag)})
+	if err == nil {
+		c.cut(taken, keep)
+	}
+	c.mu.Unlock()
 	if err != nil {
 		return 0, err
 	}
-	c.cut(depth, keep)
-	return end, nil
+	return taken, c.journal.sync(end)
 }
 
 // Drop acknowledges the next n broadcasts and loses them.
-func (c *Chain) Drop(n int) { c.fault(func(f *faults) { f.drop = n }) }
+func (c *Chain) Drop(n int) { c.fault(func(f *Faults) { f.Drop = n }) }
 
 // Mute takes the next n broadcasts and loses the answer instead.
-func (c *Chain) Mute(n int) { c.fault(func(f *faults) { f.mute = n }) }
+func (c *Chain) Mute(n int) { c.fault(func(f *Faults) { f.Mute = n }) }
 
 // Busy answers the next n broadcasts with SERVER_BUSY.
-func (c *Chain) Busy(n int) { c.fault(func(f *faults) { f.busy = n }) }
+func (c *Chain) Busy(n int) { c.fault(func(f *Faults) { f.Busy = n }) }
 
 // Hold leaves the next n blocks empty: transactions are delayed.
-func (c *Chain) Hold(n int) { c.fault(func(f *faults) { f.hold = n }) }
+func (c *Chain) Hold(n int) { c.fault(func(f *Faults) { f.Hold = n }) }
 
 // Stale stops the head, or lets it move again.
-func (c *Chain) Stale(on bool) { c.fault(func(f *faults) { f.stale = on }) }
+func (c *Chain) Stale(on bool) { c.fault(func(f *Faults) { f.Stale = on }) }
 
 // Outage makes every call fail, or ends that.
-func (c *Chain) Outage(on bool) { c.fault(func(f *faults) { f.out = on }) }
+func (c *Chain) Outage(on bool) { c.fault(func(f *Faults) { f.Outage = on }) }
 
-func (c *Chain) fault(set func(*faults)) {
+func (c *Chain) fault(set func(*Faults)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	set(&c.faults)
+	set(&c.mood.Faults)
 }
 
-func (c *Chain) outage(
+// Misbehave replaces all faults.
+func (c *Chain) Misbehave(f Faults) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mood = newMood(f)
+	return nil
+}
+
+// misbehaving says which faults are left.
+func (c *Chain) misbehaving() Faults {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.mood.Faults
+}
+
+// disturb is what every call to the node goes through before it is answered.
+func (c *Chain) disturb(ctx context.Context) error {
+	f := c.misbehaving()
+	if f.DelayMS > 0 {
+		late := time.NewTimer(time.Duration(f.DelayMS) * time.Millisecond)
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if f.Outage {
+		return unavailable("the dev chain has an outage, as it was told to")
+	}
+	return nil
+}
+
+func (c *Chain) disturbed(
 	ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 ) (any, error) {
-	c.mu.RLock()
-	out := c.faults.out
-	c.mu.RUnlock()
-	if out {
-		return nil, status.Error(codes.Unavailable, "the devchain has an outage, as it was told to")
+	if err := c.disturb(ctx); err != nil {
+		return nil, err
 	}
 	return handler(ctx, req)
 }
@@ -87,9 +192,5 @@ func (c *Chain) outage(
 func (c *Chain) muted() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.faults.mute == 0 {
-		return false
-	}
-	c.faults.mute--
-	return true
+	return c.mood.strikes(&c.mood.Mute, c.mood.MuteRate)
 }

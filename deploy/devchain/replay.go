@@ -66,10 +66,15 @@ func firstRecord(o Options, now time.Time) (record, error) {
 			return record{}, fmt.Errorf("first block: address %x with %d sun; an address has 21"+
 				" bytes and begins with 41", address, sun)
 		}
-		data = append(data, address...)
-		data = binary.BigEndian.AppendUint64(data, uint64(sun)) // #nosec G115 -- positive
+		data = appendAccount(data, []byte(address), sun)
 	}
+	data = appendAccount(data, tronAddress(faucetAddress), faucetHas*sunPerTRX)
 	return record{recordFirst, data}, nil
+}
+
+func appendAccount(data, address []byte, sun int64) []byte {
+	data = append(data, address...)
+	return binary.BigEndian.AppendUint64(data, uint64(sun)) // #nosec G115 -- positive
 }
 
 // record says that b took the n oldest pending transactions.

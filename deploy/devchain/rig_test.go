@@ -55,7 +55,7 @@ func (p person) sign(tx *core.Transaction) *core.Transaction {
 var alice, bob = someone("alice"), someone("bob")
 
 func options(dir string) Options {
-	return Options{Dir: dir, BlockTime: 5 * time.Millisecond,
+	return Options{Dir: dir, BlockTime: 5 * time.Millisecond, Control: "127.0.0.1:0",
 		Genesis: map[string]int64{string(alice.address()): aliceHas}}
 }
 
@@ -69,7 +69,12 @@ type rig struct {
 
 func newRig(t *testing.T, dir string) *rig {
 	t.Helper()
-	c, err := Start(t.Context(), options(dir))
+	return startRig(t, options(dir))
+}
+
+func startRig(t *testing.T, o Options) *rig {
+	t.Helper()
+	c, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ type solidity struct {
 	chain *Chain
 }
 
-func (s *solidity) view() view { return view{s.chain, (*Chain).solid} }
+func (s *solidity) view() view { return view{s.chain, (*Chain).seenSolid} }
 
 func (s *solidity) GetNowBlock(context.Context, *api.EmptyMessage) (*core.Block, error) {
 	return plain(s.view().now()), nil

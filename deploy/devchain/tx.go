@@ -11,7 +11,6 @@ import (
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/fbsobreira/gotron-sdk/pkg/proto/core"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -101,7 +100,7 @@ func tronAddress(a common.Address) []byte { return append([]byte{addressPrefix},
 
 // frame is a transaction without content that refers to the solid block, as a node makes it.
 func (c *Chain) frame() *core.TransactionRaw {
-	ref, now := c.solid(), c.head().at
+	ref, now := c.seenSolid(), c.seenHead().at
 	return &core.TransactionRaw{
 		RefBlockBytes: binary.BigEndian.AppendUint16(nil, uint16(ref.number&0xffff)), // #nosec G115
 		RefBlockHash:  ref.id[8:16],
@@ -152,7 +151,7 @@ func checkSignature(s signed) error {
 	if err != nil {
 		return fmt.Errorf("recover signer: %w", err)
 	}
-	signer := common.BytesToAddress(crypto.Keccak256(key.SerializeUncompressed()[1:])[12:])
+	signer := addressOf(key)
 	if !bytes.Equal(tronAddress(signer), s.owner) {
 		return fmt.Errorf("%x is signed by %x but it is not contained of permission",
 			s.id, tronAddress(signer))

@@ -242,7 +242,7 @@ func (v view) nodeInfo() *core.NodeInfo {
 	return read(v, func(c *Chain, top *block) *core.NodeInfo {
 		text := func(b *block) string { return fmt.Sprintf("Num:%d,ID:%x", b.number, b.id) }
 		return &core.NodeInfo{BeginSyncNum: top.number, Block: text(top),
-			SolidityBlock: text(c.solid())}
+			SolidityBlock: text(c.seenSolid())}
 	})
 }
 

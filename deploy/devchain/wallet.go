@@ -14,7 +14,7 @@ type wallet struct {
 	chain *Chain
 }
 
-func (w *wallet) view() view { return view{w.chain, (*Chain).head} }
+func (w *wallet) view() view { return view{w.chain, (*Chain).seenHead} }
 
 // offer returns an unsigned transaction for a client to sign.
 func (w *wallet) offer(msg proto.Message) (*api.TransactionExtention, error) {
@@ -69,7 +69,7 @@ func (w *wallet) DeployContract(_ context.Context, m *core.CreateSmartContract) 
 
 func (w *wallet) BroadcastTransaction(_ context.Context, tx *core.Transaction) (
 	*api.Return, error) {
-	no, err := w.chain.broadcast(tx)
+	no, err := w.chain.broadcast(tx, false)
 	if err != nil {
 		return nil, unavailable(err.Error())
 	}

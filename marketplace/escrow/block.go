@@ -70,15 +70,18 @@ func (v *Vault) solidBlock(ctx context.Context, number int64) (Block, int, error
 	if err != nil {
 		return Block{}, 0, unreachable("ask for a block", err)
 	}
-	block, err := blockOf(b)
-	if err != nil {
-		return Block{}, 0, err
+	block, err := blockAt(b, number)
+	return block, len(b.GetTransactions()), err
+}
+
+// blockAt reads a block that was asked for by its number.
+func blockAt(b *api.BlockExtention, number int64) (Block, error) {
+	out, err := blockOf(b)
+	if err == nil && out.Number != number {
+		return Block{}, marketplace.Unavailable.Errorf("TRON node gives block %d for %d", out.Number,
+			number)
 	}
-	if block.Number != number {
-		return Block{}, 0, marketplace.Unavailable.Errorf("TRON node gives block %d for %d",
-			block.Number, number)
-	}
-	return block, len(b.GetTransactions()), nil
+	return out, err
 }
 
 // blockOf reads a block. A node answers for a block that it does not have with an empty one.

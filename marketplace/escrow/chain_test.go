@@ -46,6 +46,7 @@ var (
 type town struct {
 	*escrow.Vault
 	t      *testing.T
+	dir    string // of the chain
 	chain  *devchain.Chain
 	config escrow.Config
 }
@@ -57,8 +58,9 @@ func newTown(t *testing.T) *town {
 	for _, k := range []escrow.Key{admin, poster, market} {
 		genesis[string(k.Address().Tron())] = 1_000_000 * escrow.Sun
 	}
+	dir := t.TempDir()
 	chain, err := devchain.Start(t.Context(), devchain.Options{
-		Dir: t.TempDir(), BlockTime: blockTime, Genesis: genesis})
+		Dir: dir, BlockTime: blockTime, Genesis: genesis})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func newTown(t *testing.T) *town {
 			t.Error(err)
 		}
 	})
-	w := &town{t: t, chain: chain, config: escrow.Config{GRPC: chain.Addr(), PerSecond: 2000}}
+	w := &town{t: t, dir: dir, chain: chain, config: escrow.Config{GRPC: chain.Addr(), PerSecond: 2000}}
 	w.config.Token, w.config.Vault, err = escrow.Deploy(t.Context(), w.config, admin, thaw)
 	if err != nil {
 		t.Fatal(err)

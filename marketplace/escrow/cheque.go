@@ -25,24 +25,35 @@ var (
 // Digest returns what the signers of a cheque sign (TIP-712). Addresses are in it with the 20 bytes
 // that contracts see, and the chain's id with its low four bytes.
 func (d Domain) Digest(c marketplace.Cheque) [32]byte {
-	chain := uintWord(d.ChainID & 0xffffffff)
-	vault := addressWord(d.Vault)
-	domain := keccak(domainType[:], domainName[:], domainVersion[:], chain[:], vault[:])
-
 	from, to := addressWord(c.From), addressWord(c.To)
 	cumulative, bytes := c.Cumulative.Bytes32(), uintWord(c.Bytes)
 	cheque := keccak(chequeType[:], from[:], c.Mandate[:], to[:], cumulative[:], bytes[:])
 
-	return keccak([]byte{0x19, 0x01}, domain[:], cheque[:])
+	return d.digest(cheque)
+}
+
+// digest binds a struct's hash to the domain.
+func (d Domain) digest(message [32]byte) [32]byte {
+	chain := uintWord(d.ChainID & 0xffffffff)
+	vault := addressWord(d.Vault)
+	domain := keccak(domainType[:], domainName[:], domainVersion[:], chain[:], vault[:])
+	return keccak([]byte{0x19, 0x01}, domain[:], message[:])
 }
 
 // SignCheque signs a cheque for one vault.
 func (k Key) SignCheque(d Domain, c marketplace.Cheque) (marketplace.Signature, error) {
-	if d.ChainID == 0 || d.Vault.IsZero() {
-		return marketplace.Signature{}, marketplace.Invalid.Errorf("a cheque is signed for a vault" +
-			" on a chain, and one of them is missing")
+	if err := d.check(); err != nil {
+		return marketplace.Signature{}, err
 	}
 	return k.sign(d.Digest(c))
+}
+
+func (d Domain) check() error {
+	if d.ChainID == 0 || d.Vault.IsZero() {
+		return marketplace.Invalid.Errorf("a cheque is signed for a vault on a chain, and one of" +
+			" them is missing")
+	}
+	return nil
 }
 
 // RecoverCheque returns who signed a cheque. It says nothing of whether the signer may.

@@ -30,6 +30,22 @@ type chequeVector struct {
 	Bytes     uint64                `json:"bytes,string"`
 	Digest    string                `json:"digest"`
 	Signature marketplace.Signature `json:"signature"`
+	Payout    struct {
+		Key       string                `json:"key"` // the payee's
+		Recipient marketplace.Address   `json:"recipient"`
+		Digest    string                `json:"digest"`
+		Signature marketplace.Signature `json:"signature"`
+	} `json:"payout"`
+}
+
+func (v chequeVector) cheque(t *testing.T) (escrow.Domain, marketplace.Cheque) {
+	t.Helper()
+	cumulative, err := marketplace.ParseUnits(v.Units)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return escrow.Domain{ChainID: v.ChainID, Vault: v.Vault}, marketplace.Cheque{From: v.From,
+		Mandate: v.Mandate, To: v.To, Cumulative: cumulative, Bytes: v.Bytes}
 }
 
 type textVector struct {
@@ -69,17 +85,11 @@ func mustKey(t *testing.T, text string) escrow.Key {
 func TestChequesAreSignedAsTronsOwnLibrarySignsThem(t *testing.T) {
 	t.Parallel()
 	for i, v := range vectors(t).Cheques {
-		cumulative, err := marketplace.ParseUnits(v.Units)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, c := v.cheque(t)
 		key := mustKey(t, v.Key)
 		if key.Address() != v.Signer {
 			t.Errorf("cheque %d: key has account %s, want %s", i, key.Address(), v.Signer)
 		}
-		d := escrow.Domain{ChainID: v.ChainID, Vault: v.Vault}
-		c := marketplace.Cheque{From: v.From, Mandate: v.Mandate, To: v.To,
-			Cumulative: cumulative, Bytes: v.Bytes}
 		if digest := d.Digest(c); hex.EncodeToString(digest[:]) != v.Digest {
 			t.Errorf("cheque %d: digest %x, want %s", i, digest, v.Digest)
 		}
@@ -89,6 +99,42 @@ func TestChequesAreSignedAsTronsOwnLibrarySignsThem(t *testing.T) {
 		if by, err := escrow.RecoverCheque(d, c, v.Signature); err != nil || by != v.Signer {
 			t.Errorf("cheque %d: signed by %s (%v), want %s", i, by, err, v.Signer)
 		}
+	}
+}
+
+func TestPayoutsAreSignedAsTronsOwnLibrarySignsThem(t *testing.T) {
+	t.Parallel()
+	for i, v := range vectors(t).Cheques {
+		d, c := v.cheque(t)
+		if digest := d.PayoutDigest(c, v.Payout.Recipient); hex.EncodeToString(digest[:]) !=
+			v.Payout.Digest {
+			t.Errorf("payout %d: digest %x, want %s", i, digest, v.Payout.Digest)
+		}
+		s, err := mustKey(t, v.Payout.Key).SignPayout(d, c, v.Payout.Recipient)
+		if err != nil || s != v.Payout.Signature {
+			t.Errorf("payout %d: signature %s (%v), want %s", i, s, err, v.Payout.Signature)
+		}
+	}
+}
+
+func TestOnlyThePayeeSignsAPayoutAndNotToWhereItWouldBeLost(t *testing.T) {
+	t.Parallel()
+	key := mustKey(t, strings.Repeat("7", 64))
+	good := escrow.Domain{ChainID: 728126428, Vault: marketplace.Address{1}}
+	mine := marketplace.Cheque{To: key.Address(), Cumulative: marketplace.BTT(5)}
+	for name, try := range map[string]struct {
+		d  escrow.Domain
+		c  marketplace.Cheque
+		to marketplace.Address
+	}{
+		"another's cheque": {good, marketplace.Cheque{To: marketplace.Address{4}}, key.Address()},
+		"to nobody":        {good, mine, marketplace.Address{}},
+		"to the vault":     {good, mine, good.Vault},
+		"on no chain":      {escrow.Domain{Vault: good.Vault}, mine, marketplace.Address{4}},
+		"from no vault":    {escrow.Domain{ChainID: 1}, mine, marketplace.Address{4}},
+	} {
+		_, err := key.SignPayout(try.d, try.c, try.to)
+		refuses(t, name, err, marketplace.Invalid)
 	}
 }
 

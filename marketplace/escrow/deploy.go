@@ -83,7 +83,7 @@ func (v *Vault) buildDeploy(
 		return Staged{}, unreachable("build deployment", err)
 	}
 	limit := int64(deployFeeLimit)
-	return v.stage(key, asked, core.Transaction_Contract_CreateSmartContract, made, limit)
+	return v.stage(ctx, key, asked, core.Transaction_Contract_CreateSmartContract, made, limit)
 }
 
 // createdBy returns the address that TRON gives a new contract.

@@ -18,12 +18,14 @@ type EventKind string
 
 // The kinds of events, and the fields of Event that each has besides Kind, Tx, Index and Account.
 const (
-	Deposited     EventKind = "deposited"      // Payer, Amount
-	MandateOpened EventKind = "mandate_opened" // Mandate
-	Redeemed      EventKind = "redeemed"       // Cheque, Amount
-	ThawStarted   EventKind = "thaw_started"   // Amount, Ends
-	ThawCancelled EventKind = "thaw_cancelled" // nothing
-	Withdrawn     EventKind = "withdrawn"      // Amount
+	Deposited      EventKind = "deposited"       // Payer, Amount
+	MandateOpened  EventKind = "mandate_opened"  // Mandate
+	MandateRevoked EventKind = "mandate_revoked" // Mandate: Poster, ID, Expiry
+	Redeemed       EventKind = "redeemed"        // Cheque, Amount
+	Redirected     EventKind = "redirected"      // Cheque: From, Mandate, To; Amount, Recipient
+	ThawStarted    EventKind = "thaw_started"    // Amount, Ends
+	ThawCancelled  EventKind = "thaw_cancelled"  // nothing
+	Withdrawn      EventKind = "withdrawn"       // Amount
 )
 
 // An Event is one change of an account in the vault. (Tx, Index) names it for ever.
@@ -34,14 +36,18 @@ type Event struct {
 	Account marketplace.Address // whose account in the vault
 	Payer   marketplace.Address // who sent a deposit
 	Amount  marketplace.Amount  // moved now, or thawing
-	Mandate marketplace.Mandate // opened
+	Mandate marketplace.Mandate // opened or revoked
 	Cheque  marketplace.Cheque  // redeemed; Cumulative is everything paid on it so far
 	Ends    time.Time           // of a thaw
+
+	// Recipient got the Amount that the Redeemed before it in Tx books as paid to the payee.
+	Recipient marketplace.Address
 }
 
 // names of the events in the contract.
 var eventNames = map[string]EventKind{
-	"Deposited": Deposited, "MandateOpened": MandateOpened, "Redeemed": Redeemed,
+	"Deposited": Deposited, "MandateOpened": MandateOpened, "MandateRevoked": MandateRevoked,
+	"Redeemed": Redeemed, "Redirected": Redirected,
 	"ThawStarted": ThawStarted, "ThawCancelled": ThawCancelled, "Withdrawn": Withdrawn,
 }
 
@@ -144,8 +150,8 @@ func (e *Event) read(declared abi.Event, log *core.TransactionInfo_Log) error {
 
 // fill takes the fields by the names that they have in the contract.
 func (e *Event) fill(f fields) (err error) {
-	if e.Kind != MandateOpened && e.Kind != ThawCancelled {
-		if e.Amount, err = amountOf(f["amount"]); err != nil {
+	if amount, has := f["amount"]; has {
+		if e.Amount, err = amountOf(amount); err != nil {
 			return err
 		}
 	}
@@ -154,12 +160,20 @@ func (e *Event) fill(f fields) (err error) {
 		e.Account = f.address("from")
 		e.Mandate, err = f.mandate()
 		return err
-	case Redeemed:
+	case MandateRevoked:
 		e.Account = f.address("from")
-		e.Cheque = marketplace.Cheque{From: e.Account, Mandate: f.hash("mandate"),
-			To: f.address("to"), Bytes: f["bytes_"].(uint64)}
+		e.Mandate = marketplace.Mandate{Poster: e.Account, ID: f.hash("mandate"),
+			Expiry: timeOf(f["expiry"].(uint64))}
+		return nil
+	case Redeemed:
+		e.Account, e.Cheque = f.address("from"), f.cheque()
+		e.Cheque.Bytes = f["bytes_"].(uint64)
 		e.Cheque.Cumulative, err = amountOf(f["cumulative"])
 		return err
+	case Redirected:
+		e.Account, e.Cheque = f.address("from"), f.cheque()
+		e.Recipient = f.address("recipient")
+		return nil
 	case Deposited:
 		e.Payer = f.address("payer")
 	case ThawStarted:
@@ -177,6 +191,12 @@ func (f fields) address(name string) marketplace.Address {
 }
 
 func (f fields) hash(name string) marketplace.Hash { return marketplace.Hash(f[name].([32]byte)) }
+
+// cheque is who pays whom.
+func (f fields) cheque() marketplace.Cheque {
+	return marketplace.Cheque{From: f.address("from"), Mandate: f.hash("mandate"),
+		To: f.address("to")}
+}
 
 func (f fields) mandate() (m marketplace.Mandate, err error) {
 	m = marketplace.Mandate{Poster: f.address("from"), ID: f.hash("mandate"),

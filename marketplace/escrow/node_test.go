@@ -341,14 +341,6 @@ func TestACostlyTransactionIsNotBuilt(t *testing.T) {
 	}
 }
 
-func TestDialRefusesWhatCannotBeRight(t *testing.T) {
-	t.Parallel()
-	_, err := escrow.Dial(t.Context(), escrow.Config{})
-	refuses(t, "no node", err, marketplace.Invalid)
-	_, err = escrow.Dial(t.Context(), escrow.Config{GRPC: "127.0.0.1:1", APIKey: "secret"})
-	refuses(t, "a key in the clear", err, marketplace.Invalid)
-}
-
 func TestTokensAreNotSentToNobody(t *testing.T) {
 	w := newTown(t)
 	for _, to := range []marketplace.Address{{}, w.config.Token, w.config.Vault} {

@@ -35,6 +35,7 @@ type Receipt struct {
 	At      time.Time // of that block
 	Fee     int64     // sun burnt
 	Reason  string    // why it reverted
+	Cause   Cause     // of that
 	Created marketplace.Address
 }
 
@@ -43,7 +44,8 @@ type Receipt struct {
 // A block takes a transaction only if its parent is older than the expiration. So when the solid
 // head is not older than that, every block that could hold the transaction is solid, and one that
 // is not found there will never be. The head must be read before the search: a block that becomes
-// solid in between could hold it.
+// solid in between could hold it. And since a node that knows less than the one that told the head
+// would not find it either, Lapsed is said only when the blocks themselves were read.
 func (v *Vault) Outcome(ctx context.Context, s Staged) (Receipt, error) {
 	head, err := v.SolidHead(ctx)
 	if err != nil {
@@ -73,6 +75,9 @@ func (v *Vault) Outcome(ctx context.Context, s Staged) (Receipt, error) {
 	if head.Time.Before(s.Expires) {
 		return Receipt{Outcome: Pending}, nil
 	}
+	if err := v.provenAbsent(ctx, s, head); err != nil {
+		return Receipt{}, fmt.Errorf("look for transaction %s: %w", s.ID, err)
+	}
 	return Receipt{Outcome: Lapsed}, nil
 }
 
@@ -96,13 +101,23 @@ func receiptOf(info *core.TransactionInfo) Receipt {
 	if all := info.GetContractResult(); len(all) > 0 {
 		data = all[0]
 	}
-	r.Reason = result.String()
+	r.Reason, r.Cause = result.String(), failures[result]
+	if r.Cause == "" {
+		r.Cause = CauseOther
+	}
 	if result == core.Transaction_Result_REVERT {
-		r.Reason = readRevert(data).text
+		why := readRevert(data)
+		r.Reason, r.Cause = why.text, why.cause()
 	} else if text := info.GetResMessage(); len(text) > 0 {
 		r.Reason = fmt.Sprintf("%s: %s", result, text)
 	}
 	return r
+}
+
+// failures are the causes of what can happen to a transaction outside its contract.
+var failures = map[core.Transaction_ResultContractResult]Cause{
+	core.Transaction_Result_OUT_OF_ENERGY: CauseEnergy,
+	core.Transaction_Result_OUT_OF_TIME:   CauseTime,
 }
 
 // succeeded says whether an executed transaction did what it should. A transfer of TRX runs no

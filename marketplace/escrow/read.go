@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
@@ -46,7 +47,7 @@ func call(
 	for _, ret := range out.GetTransaction().GetRet() {
 		if ret.GetRet() != core.Transaction_Result_SUCESS {
 			r := readRevert(answer)
-			return nil, 0, r.kind().Errorf("contract %s refuses: %s", to, r.text)
+			return nil, 0, because(r.cause(), r.kind().Errorf("contract %s refuses: %s", to, r.text))
 		}
 	}
 	if text := result.GetMessage(); len(text) > 0 {
@@ -63,10 +64,24 @@ func refused(doing string, r *api.Return) error {
 		api.Return_NOT_ENOUGH_EFFECTIVE_CONNECTION, api.Return_BLOCK_UNSOLIDIFIED:
 		return marketplace.Unavailable.Errorf("%s: TRON node cannot: %s %s", doing, r.GetCode(), text)
 	case api.Return_BANDWITH_ERROR:
-		return marketplace.Insufficient.Errorf("%s: TRON node refuses: %s", doing, text)
+		return because(CauseTRX, marketplace.Insufficient.Errorf("%s: TRON node refuses: %s", doing,
+			text))
+	case api.Return_CONTRACT_VALIDATE_ERROR:
+		return because(validated(text), marketplace.Conflict.Errorf("%s: TRON node refuses: %s %s",
+			doing, r.GetCode(), text))
 	default:
 		return marketplace.Conflict.Errorf("%s: TRON node refuses: %s %s", doing, r.GetCode(), text)
 	}
+}
+
+// validated reads the cause from what a node says of a transaction that it finds invalid: there is
+// no code for want of TRX, nor for an account that never had any.
+func validated(text string) Cause {
+	if strings.Contains(text, "balance is not sufficient") ||
+		strings.Contains(text, "account [") && strings.Contains(text, "does not exist") {
+		return CauseTRX
+	}
+	return CauseOther
 }
 
 // ask reads from solid blocks.

@@ -24,6 +24,7 @@ type Staged struct {
 	Raw     []byte    `json:"raw"`     // what is sent
 	Expires time.Time `json:"expires"` // no block after this moment can hold it
 	FeeMax  int64     `json:"fee_max"` // sun it can burn at most on energy
+	Fee     int64     `json:"fee"`     // sun it would burn on the head as it is
 }
 
 // lifeMax is the longest life that a node grants a transaction.
@@ -39,7 +40,11 @@ func (v *Vault) stageCall(
 	if err != nil {
 		return Staged{}, fmt.Errorf("try transaction: %w", err)
 	}
-	limit, err := v.feeLimit(ctx, energy)
+	p, err := v.prices(ctx)
+	if err != nil {
+		return Staged{}, err
+	}
+	limit, err := v.feeLimit(energy, p.energy)
 	if err != nil {
 		return Staged{}, err
 	}
@@ -50,37 +55,63 @@ func (v *Vault) stageCall(
 	if err != nil {
 		return Staged{}, unreachable("build transaction", err)
 	}
-	return v.stage(key, asked, core.Transaction_Contract_TriggerSmartContract, made, limit)
+	s, err := v.stage(ctx, key, asked, core.Transaction_Contract_TriggerSmartContract, made, limit)
+	s.Fee = energy*p.energy + (int64(len(s.Raw))+resultBytes)*p.net
+	return s, err
 }
 
-// feeLimit allows twice what a call would burn now, since the state it meets may be another one,
-// and refuses a call beyond the configured limit.
-func (v *Vault) feeLimit(ctx context.Context, energy int64) (int64, error) {
-	price := int64(0)
+// resultBytes are paid for besides a transaction's own, for its result.
+const resultBytes = 64
+
+// prices are what the chain burns, in sun.
+type prices struct{ energy, net int64 } // of a unit of energy, of a byte
+
+func (v *Vault) prices(ctx context.Context) (p prices, err error) {
 	parameters, err := v.full.GetChainParameters(ctx, &api.EmptyMessage{})
 	if err != nil {
-		return 0, unreachable("ask for the price of energy", err)
+		return p, unreachable("ask for the price of energy", err)
 	}
-	for _, p := range parameters.GetChainParameter() {
-		if p.GetKey() == "getEnergyFee" {
-			price = p.GetValue()
+	for _, parameter := range parameters.GetChainParameter() {
+		switch parameter.GetKey() {
+		case "getEnergyFee":
+			p.energy = parameter.GetValue()
+		case "getTransactionFee":
+			p.net = parameter.GetValue()
 		}
 	}
+	return p, nil
+}
+
+// FeeAtLeast returns a view of the same client whose transactions may burn that many sun at least,
+// within the configured limit: for what ran out of energy with less. It lives as long as the
+// client.
+func (v *Vault) FeeAtLeast(sun int64) *Vault {
+	view := &Vault{config: v.config, nodes: v.nodes, full: v.full, solid: v.solid, feeLeast: sun}
+	view.domain.Store(v.domain.Load())
+	return view
+}
+
+// FeeLimit returns how many sun one transaction may burn at most.
+func (v *Vault) FeeLimit() int64 { return v.config.FeeLimit }
+
+// feeLimit allows twice what a call would burn now, since the state it meets may be another one,
+// and not less than what was found to be needed. It refuses a call beyond the configured limit.
+func (v *Vault) feeLimit(energy, price int64) (int64, error) {
 	switch {
 	case energy <= 0 || price <= 0:
 		return v.config.FeeLimit, nil
 	case energy > v.config.FeeLimit/price:
-		return 0, marketplace.Insufficient.Errorf("transaction would burn %d energy at %d sun; the"+
-			" limit is %d TRX", energy, price, v.config.FeeLimit/Sun)
+		return 0, because(CauseEnergy, marketplace.Insufficient.Errorf("transaction would burn %d"+
+			" energy at %d sun; the limit is %d TRX", energy, price, v.config.FeeLimit/Sun))
 	default:
-		return min(v.config.FeeLimit, max(Sun, 2*energy*price)), nil
+		return min(v.config.FeeLimit, max(Sun, 2*energy*price, v.feeLeast)), nil
 	}
 }
 
 // stage signs what a node made, if it is what was asked.
 func (v *Vault) stage(
-	key Key, asked proto.Message, kind core.Transaction_Contract_ContractType,
-	made *api.TransactionExtention, feeLimit int64,
+	ctx context.Context, key Key, asked proto.Message,
+	kind core.Transaction_Contract_ContractType, made *api.TransactionExtention, feeLimit int64,
 ) (Staged, error) {
 	if code := made.GetResult().GetCode(); code != api.Return_SUCCESS {
 		return Staged{}, refused("build transaction", made.GetResult())
@@ -89,6 +120,11 @@ func (v *Vault) stage(
 	if err := checkMade(raw, asked, kind, feeLimit); err != nil {
 		return Staged{}, err
 	}
+	head, err := v.SolidHead(ctx)
+	if err != nil {
+		return Staged{}, err
+	}
+	tie(raw, head)
 	raw.FeeLimit = feeLimit
 	if v.config.Expires > 0 {
 		raw.Expiration = min(raw.Expiration, raw.Timestamp+v.config.Expires.Milliseconds())
@@ -111,14 +147,14 @@ func (v *Vault) stage(
 }
 
 // checkMade compares a node's transaction with what was asked, field by field: a node that we do
-// not own could otherwise have us sign anything. Only reference block and times are its choice.
+// not own could otherwise have us sign anything. Only the times are its choice.
 func checkMade(
 	raw *core.TransactionRaw, asked proto.Message, kind core.Transaction_Contract_ContractType,
 	feeLimit int64,
 ) error {
 	differs := func(what string) error {
-		return marketplace.Conflict.Errorf("TRON node made a transaction whose %s is not what was"+
-			" asked; it was not signed", what)
+		return because(CauseLie, marketplace.Conflict.Errorf("TRON node made a transaction whose %s is"+
+			" not what was asked; it was not signed", what))
 	}
 	if raw == nil || len(raw.Contract) != 1 || raw.Contract[0].GetType() != kind {
 		return differs("contract type")

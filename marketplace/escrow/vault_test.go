@@ -242,6 +242,61 @@ func TestRedeemUpToPaysWhatThereIs(t *testing.T) {
 	w.holds(poster.Address(), "47", "943")
 }
 
+func TestACheckedPayoutGoesWhereItsPayeeSignedForAndNowhereElse(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	w.fund(marketplace.BTT(100))
+	d, cold := w.cold()
+	c, all := w.signed(marketplace.BTT(10), quorum[0], quorum[1])
+	payout, err := payee.SignPayout(d, c, cold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.BuildRedeemTo(ctx, market, c, all, market.Address(), payout)
+	refuses(t, "to another than was signed for", err, marketplace.Conflict)
+	w.solid(w.BuildRedeemTo(ctx, market, c, all, cold, payout))
+	w.holds(payee.Address(), "0", "0")
+	w.holds(cold, "0", "10")
+	_, err = w.BuildRedeemTo(ctx, market, c, all, cold, payout)
+	refuses(t, "the same payout again", err, marketplace.Conflict)
+
+	more, all := w.signed(marketplace.BTT(25), quorum[0], quorum[1])
+	_, err = w.BuildRedeemTo(ctx, market, more, all, cold, payout)
+	refuses(t, "a payout of an earlier cheque", err, marketplace.Conflict)
+	w.solid(w.BuildRedeem(ctx, market, more, all))
+	w.holds(payee.Address(), "0", "15")
+	w.holds(cold, "0", "10")
+}
+
+func TestARevokedMandateEnds(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	m := w.fund(marketplace.BTT(100))
+	_, err := w.BuildRevoke(ctx, poster, marketplace.Hash{2})
+	refuses(t, "revoke what was never opened", err, marketplace.Conflict)
+	_, err = w.BuildRevoke(ctx, market, m.ID)
+	refuses(t, "revoke another's mandate", err, marketplace.Conflict)
+
+	w.solid(w.BuildRevoke(ctx, poster, m.ID))
+	_, err = w.BuildRevoke(ctx, poster, m.ID)
+	refuses(t, "revoke again", err, marketplace.Conflict)
+	got, err := w.MandateOf(ctx, poster.Address(), m.ID)
+	if err != nil || !got.Expiry.Before(m.Expiry) {
+		t.Fatalf("revoked mandate ends %s (%v), not before %s", got.Expiry, err, m.Expiry)
+	}
+	w.until("ended", func() bool {
+		head, err := w.Head(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return head.Time.After(got.Expiry.Add(time.Second))
+	})
+	c, all := w.signed(marketplace.BTT(20), quorum[0], quorum[1])
+	_, err = w.BuildRedeem(ctx, market, c, all)
+	refuses(t, "redeem after the end", err, marketplace.Conflict)
+	w.holds(poster.Address(), "100", "900")
+}
+
 func TestEventsTellTheWholeStoryFromSolidBlocks(t *testing.T) {
 	w := newTown(t)
 	ctx := t.Context()
@@ -261,6 +316,14 @@ func TestEventsTellTheWholeStoryFromSolidBlocks(t *testing.T) {
 	w.do(w.BuildRedeem(ctx, market, c, all))
 	w.do(w.BuildThaw(ctx, poster, marketplace.BTT(80)))
 	w.thawed()
+	d, cold := w.cold()
+	most, all := w.signed(marketplace.BTT(30), quorum[1], quorum[2])
+	payout, err := payee.SignPayout(d, most, cold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.do(w.BuildRedeemTo(ctx, market, most, all, cold, payout))
+	w.do(w.BuildRevoke(ctx, poster, m.ID))
 	w.solid(w.BuildWithdraw(ctx, poster))
 
 	p := poster.Address()
@@ -272,7 +335,12 @@ func TestEventsTellTheWholeStoryFromSolidBlocks(t *testing.T) {
 		{Kind: escrow.ThawCancelled, Account: p},
 		{Kind: escrow.Redeemed, Account: p, Amount: marketplace.BTT(20), Cheque: c},
 		{Kind: escrow.ThawStarted, Account: p, Amount: marketplace.BTT(80)},
-		{Kind: escrow.Withdrawn, Account: p, Amount: marketplace.BTT(80)},
+		{Kind: escrow.Redeemed, Account: p, Amount: marketplace.BTT(10), Cheque: most},
+		{Kind: escrow.Redirected, Account: p, Amount: marketplace.BTT(10), Recipient: cold,
+			Cheque: marketplace.Cheque{From: p, Mandate: m.ID, To: payee.Address()}},
+		{Kind: escrow.MandateRevoked, Account: p,
+			Mandate: marketplace.Mandate{Poster: p, ID: m.ID}},
+		{Kind: escrow.Withdrawn, Account: p, Amount: marketplace.BTT(70)},
 	}
 	got := w.story(from.Number)
 	if len(got) != len(want) {
@@ -283,13 +351,29 @@ func TestEventsTellTheWholeStoryFromSolidBlocks(t *testing.T) {
 			t.Errorf("event %d has tx %s and ends %s", i, e.Tx, e.Ends)
 		}
 		e.Tx, e.Index, e.Ends = marketplace.Hash{}, 0, time.Time{}
-		if e.Kind == escrow.MandateOpened {
+		switch e.Kind {
+		case escrow.MandateOpened:
 			e.Mandate.Signers = m.Signers // the contract keeps them in another order
+		case escrow.MandateRevoked:
+			if e.Mandate.Expiry.IsZero() || !e.Mandate.Expiry.Before(m.Expiry) {
+				t.Errorf("revoked mandate ends %s", e.Mandate.Expiry)
+			}
+			e.Mandate.Expiry = time.Time{}
 		}
 		if !reflect.DeepEqual(e, want[i]) {
 			t.Errorf("event %d is %+v, want %+v", i, e, want[i])
 		}
 	}
+}
+
+// cold returns what payouts are signed for, and an account that nobody has used.
+func (w *town) cold() (escrow.Domain, marketplace.Address) {
+	w.t.Helper()
+	d, err := w.Domain(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return d, named("cold").Address()
 }
 
 // story reads every event from a block on, a few blocks at a time.

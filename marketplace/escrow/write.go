@@ -109,6 +109,7 @@ func (v *Vault) BuildRedeemUpTo(
 
 func (v *Vault) buildRedeem(
 	ctx context.Context, key Key, method string, c marketplace.Cheque, all []marketplace.Signature,
+	more ...any,
 ) (Staged, error) {
 	domain, err := v.Domain(ctx)
 	if err != nil {
@@ -122,9 +123,9 @@ func (v *Vault) buildRedeem(
 	if err != nil {
 		return Staged{}, err
 	}
-	data := pack(vaultABI, method, ethOf(c.From), [32]byte(c.Mandate), ethOf(c.To),
-		bigOf(c.Cumulative), c.Bytes, signatures)
-	return v.stageCall(ctx, key, v.config.Vault, data)
+	args := append([]any{ethOf(c.From), [32]byte(c.Mandate), ethOf(c.To), bigOf(c.Cumulative),
+		c.Bytes, signatures}, more...)
+	return v.stageCall(ctx, key, v.config.Vault, pack(vaultABI, method, args...))
 }
 
 // quorum returns as many of the signatures as the mandate asks, by its signers in ascending order,
@@ -153,6 +154,12 @@ func quorum(
 		}
 	}
 	return out, nil
+}
+
+// BuildRevoke stages the end of one of the key's mandates, a thaw period from now. The vault refuses
+// it where the mandate ends by then anyway.
+func (v *Vault) BuildRevoke(ctx context.Context, key Key, id marketplace.Hash) (Staged, error) {
+	return v.stageCall(ctx, key, v.config.Vault, pack(vaultABI, "revokeMandate", [32]byte(id)))
 }
 
 // BuildThaw stages the announcement that an amount will be withdrawn.
@@ -197,5 +204,5 @@ func (v *Vault) BuildTransferTRX(
 	if err != nil {
 		return Staged{}, unreachable("build transaction", err)
 	}
-	return v.stage(key, asked, core.Transaction_Contract_TransferContract, made, 0)
+	return v.stage(ctx, key, asked, core.Transaction_Contract_TransferContract, made, 0)
 }

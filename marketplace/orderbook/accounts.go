@@ -20,11 +20,10 @@ func (b *Book) Account(ctx context.Context, who marketplace.Address) (marketplac
 	}
 	x, err := one(ctx, b.pool, "account", scan, `SELECT
 		coalesce((SELECT credits - debits FROM accounts WHERE key = 'free:' || $1), 0),
-		coalesce((SELECT sum(a.credits - a.debits) FROM bounties b
-			JOIN accounts a ON a.key = 'reserved:' || b.id WHERE b.poster = $1), 0),
+		coalesce((SELECT sum(pledged - drawn - refunded) FROM pledges WHERE poster = $1), 0),
 		coalesce((SELECT thawing FROM posters WHERE address = $1), 0),
 		(SELECT thaw_ends FROM posters WHERE address = $1),
-		coalesce((SELECT sum(spent) FROM bounties WHERE poster = $1), 0),
+		coalesce((SELECT sum(drawn) FROM pledges WHERE poster = $1), 0),
 		coalesce((SELECT sum(credits - debits) FROM accounts WHERE key LIKE 'payable:%:' || $1), 0),
 		coalesce((SELECT sum(debits) FROM accounts WHERE key LIKE 'payable:%:' || $1), 0),
 		coalesce((SELECT sum(held) FROM leases WHERE payee = $1), 0)`, who.String())
@@ -41,36 +40,42 @@ func (b *Book) Account(ctx context.Context, who marketplace.Address) (marketplac
 // redemptions; they stay frozen until a comparison finds none.
 func (b *Book) RecordSolvency(ctx context.Context, s marketplace.Solvency, now time.Time) error {
 	return b.act(ctx, now, func(a *act) error {
-		before, err := b.frozen(ctx)
+		before, err := many(ctx, a.Tx, "solvency", pgx.RowTo[bool],
+			`SELECT frozen FROM solvency FOR UPDATE`)
 		if err != nil {
 			return err
 		}
-		frozen := s.Difference != ""
-		if _, err := a.exec(`INSERT INTO solvency (block, vault, token, difference, frozen, compared_at)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (one) DO UPDATE SET block = $1, vault = $2,
-			token = $3, difference = $4, frozen = $5, compared_at = $6`, s.Block, s.Vault, s.Token,
-			s.Difference, frozen, a.now); err != nil {
+		s.Frozen = s.Difference != ""
+		if _, err := a.exec(`INSERT INTO solvency AS old (block, vault, token, difference, frozen,
+				compared_at, frozen_since)
+			VALUES ($1, $2, $3, $4, $5, $6::timestamptz, CASE WHEN $5 THEN $6::timestamptz END)
+			ON CONFLICT (one) DO UPDATE SET block = $1, vault = $2, token = $3, difference = $4,
+				frozen = $5, compared_at = $6::timestamptz,
+				frozen_since = CASE WHEN $5 THEN coalesce(old.frozen_since, $6::timestamptz) END`, s.Block, s.Vault,
+			s.Token, s.Difference, s.Frozen, a.now); err != nil {
 			return fmt.Errorf("write comparison: %w", err)
 		}
-		if frozen != before {
+		if s.Frozen != (len(before) > 0 && before[0]) {
 			a.happened("solvency.changed", s.Block, s)
 		}
 		return nil
 	})
 }
 
-func (b *Book) frozen(ctx context.Context) (bool, error) {
-	return one(ctx, b.pool, "solvency", pgx.RowTo[bool],
-		`SELECT coalesce((SELECT frozen FROM solvency), false)`)
+// Frozen says why redemptions are frozen; nothing when they are not.
+func (b *Book) Frozen(ctx context.Context) (string, error) {
+	return one(ctx, b.pool, "solvency", pgx.RowTo[string],
+		`SELECT coalesce((SELECT difference FROM solvency WHERE frozen), '')`)
 }
 
 // Solvency returns the newest comparison, and what the ledger says now.
 func (b *Book) Solvency(ctx context.Context) (s marketplace.Solvency, err error) {
 	scan := func(row pgx.CollectableRow) (s marketplace.Solvency, err error) {
-		return s, row.Scan(&s.Block, &s.Vault, &s.Token, &s.Difference, &s.Frozen, at{&s.ComparedAt})
+		return s, row.Scan(&s.Block, &s.Vault, &s.Token, &s.Difference, &s.Frozen, at{&s.ComparedAt},
+			at{&s.FrozenSince})
 	}
 	s, err = one(ctx, b.pool, "comparison", scan,
-		`SELECT block, vault, token, difference, frozen, compared_at FROM solvency`)
+		`SELECT block, vault, token, difference, frozen, compared_at, frozen_since FROM solvency`)
 	if err != nil && !errors.Is(err, marketplace.NotFound) {
 		return s, err
 	}

@@ -22,8 +22,9 @@ type Options struct {
 
 // A Book is a pool of connections to the market's database. It is safe for concurrent use.
 type Book struct {
-	pool *pgxpool.Pool
-	opts Options
+	pool   *pgxpool.Pool
+	opts   Options
+	writer *writer
 }
 
 // Open connects to a migrated database.
@@ -37,11 +38,15 @@ func Open(ctx context.Context, url string, o Options) (*Book, error) {
 		pool.Close()
 		return nil, err
 	}
+	b.writer = newWriter(pool)
 	return b, nil
 }
 
-// Close waits for connections in use and closes all.
-func (b *Book) Close() { b.pool.Close() }
+// Close books what was handed in, waits for connections in use and closes all.
+func (b *Book) Close() {
+	b.writer.close()
+	b.pool.Close()
+}
 
 // Rules returns the market's constants.
 func (b *Book) Rules() marketplace.Rules { return b.opts.Rules }
@@ -81,8 +86,16 @@ func (b *Book) act(ctx context.Context, now time.Time, f func(*act) error) error
 }
 
 func lostRace(err error) bool {
-	code := codeOf(err)
-	return code == "40001" || code == "40P01" // serialization failure, deadlock
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.ConstraintName {
+	case "transfers_id_key", "accounts_pkey": // booked, or opened, at the same moment
+		return true
+	default:
+		return pg.Code == "40001" || pg.Code == "40P01" // serialization failure, deadlock
+	}
 }
 
 func codeOf(err error) string {

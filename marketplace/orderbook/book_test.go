@@ -314,7 +314,7 @@ func TestALapsedTransactionMayBeBuiltAgain(t *testing.T) {
 	s.must(err)
 	tx := orderbook.StagedTx{ID: "a", Cheque: open[0].ID, Raw: []byte{1}, Expires: s.now}
 	s.must(s.StageTx(t.Context(), tx, s.now))
-	s.must(s.Unstage(t.Context(), "a", s.now))
+	s.must(s.Unstage(t.Context(), "a", nil, s.now))
 	tx.ID = "b"
 	s.must(s.StageTx(t.Context(), tx, s.now))
 	if flying, err := s.InFlight(t.Context()); err != nil || len(flying) != 1 || flying[0].ID != "b" {
@@ -331,12 +331,22 @@ func TestADifferenceFreezesRedemptions(t *testing.T) {
 	s.epoch(nil)
 	s.quorum()
 	s.must(s.RecordSolvency(t.Context(), marketplace.Solvency{Difference: "1 BTT is missing"}, s.now))
-	if open, err := s.Redeemable(t.Context(), 10); err != nil || len(open) != 0 {
-		t.Errorf("%d cheques to redeem, %v", len(open), err)
+	since := s.now
+	open, err := s.Redeemable(t.Context(), 1)
+	s.must(err)
+	tx := orderbook.StagedTx{ID: "a", Cheque: open[0].ID, Raw: []byte{1}, Expires: s.now}
+	if err := s.StageTx(t.Context(), tx, s.now); !errors.Is(err, marketplace.Conflict) {
+		t.Errorf("a redemption was written down while frozen: %v", err)
+	}
+	s.now = s.now.Add(time.Minute)
+	s.must(s.RecordSolvency(t.Context(), marketplace.Solvency{Difference: "2 BTT"}, s.now))
+	if now, err := s.Solvency(t.Context()); err != nil || !now.FrozenSince.Equal(since) {
+		t.Errorf("frozen since %s, it was %s (%v)", now.FrozenSince, since, err)
 	}
 	s.must(s.RecordSolvency(t.Context(), marketplace.Solvency{}, s.now))
-	if open, err := s.Redeemable(t.Context(), 10); err != nil || len(open) != 2 {
-		t.Errorf("%d cheques to redeem after it was mended, %v", len(open), err)
+	s.must(s.StageTx(t.Context(), tx, s.now))
+	if now, err := s.Solvency(t.Context()); err != nil || now.Frozen || !now.FrozenSince.IsZero() {
+		t.Errorf("mended, and still frozen since %s (%v)", now.FrozenSince, err)
 	}
 }
 

@@ -18,15 +18,24 @@ const selectBounty = `SELECT b.id, b.poster, b.instrument, b.infohash, b.replica
 	b.keep_for, b.mandate, b.regions, b.rate_min, b.good_for, b.name, b.size, b.billed, b.state,
 	b.reason, (SELECT count(*) FROM leases l WHERE l.bounty = b.id AND l.state IN ` + live + `),
 	(SELECT count(*) FROM leases l WHERE l.bounty = b.id AND l.state = 'active'),
-	coalesce((SELECT credits - debits FROM accounts WHERE key = 'reserved:' || b.id), 0),
+	b.worst, (SELECT ` + jsonPledges + ` WHERE p.bounty = b.id AND p.state <> 'voided'),
 	b.spent, b.posted_at, b.good_till, b.ends_at FROM bounties b `
 
 func scanBounty(row pgx.CollectableRow) (b marketplace.Bounty, err error) {
-	t := &b.Terms
-	return b, row.Scan(&b.ID, &b.Poster, &t.Instrument, &t.Infohash, &t.Replicas, &t.PriceMax,
+	t, worst := &b.Terms, marketplace.Amount{}
+	if err := row.Scan(&b.ID, &b.Poster, &t.Instrument, &t.Infohash, &t.Replicas, &t.PriceMax,
 		&t.KeepFor, &t.Mandate, &t.Regions, &t.RateMin, &t.GoodFor, &b.Name, &b.Size, &b.Billed,
-		&b.State, &b.Reason, &b.Leased, &b.Proven, &b.Reserved, &b.Spent, at{&b.PostedAt},
-		at{&b.GoodTill}, at{&b.EndsAt})
+		&b.State, &b.Reason, &b.Leased, &b.Proven, &worst, pledges{&b.Funders}, &b.Spent,
+		at{&b.PostedAt}, at{&b.GoodTill}, at{&b.EndsAt}); err != nil {
+		return b, err
+	}
+	for _, p := range b.Funders {
+		b.Reserved = b.Reserved.Add(p.Left())
+	}
+	if b.State == marketplace.Unfunded {
+		b.Needed = worst.SubFloor(b.Reserved)
+	}
+	return b, nil
 }
 
 func bounty(ctx context.Context, q querier, id int64) (marketplace.Bounty, error) {
@@ -107,8 +116,9 @@ func (a *act) answer(k Key, thing int64) error {
 	return nil
 }
 
-// Post opens a bounty and reserves the most that it can cost. Posted again with the same key it
-// returns the first one.
+// Post writes a bounty and reserves what its poster pledges. It opens at once when that is the
+// most that it can cost, and when others have pledged the rest otherwise. Posted again with the
+// same key it returns the first one.
 func (b *Book) Post(ctx context.Context, k Key, t marketplace.BountyTerms, now time.Time) (
 	out marketplace.Bounty, replayed bool, err error) {
 	if t.GoodFor == 0 {
@@ -134,7 +144,7 @@ func (b *Book) Post(ctx context.Context, k Key, t marketplace.BountyTerms, now t
 	return out, replayed, err
 }
 
-// open checks that a bounty can be paid, writes it and reserves its worst case.
+// open writes a bounty and its first pledge.
 func (a *act) open(poster marketplace.Address, t marketplace.BountyTerms) (
 	b marketplace.Bounty, err error) {
 	tor, err := torrent(a.ctx, a.Tx, t.Infohash)
@@ -150,67 +160,64 @@ func (a *act) open(poster marketplace.Address, t marketplace.BountyTerms) (
 		return b, marketplace.Invalid.Errorf("the bounty is worth at most %s BTT; the smallest is %s:"+
 			" raise price_max, keep_for or replicas", worst, a.rules.BountyMin)
 	}
-	if err := a.checkPurse(poster, t, worst); err != nil {
-		return b, err
+	first := marketplace.Funder{Poster: poster, Mandate: t.Mandate, Pledged: t.Fund}
+	if t.Fund.IsZero() {
+		first.Pledged = worst
 	}
-	regions := t.Regions
-	if regions == nil {
-		regions = []string{}
+	if t.Regions == nil {
+		t.Regions = []string{}
+	}
+	// The mandate is checked before a row points to it, and again with what is pledged under it.
+	if _, err := a.mandate(poster, t.Mandate); err != nil {
+		return b, err
 	}
 	var id int64
 	err = a.QueryRow(a.ctx, `INSERT INTO bounties (poster, instrument, infohash, replicas, price_max,
-		keep_for, mandate, regions, rate_min, good_for, name, size, billed, state, posted_at, good_till)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'open', $14, $15)
-		RETURNING id`, poster, string(t.Instrument), t.Infohash, t.Replicas, t.PriceMax, t.KeepFor,
-		t.Mandate, regions, t.RateMin, t.GoodFor, tor.Name, tor.Size, a.rules.Billed(tor.Size), a.now,
-		a.now.Add(t.GoodFor.Duration())).Scan(&id)
+		keep_for, mandate, regions, rate_min, good_for, name, size, billed, worst, state, posted_at,
+		good_till) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'unfunded', $15,
+		$16) RETURNING id`, poster, string(t.Instrument), t.Infohash, t.Replicas, t.PriceMax, t.KeepFor,
+		t.Mandate, t.Regions, t.RateMin, t.GoodFor, tor.Name, tor.Size, a.rules.Billed(tor.Size), worst,
+		a.now, a.now.Add(t.GoodFor.Duration())).Scan(&id)
 	if err != nil {
 		return b, fmt.Errorf("write bounty: %w", err)
 	}
-	a.enter(transfer{debit: accountFree(poster), credit: accountReserved(id), amount: worst,
-		code: "reserve", bounty: id}, id)
-	if err := a.post(); err != nil {
+	if b, err = a.lockBounty(id); err != nil {
 		return b, err
 	}
-	if b, err = bounty(a.ctx, a.Tx, id); err == nil {
-		a.happened("bounty.open", id, b, poster)
-	}
-	return b, err
+	return a.pledge(b, first)
 }
 
-// checkPurse says what a poster lacks: open places, free money, a mandate.
-func (a *act) checkPurse(
-	poster marketplace.Address, t marketplace.BountyTerms, worst marketplace.Amount,
-) error {
-	free, err := a.available(poster)
+// checkPurse says what a funder lacks for a pledge that may be drawn on until last: open places,
+// free money, a mandate.
+func (a *act) checkPurse(f marketplace.Funder, last time.Time) error {
+	free, err := a.available(f.Poster)
 	if err != nil {
 		return err
 	}
-	if free.Cmp(worst) < 0 {
-		return marketplace.Insufficient.Errorf("this bounty can cost %s BTT and you have %s free in the"+
-			" vault; deposit %s more, or wait until your deposit is solid (about a minute)", worst, free,
-			worst.Sub(free))
+	if free.Cmp(f.Pledged) < 0 {
+		return marketplace.Insufficient.Errorf("this takes %s BTT and you have %s free in the vault;"+
+			" deposit %s more, or wait until your deposit is solid (about a minute)", f.Pledged, free,
+			f.Pledged.Sub(free))
 	}
-	n, err := one(a.ctx, a.Tx, "count", pgx.RowTo[int], `SELECT count(*) FROM bounties
-		WHERE poster = $1 AND state IN ('open', 'filled', 'degraded')`, poster)
+	n, err := one(a.ctx, a.Tx, "count", pgx.RowTo[int], `SELECT count(*) FROM pledges
+		WHERE poster = $1 AND state IN ('pending', 'posted')`, f.Poster)
 	if err != nil {
 		return err
 	}
 	if n >= a.rules.OpenMax {
-		return marketplace.TooMany.Errorf("you have %d open bounties; at most %d", n, a.rules.OpenMax)
+		return marketplace.TooMany.Errorf("you pay for %d open bounties; at most %d", n, a.rules.OpenMax)
 	}
-	m, err := a.mandate(poster, t.Mandate)
+	m, err := a.mandate(f.Poster, f.Mandate)
 	if err != nil {
 		return err
 	}
-	last := a.now.Add(t.GoodFor.Duration() + t.KeepFor.Duration() + a.rules.RedeemAfter.Duration())
 	if m.Expiry.Before(last) {
 		return marketplace.Insufficient.Errorf("mandate %s expires %s; this bounty may run until %s",
 			m.ID, m.Expiry.Format(time.DateTime), last.Format(time.DateTime))
 	}
-	if left := m.Cap.SubFloor(m.Committed); left.Cmp(worst) < 0 {
-		return marketplace.Insufficient.Errorf("mandate %s has %s BTT left; this bounty can cost %s",
-			m.ID, left, worst)
+	if left := m.Cap.SubFloor(m.Committed); left.Cmp(f.Pledged) < 0 {
+		return marketplace.Insufficient.Errorf("mandate %s has %s BTT left; this takes %s", m.ID, left,
+			f.Pledged)
 	}
 	return nil
 }
@@ -294,7 +301,7 @@ func (a *act) close(b marketplace.Bounty, to, reason string) error {
 			return err
 		}
 	}
-	a.happened("bounty.closing", b.ID, b, b.Poster)
+	a.happened("bounty.closing", b.ID, b, payers(b)...)
 	return a.settle(b.ID)
 }
 
@@ -311,10 +318,7 @@ func (a *act) settle(id int64) error {
 	}
 	to := next(b, closing)
 	if closing != "" || len(marketplace.BountyMoves[to]) == 0 {
-		if err := a.refund(b); err != nil {
-			return err
-		}
-		if err := a.post(); err != nil {
+		if err := a.refund(b, to); err != nil {
 			return err
 		}
 	}
@@ -329,7 +333,7 @@ func (a *act) settle(id int64) error {
 		return err
 	}
 	if b, err = bounty(a.ctx, a.Tx, id); err == nil {
-		a.happened("bounty."+string(to), id, b, b.Poster)
+		a.happened("bounty."+string(to), id, b, payers(b)...)
 	}
 	return err
 }
@@ -354,24 +358,4 @@ func next(b marketplace.Bounty, closing string) marketplace.BountyState {
 	default:
 		return b.State
 	}
-}
-
-// refund gives back what a closing bounty's live leases can no longer cost.
-func (a *act) refund(b marketplace.Bounty) error {
-	leases, err := many(a.ctx, a.Tx, "leases", scanLease,
-		selectLease+`WHERE bounty = $1 AND state IN `+live, b.ID)
-	if err != nil {
-		return err
-	}
-	var need marketplace.Amount
-	for _, l := range leases {
-		need = need.Add(a.rules.WorstLeft(l))
-	}
-	have, err := a.balance(accountReserved(b.ID))
-	if err != nil {
-		return err
-	}
-	a.enter(transfer{debit: accountReserved(b.ID), credit: accountFree(b.Poster),
-		amount: have.SubFloor(need), code: "refund", bounty: b.ID}, b.ID, have, need)
-	return nil
 }

@@ -172,7 +172,7 @@ func (a *act) lease(b marketplace.Bounty, f marketplace.Fill, call int64) error 
 	}
 	if o.State != marketplace.OfferLive || o.Used+b.Size > o.Terms.Storage ||
 		o.Leases >= o.Terms.LeasesMax || f.Price.Cmp(o.Terms.PriceMin) < 0 ||
-		f.Price.Cmp(b.Terms.PriceMax) > 0 || o.Agent == b.Poster {
+		f.Price.Cmp(b.Terms.PriceMax) > 0 || b.Pays(o.Agent) || b.Pays(o.Terms.Payee) {
 		return marketplace.Conflict.Errorf("offer %d changed during the call", f.Offer)
 	}
 	deadline := a.now.Add(a.rules.AcceptDeadline.Duration())
@@ -191,7 +191,7 @@ func (a *act) lease(b marketplace.Bounty, f marketplace.Fill, call int64) error 
 	}
 	l, err := lease(a.ctx, a.Tx, id)
 	if err == nil {
-		a.happened("lease.reserved", id, l, l.Agent, l.Poster)
+		a.happened("lease.reserved", id, l, concerned(l)...)
 	}
 	return err
 }

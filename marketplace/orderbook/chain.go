@@ -18,6 +18,7 @@ type ChainEventKind string
 const (
 	ChainDeposit    ChainEventKind = "deposit"
 	ChainMandate    ChainEventKind = "mandate"
+	ChainRevoke     ChainEventKind = "revoke"
 	ChainRedeem     ChainEventKind = "redeem"
 	ChainThaw       ChainEventKind = "thaw"
 	ChainThawCancel ChainEventKind = "thaw_cancel"
@@ -30,7 +31,7 @@ type ChainEvent struct {
 	Tx         string
 	Index      int
 	Account    marketplace.Address // whose vault account it is
-	Mandate    marketplace.Mandate // mandate: all of it; redeem: its ID
+	Mandate    marketplace.Mandate // mandate: all of it; redeem: its ID; revoke: ID and new Expiry
 	To         marketplace.Address // redeem: payee
 	Amount     marketplace.Amount  // deposit, redeem, thaw, withdraw
 	Cumulative marketplace.Amount  // redeem: the cheque's
@@ -93,6 +94,8 @@ func (a *act) apply(e ChainEvent) error {
 		return a.post()
 	case ChainMandate:
 		return a.openMandate(e.Account, e.Mandate)
+	case ChainRevoke:
+		return a.revokeMandate(e.Account, e.Mandate)
 	case ChainRedeem:
 		return a.redeemed(e)
 	case ChainThaw:
@@ -115,6 +118,43 @@ func (a *act) openMandate(poster marketplace.Address, m marketplace.Mandate) err
 	m.Poster = poster
 	a.happened("account.mandate", 0, m, poster)
 	return err
+}
+
+// revokeMandate brings a mandate's end forward. Bounties that would outlast it are closed, so that
+// what their agents earn is on cheques that are redeemed before the end.
+func (a *act) revokeMandate(poster marketplace.Address, m marketplace.Mandate) error {
+	if _, err := a.exec(`UPDATE mandates SET expiry = $3 WHERE poster = $1 AND id = $2
+		AND expiry > $3`, poster, m.ID, m.Expiry); err != nil {
+		return fmt.Errorf("end mandate %s: %w", m.ID, err)
+	}
+	a.happened("account.revoke", 0, map[string]any{"mandate": m.ID, "expiry": m.Expiry}, poster)
+	return a.recall(poster, m.ID, m.Expiry, "a poster revoked the mandate that pays for it")
+}
+
+// lastPay is when the last cheque of a bounty will have been redeemed.
+func (a *act) lastPay(b marketplace.Bounty) time.Time {
+	ends := b.EndsAt
+	if ends.IsZero() {
+		ends = b.GoodTill.Add(b.Terms.KeepFor.Duration())
+	}
+	return ends.Add(a.rules.RedeemAfter.Duration())
+}
+
+// closeBefore ends a bounty with the notice of a cancel, or with less: what is earned last must be
+// judged, signed and redeemed before the money is out of reach.
+func (a *act) closeBefore(b marketplace.Bounty, gone time.Time, why string) error {
+	if err := a.close(b, "cancelled", why); err != nil {
+		return err
+	}
+	last := gone.Add(-a.rules.Epoch.Duration() - 2*a.rules.ReportSlack.Duration())
+	if last.Before(a.now) {
+		last = a.now
+	}
+	if _, err := a.exec(`UPDATE leases SET ends_at = $2 WHERE bounty = $1 AND ends_at > $2
+		AND state IN ('proving', 'active', 'grace')`, b.ID, last); err != nil {
+		return fmt.Errorf("shorten the notice of bounty %d: %w", b.ID, err)
+	}
+	return nil
 }
 
 // redeemed books a payout. What was never accrued here (a mandate whose signers are not the
@@ -141,6 +181,36 @@ func (a *act) redeemed(e ChainEvent) error {
 	if err := a.post(); err != nil {
 		return err
 	}
+	if err := a.capThaw(e.Account); err != nil {
+		return err
+	}
+	return a.paid(e)
+}
+
+// capThaw does what the vault does when a cheque is redeemed: no more is thawing than is left.
+// What is left is counted from what chain events moved, wherever the ledger has put it since.
+func (a *act) capThaw(poster marketplace.Address) error {
+	thaws, err := many(a.ctx, a.Tx, "thaw", pgx.RowTo[bool],
+		`SELECT true FROM posters WHERE address = $1 AND thawing > 0`, poster)
+	if err != nil || len(thaws) == 0 {
+		return err
+	}
+	_, err = a.exec(`UPDATE posters SET thawing = l.amount,
+			thaw_ends = CASE WHEN l.amount > 0 THEN thaw_ends END
+		FROM (SELECT greatest(0, coalesce(sum(CASE code WHEN 'deposit' THEN amount ELSE -amount END),
+				0)) AS amount FROM transfers
+			WHERE code = 'deposit' AND credit = $2
+				OR code IN ('redeem', 'withdraw') AND (debit = $2 OR debit LIKE $3)) l
+		WHERE address = $1 AND thawing > l.amount`, poster, accountFree(poster),
+		"payable:"+poster.String()+":%")
+	if err != nil {
+		return fmt.Errorf("cap the thaw of %s: %w", poster, err)
+	}
+	return nil
+}
+
+// paid ends the cheques that a redemption paid in full, and older ones of the same payee.
+func (a *act) paid(e ChainEvent) error {
 	paid, err := many(a.ctx, a.Tx, "cheques", pgx.RowTo[int64], `UPDATE cheques SET state = 'solid'
 		WHERE poster = $1 AND mandate = $2 AND payee = $3 AND cumulative = $4
 			AND state IN ('signed', 'submitted', 'included', 'reverted', 'replaced') RETURNING id`,
@@ -163,8 +233,8 @@ func (a *act) redeemed(e ChainEvent) error {
 	return nil
 }
 
-// thaw notes that a poster wants money back. Where it asks for more than is free, its bounties
-// are closed with the notice of a cancel, so that agents are paid before the money can leave.
+// thaw notes that a poster wants money back. Where it asks for more than is free, what it pledged
+// is recalled.
 func (a *act) thaw(e ChainEvent) error {
 	if _, err := a.exec(`INSERT INTO posters (address, thawing, thaw_ends) VALUES ($1, $2, $3)
 		ON CONFLICT (address) DO UPDATE SET thawing = $2, thaw_ends = $3`, e.Account, e.Amount,
@@ -176,17 +246,7 @@ func (a *act) thaw(e ChainEvent) error {
 	if err != nil || free.Cmp(e.Amount) >= 0 {
 		return err
 	}
-	open, err := many(a.ctx, a.Tx, "bounties", scanBounty, selectBounty+`WHERE b.poster = $1
-		AND b.state IN ('open', 'filled', 'degraded') ORDER BY b.id`, e.Account)
-	if err != nil {
-		return err
-	}
-	for _, b := range open {
-		if err := a.close(b, "cancelled", "the poster thaws the money that pays for it"); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.recall(e.Account, marketplace.Hash{}, e.Ends, "a poster thaws the money that pays for it")
 }
 
 // withdrawn books what left the vault. What the ledger did not hold free for the poster is a
@@ -211,13 +271,8 @@ func (a *act) withdrawn(e ChainEvent) error {
 
 // selectMandate reads mandates with what was drawn and what live bounties may still draw.
 const selectMandate = `SELECT m.poster, m.id, m.signers, m.threshold, m.cap, m.expiry,
-	coalesce((SELECT sum(credits) FROM accounts
-		WHERE key LIKE 'payable:' || m.poster || ':' || m.id || ':%'), 0)
-	+ coalesce((SELECT sum(a.credits - a.debits) FROM bounties b
-		JOIN accounts a ON a.key = 'reserved:' || b.id
-		WHERE b.poster = m.poster AND b.mandate = m.id), 0)
-	+ coalesce((SELECT sum(held) FROM leases l
-		WHERE l.poster = m.poster AND l.mandate = m.id), 0) FROM mandates m `
+	coalesce((SELECT sum(pledged - refunded) FROM pledges p
+		WHERE p.poster = m.poster AND p.mandate = m.id), 0) FROM mandates m `
 
 func scanMandate(row pgx.CollectableRow) (m marketplace.Mandate, err error) {
 	var signers []string

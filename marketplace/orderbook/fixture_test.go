@@ -21,6 +21,7 @@ type stage struct {
 	now   time.Time
 	block int64
 	calls int
+	url   string // of the database
 }
 
 // A tester is what a stage needs of a test, be it one of rapid's.
@@ -61,13 +62,14 @@ func aStage(t *testing.T) *stage {
 func emptyStage(owner testing.TB, t tester) *stage {
 	t.Helper()
 	rules := marketplace.DevnetRules()
-	book, err := orderbook.Open(t.Context(), devstack.TestDatabase(owner),
-		orderbook.Options{Rules: rules, FeePayee: fees})
+	url := devstack.TestDatabase(owner)
+	book, err := orderbook.Open(t.Context(), url, orderbook.Options{Rules: rules, FeePayee: fees})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(book.Close)
-	s := &stage{tester: t, Book: book, rules: rules, now: rules.EpochStart(360_000_000)}
+	s := &stage{tester: t, Book: book, rules: rules, url: url,
+		now: rules.EpochStart(360_000_000)}
 	_, err = s.RegisterTorrent(t.Context(), poster, marketplace.Torrent{Infohash: infohash,
 		Name: "museum", Size: size, PieceLength: 1 << 18, Pieces: 256, Files: 3}, []byte("d4:infoe"), s.now)
 	s.must(err)

@@ -1,6 +1,7 @@
 package orderbook_test
 
 import (
+	"math/big"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -32,6 +33,7 @@ func (w *world) check() {
 	w.must(err)
 	for _, b := range all {
 		w.checkBounty(b, leases[b.ID], wanted[b.ID])
+		w.checkPledges(b)
 	}
 	w.checkDrafts()
 }
@@ -58,6 +60,9 @@ func (w *world) checkLedger() {
 func (w *world) checkPosters() {
 	for p, v := range w.vaults {
 		a := w.account(p)
+		if a.Thawing != v.thawing {
+			w.Errorf("%s thaws %s in the book and %s in the vault", p, a.Thawing, v.thawing)
+		}
 		if got := a.Free.Add(a.Reserved).Add(a.Spent).Add(v.out); got != v.in {
 			w.Errorf("%s deposited %s; %s free, %s reserved, %s spent, %s withdrawn", p, v.in, a.Free,
 				a.Reserved, a.Spent, v.out)
@@ -99,6 +104,53 @@ func (w *world) checkBounty(b marketplace.Bounty, leases []marketplace.Lease, wa
 		w.Errorf("bounty %d is %s with %d of %d replicas, wanted %t", b.ID, b.State, live,
 			b.Terms.Replicas, wanted)
 	}
+}
+
+// checkPledges: what a bounty spent came from its funders, each of whom gave pro rata; nobody who is
+// bound can be missing.
+func (w *world) checkPledges(b marketplace.Bounty) {
+	var drawn, gone, all marketplace.Amount
+	for _, p := range b.Funders {
+		drawn, all = drawn.Add(p.Drawn), all.Add(p.Pledged)
+		gone = gone.Add(p.Drawn).Add(p.Refunded)
+		bound := b.State != marketplace.Unfunded && len(marketplace.BountyMoves[b.State]) > 0
+		if (p.State == marketplace.PledgePosted) != bound ||
+			(p.State == marketplace.PledgePending) != (b.State == marketplace.Unfunded) {
+			w.Errorf("bounty %d is %s, the pledge of %s %s", b.ID, b.State, p.Poster, p.State)
+		}
+	}
+	if drawn != b.Spent {
+		w.Errorf("bounty %d spent %s and drew %s", b.ID, b.Spent, drawn)
+	}
+	for _, p := range b.Funders {
+		w.proRata(b.ID, p, p.Drawn.Add(p.Refunded), gone, all)
+	}
+	worst := w.rules.WorstCase(b.Terms, b.Size)
+	if b.State == marketplace.Unfunded && (b.Needed.IsZero() || b.Needed.Add(b.Reserved) != worst) ||
+		b.State != marketplace.Unfunded && len(b.Funders) > 0 && all != worst &&
+			b.Funders[0].State != marketplace.PledgeExpired {
+		w.Errorf("bounty %d is %s: %s pledged, %s missing of %s", b.ID, b.State, all, b.Needed, worst)
+	}
+}
+
+// proRata: a funder's part of what all gave is within 2 base units of what its pledge says.
+func (w *world) proRata(bounty int64, p marketplace.Pledge, part, gone, all marketplace.Amount) {
+	two, share := marketplace.Units(2), mulDiv(gone, p.Pledged, all)
+	if part.Add(two).Cmp(share) < 0 || share.Add(two).Cmp(part) < 0 {
+		w.Errorf("bounty %d: %s of %s gave %s units of %s, not %s", bounty, p.Pledged, all, part.Units(),
+			gone.Units(), share.Units())
+	}
+}
+
+// mulDiv is a·part/whole, rounded down.
+func mulDiv(a, part, whole marketplace.Amount) marketplace.Amount {
+	number := func(x marketplace.Amount) *big.Int { b := x.Bytes32(); return new(big.Int).SetBytes(b[:]) }
+	n := new(big.Int).Mul(number(a), number(part))
+	q, err := marketplace.ParseUnits(n.Div(n, number(whole)).String())
+	if err != nil {
+		panic(err)
+	}
+	return q
 }
 
 // rest is what the replicas that a bounty still looks for may cost until its end, less the odd

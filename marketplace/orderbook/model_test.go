@@ -33,7 +33,7 @@ type vault struct {
 	paid             map[marketplace.Address]marketplace.Amount
 }
 
-var posters = []marketplace.Address{poster, person("another poster")}
+var posters = []marketplace.Address{poster, person("another poster"), person("a third poster")}
 
 // TestWhateverHappensNobodyIsRobbed does random things in random order and holds the books
 // against the model after each; then it lets time end everything.
@@ -65,8 +65,8 @@ func TestWhateverHappensNobodyIsRobbed(t *testing.T) {
 		w.postSome()
 		r.Repeat(map[string]func(*rapid.T){
 			"": func(*rapid.T) { w.check() }, "deposit": w.act(w.depositSome), "post": w.act(w.postSome),
-			"post again": w.act(w.postSome),
-			"offer":      w.act(func() { w.offer(w.n(0, 5)) }), "call": w.act(w.call), "answer": w.act(w.answer),
+			"post again": w.act(w.postSome), "fund": w.act(w.fundSome), "fund again": w.act(w.fundSome),
+			"take back": w.act(w.takeBackSome), "offer": w.act(func() { w.offer(w.n(0, 5)) }), "call": w.act(w.call), "answer": w.act(w.answer),
 			"live": w.act(w.live), "live on": w.act(w.live), "live still": w.act(w.live),
 			"audit": w.act(w.audit), "audit again": w.act(w.audit), "wait": w.act(w.wait),
 			"cancel": w.act(w.cancelSome), "redeem": w.act(w.redeemSome), "sign": w.act(w.quorum),
@@ -105,8 +105,49 @@ func (w *world) postSome() {
 	t.PriceMax = marketplace.BTT(uint64(w.n(1000, 20_000)))
 	t.KeepFor = marketplace.Span(time.Duration(w.n(10_000, 60_000)) * time.Millisecond)
 	t.GoodFor = marketplace.Span(time.Duration(w.n(5, 60)) * time.Second)
+	if quarters := w.n(1, 8); quarters < 4 { // the others shall pay the rest
+		t.Fund = w.rules.WorstCase(t, size).MulDiv(uint64(quarters), 4)
+	}
 	_, _, err := w.Post(w.Context(), orderbook.Key{Account: w.aPoster()}, t, w.now)
 	w.refused(err, marketplace.Insufficient)
+}
+
+// fundSome pledges a part of what a bounty lacks, all of it, or too much.
+func (w *world) fundSome() {
+	if b, ok := w.aBounty(unfunded); ok {
+		third := w.n(1, 4)
+		amount := b.Needed.MulDiv(uint64(third), 3)
+		if third < 3 { // an odd amount, so that shares must be rounded
+			amount = amount.SubFloor(marketplace.Units(uint64(w.n(0, 1000))))
+		}
+		w.fund(b, amount)
+	}
+}
+
+func unfunded(b marketplace.Bounty) bool { return b.State == marketplace.Unfunded }
+
+func (w *world) fund(b marketplace.Bounty, amount marketplace.Amount) {
+	_, _, err := w.Fund(w.Context(), orderbook.Key{Account: w.aPoster()}, b.ID,
+		marketplace.Fund{Amount: amount, Mandate: mandate}, w.now)
+	w.refused(err, marketplace.Insufficient, marketplace.Invalid, marketplace.Conflict)
+}
+
+func (w *world) takeBackSome() {
+	if b, ok := w.aBounty(func(b marketplace.Bounty) bool { return len(b.Funders) > 1 }); ok {
+		_, err := w.TakeBack(w.Context(), w.aPoster(), b.ID, w.now)
+		w.refused(err, marketplace.Conflict, marketplace.NotFound)
+	}
+}
+
+// aBounty is one of those that ok likes, if there are any.
+func (w *world) aBounty(ok func(marketplace.Bounty) bool) (b marketplace.Bounty, found bool) {
+	all, err := w.Bounties(w.Context(), orderbook.BountyFilter{}, orderbook.Page{Limit: 1000})
+	w.must(err)
+	all = slices.DeleteFunc(all, func(b marketplace.Bounty) bool { return !ok(b) })
+	if len(all) == 0 {
+		return b, false
+	}
+	return all[w.n(0, len(all)-1)], true
 }
 
 func (w *world) offer(i int) {
@@ -137,8 +178,11 @@ func (w *world) call() {
 	w.refused(err, marketplace.Conflict)
 }
 
-// live is how it should go: leases are given, answered and audited.
+// live is how it should go: bounties get their money, leases are given, answered and audited.
 func (w *world) live() {
+	if b, ok := w.aBounty(unfunded); ok {
+		w.fund(b, b.Needed)
+	}
 	w.call()
 	w.answer()
 	w.answer()
@@ -208,13 +252,11 @@ func (w *world) until(at time.Time) {
 }
 
 func (w *world) cancelSome() {
-	all, err := w.Bounties(w.Context(), orderbook.BountyFilter{}, orderbook.Page{Limit: 1000})
-	w.must(err)
-	if len(all) == 0 {
+	b, ok := w.aBounty(func(marketplace.Bounty) bool { return true })
+	if !ok {
 		return
 	}
-	b := all[w.n(0, len(all)-1)]
-	_, _, err = w.Cancel(w.Context(), orderbook.Key{Account: b.Poster}, b.ID, w.now)
+	_, _, err := w.Cancel(w.Context(), orderbook.Key{Account: b.Poster}, b.ID, w.now)
 	w.refused(err, marketplace.Conflict)
 	if _, twice := w.ends[b.ID]; err == nil && !twice {
 		w.ends[b.ID] = w.now.Add(w.rules.Notice.Duration())
@@ -262,7 +304,7 @@ func (w *world) send() {
 		w.must(w.StageTx(w.Context(), tx, w.now))
 		switch w.n(0, 3) {
 		case 0:
-			w.must(w.Unstage(w.Context(), tx.ID, w.now))
+			w.must(w.Unstage(w.Context(), tx.ID, nil, w.now))
 		case 1:
 			w.must(w.MarkIncluded(w.Context(), tx.ID, w.now))
 			fallthrough

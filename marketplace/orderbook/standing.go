@@ -22,18 +22,20 @@ type character struct {
 
 // judgeStandings counts what the reports of an epoch say of agents, lease by lease, and moves the
 // agents' standings.
-func (a *act) judgeStandings(
-	epoch int64, said map[marketplace.Address][][]marketplace.Report,
-) error {
-	all, err := a.characters(`agent = ANY($1)`, texts(slices.Collect(maps.Keys(said))))
+func (a *act) judgeStandings(all []*hearing) error {
+	heard := map[marketplace.Address][]*hearing{}
+	for _, h := range all {
+		heard[h.lease.Agent] = append(heard[h.lease.Agent], h)
+	}
+	agents, err := a.characters(`agent = ANY($1)`, texts(slices.Collect(maps.Keys(heard))))
 	if err != nil {
 		return err
 	}
-	for _, c := range all {
+	for _, c := range agents {
 		was := c.standing
-		for _, reports := range said[c.agent] {
-			c.record = a.rules.Record(c.record, epoch, reports)
-			c.standing = a.rules.Standing(c.standing, c.record, epoch)
+		for _, h := range heard[c.agent] {
+			c.record = a.rules.Record(c.record, h.proof.Epoch, h.said)
+			c.standing = a.rules.Standing(c.standing, c.record, h.proof.Epoch)
 		}
 		if err := a.writeCharacter(c, was); err != nil {
 			return err

@@ -47,14 +47,18 @@ func (s *Settler) follow(ctx context.Context, now time.Time) ([]escrow.Block, er
 func chainBlock(b escrow.Block) orderbook.ChainBlock {
 	out := orderbook.ChainBlock{Number: b.Number, Hash: b.ID, At: b.Time}
 	for _, e := range b.Events {
-		out.Events = append(out.Events, chainEvent(e))
+		if _, booked := kinds[e.Kind]; booked {
+			out.Events = append(out.Events, chainEvent(e))
+		}
 	}
 	return out
 }
 
+// kinds are the events that the book keeps.
 var kinds = map[escrow.EventKind]orderbook.ChainEventKind{
 	escrow.Deposited: orderbook.ChainDeposit, escrow.MandateOpened: orderbook.ChainMandate,
-	escrow.Redeemed: orderbook.ChainRedeem, escrow.ThawStarted: orderbook.ChainThaw,
+	escrow.MandateRevoked: orderbook.ChainRevoke, escrow.Redeemed: orderbook.ChainRedeem,
+	escrow.ThawStarted:   orderbook.ChainThaw,
 	escrow.ThawCancelled: orderbook.ChainThawCancel, escrow.Withdrawn: orderbook.ChainWithdraw,
 }
 

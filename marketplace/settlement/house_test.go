@@ -123,7 +123,8 @@ func (h *house) onChain(s escrow.Staged, err error) {
 // settler returns one that has just been started.
 func (h *house) settler() *Settler {
 	return &Settler{Book: h.Book, Vault: h.vault, Key: operator, Auditors: auditors(), First: h.first,
-		Beacon: Beacon{Key: [32]byte{42}}, Every: blockTime, Log: slog.New(h.log)}
+		Beacon: Beacon{Key: [32]byte{42}}, Every: blockTime, Rest: blockTime,
+		Log: slog.New(h.log)}
 }
 
 // await waits for a condition that comes by itself.
@@ -263,6 +264,15 @@ func (h *house) signed() marketplace.SignedCheque {
 	h.owe()
 	h.sign()
 	return h.owed()
+}
+
+// waits returns why a cheque does not move on.
+func (h *house) waits(id int64) marketplace.WaitReason {
+	h.Helper()
+	if w := h.cheque(id).Wait; w != nil {
+		return w.Reason
+	}
+	return ""
 }
 
 func (h *house) cheque(id int64) marketplace.SignedCheque {

@@ -10,8 +10,8 @@ import (
 	"github.com/everseed/everseed/marketplace/escrow"
 )
 
-// sure is how many comparisons in a row must find a difference before it is believed: behind a
-// public endpoint are several nodes, and one may lag. Meanwhile nothing new is redeemed.
+// sure is how many comparisons in a row must find a difference before a person is called: behind a
+// public endpoint are several nodes, and one may lag. Redemptions are frozen from the first one on.
 const sure = 2
 
 // reconcile compares what the vault owes with what the ledger says it owes, as of the same solid
@@ -40,23 +40,29 @@ func (s *Settler) reconcile(ctx context.Context, now time.Time) (int, error) {
 	}
 	found := marketplace.Solvency{Block: was.Number, Vault: owed, Token: held,
 		Difference: difference(owed, held, before.Ledger), ComparedAt: now}
-	s.compared = was.Number
-	if found.Difference == "" {
-		s.suspect = 0
-	} else if s.suspect++; s.suspect < sure {
-		return 0, nil
-	}
 	if err := s.Book.RecordSolvency(ctx, found, now); err != nil {
 		return 0, err
 	}
-	switch {
-	case found.Difference != "" && !before.Frozen:
-		s.Log.ErrorContext(ctx, "redemptions frozen", "block", was.Number, "difference",
-			found.Difference)
-	case found.Difference == "" && before.Frozen:
-		s.Log.InfoContext(ctx, "redemptions go on", "block", was.Number)
-	}
+	s.compared = was.Number
+	s.tell(ctx, found, before)
 	return 1, nil
+}
+
+// tell raises an alarm for a difference that was found again, once, also by a settler that took
+// over from one that had raised it: who takes over cannot know.
+func (s *Settler) tell(ctx context.Context, found, before marketplace.Solvency) {
+	if found.Difference == "" {
+		s.suspect = 0
+		if before.Frozen {
+			s.Log.InfoContext(ctx, "redemptions go on", "block", found.Block, "frozen_since",
+				before.FrozenSince)
+		}
+		return
+	}
+	if s.suspect++; s.suspect == sure {
+		s.Log.ErrorContext(ctx, "redemptions frozen", "block", found.Block, "difference",
+			found.Difference, "since", before.FrozenSince)
+	}
 }
 
 // askVault returns what the vault owes to all accounts and what it holds, as of some solid block.

@@ -2,7 +2,6 @@ package settlement
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -121,18 +120,7 @@ func TestAChequeThatIsNotCoveredTakesWhatThereIs(t *testing.T) {
 	h.onChain(h.vault.BuildThaw(t.Context(), poster, marketplace.BTT(500)))
 	time.Sleep(time.Second) // the vault's thaw period, on the chain's clock
 	h.onChain(h.vault.BuildWithdraw(t.Context(), poster))
-	s := h.settler()
-	var err error
-	h.await("the cheque cannot be redeemed", func() bool {
-		_, err = s.Step(t.Context(), time.Now())
-		return err != nil
-	})
-	if !errors.Is(err, marketplace.Insufficient) {
-		t.Errorf("told as: %v", err)
-	}
-	if _, err := s.Step(t.Context(), time.Now()); err != nil {
-		t.Errorf("tried again at once: %v", err)
-	}
+	h.until("the cheque waits", func() bool { return h.waits(c.ID) == marketplace.WaitUncovered })
 
 	// Agent and fee payee race for what comes; nobody is paid twice or forgotten.
 	all, err := h.Cheques(t.Context(), orderbook.ChequeFilter{Payee: fees}, orderbook.Page{})
@@ -149,9 +137,9 @@ func TestAChequeThatIsNotCoveredTakesWhatThereIs(t *testing.T) {
 	}
 	little := marketplace.MustAmount("0.1")
 	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), little))
-	h.must(h.sweepUntil("what there was is paid", paid(little)))
+	h.until("what there was is paid", paid(little))
 	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
-	h.must(h.sweepUntil("the rest is paid", paid(both)))
+	h.until("the rest is paid", paid(both))
 	if h.log.count("ERROR") > 0 {
 		t.Errorf("alarms: %q", h.log.lines)
 	}
@@ -173,30 +161,18 @@ func TestAChequeThatComesSecondWaitsForMore(t *testing.T) {
 		h.must(h.StageTx(t.Context(), orderbook.StagedTx{ID: tx.ID, Cheque: signed.ID, Raw: tx.Raw,
 			Expires: tx.Expires}, time.Now()))
 	}
-	h.must(h.sweepUntil("the second cheque waits", func() bool {
-		return h.log.count("cheque was not covered") > 0
-	}))
+	h.until("the second cheque waits", func() bool {
+		return h.waits(all[0].ID) == marketplace.WaitUncovered ||
+			h.waits(c.ID) == marketplace.WaitUncovered
+	})
 	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
-	h.must(h.sweepUntil("both are solid", func() bool {
+	h.until("both are solid", func() bool {
 		return h.cheque(c.ID).State == marketplace.ChequeSolid &&
 			h.cheque(all[0].ID).State == marketplace.ChequeSolid
-	}))
+	})
 	if h.log.count("ERROR") > 0 {
 		t.Errorf("alarms: %q", h.log.lines)
 	}
-}
-
-// sweepUntil is until for a market in which some cheques cannot be redeemed.
-func (h *house) sweepUntil(what string, holds func() bool) (err error) {
-	h.Helper()
-	h.await(what, func() bool {
-		_, err = h.settler().Step(h.Context(), time.Now())
-		if errors.Is(err, marketplace.Insufficient) {
-			err = nil
-		}
-		return err != nil || holds()
-	})
-	return err
 }
 
 func TestAChequeIsRedeemedWhenItIsWorthItsFeeOrHasWaited(t *testing.T) {
@@ -207,6 +183,7 @@ func TestAChequeIsRedeemedWhenItIsWorthItsFeeOrHasWaited(t *testing.T) {
 		trx     string
 		waited  time.Duration
 		thawing bool
+		expires time.Duration
 		want    bool
 	}{
 		// 4 TRX at 100 BTT are 400 BTT, which is 2 % of 20,000.
@@ -215,6 +192,8 @@ func TestAChequeIsRedeemedWhenItIsWorthItsFeeOrHasWaited(t *testing.T) {
 		"waited":               {pays: "1", trx: "100", waited: time.Hour, want: true},
 		"waited not enough":    {pays: "1", trx: "100", waited: time.Hour - 1},
 		"the poster leaves":    {pays: "1", trx: "100", thawing: true, want: true},
+		"the mandate ends":     {pays: "1", trx: "100", expires: 7 * time.Second, want: true},
+		"it ends later":        {pays: "1", trx: "100", expires: 9 * time.Second},
 		"TRX of unknown worth": {pays: "900000000", trx: "0"},
 	} {
 		s := h.settler()
@@ -222,8 +201,15 @@ func TestAChequeIsRedeemedWhenItIsWorthItsFeeOrHasWaited(t *testing.T) {
 		r := orderbook.Redemption{SignedAt: now.Add(-c.waited), Thawing: c.thawing,
 			Redeemed: marketplace.BTT(5)}
 		r.Cheque.Cumulative = marketplace.MustAmount(c.pays).Add(marketplace.BTT(5))
-		if got := s.worth(r, now); got != c.want {
-			t.Errorf("%s: %t", name, got)
+		if c.expires > 0 { // the notice of the rules is 8 s
+			r.Expires = now.Add(c.expires)
+		}
+		w := s.small(r, now)
+		if w == nil != c.want {
+			t.Errorf("%s: %+v", name, w)
+		}
+		if w != nil && (w.Reason != marketplace.WaitSmall || !w.RetryAt.After(now)) {
+			t.Errorf("%s waits without an end: %+v", name, w)
 		}
 	}
 }

@@ -24,13 +24,15 @@ type Settler struct {
 	First    int64              // block of the vault's deployment: nothing before it is read
 	TRX      marketplace.Amount // worth of one TRX in BTT; zero: unknown, fees are not weighed
 	Every    time.Duration      // between two steps; a second when zero
+	Rest     time.Duration      // of a cheque that was refused, at first; a minute when zero
 	Wake     <-chan struct{}    // on signed cheques; may be nil: it only saves waiting for the tick
 	Log      *slog.Logger
 
-	compared int64               // newest block that vault and ledger were compared at
-	suspect  int                 // comparisons in a row that found a difference
-	burnt    int64               // sun that the newest redemption cost
-	refused  map[int64]time.Time // cheques that could not be built, until when they rest
+	compared int64  // newest block that vault and ledger were compared at
+	suspect  int    // comparisons in a row that found a difference
+	burnt    int64  // sun that the newest redemption cost
+	spending int64  // sun that transactions under way will burn
+	alarms   alarms // what a person was told of
 }
 
 // A step is a part of the work that can fail without stopping the others.
@@ -48,7 +50,8 @@ func (s *Settler) chainSteps() []step {
 }
 
 func (s *Settler) bookSteps() []step {
-	return []step{{"judge epochs", s.Book.JudgeEpochs}, {"sweep", s.Book.Sweep}}
+	return []step{{"judge epochs", s.Book.JudgeEpochs}, {"sweep", s.Book.Sweep},
+		{"end cheques without a mandate", s.Book.ExpireCheques}}
 }
 
 // Step does what there is to do and returns how many things moved.

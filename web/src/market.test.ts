@@ -24,6 +24,7 @@ function bounty(id: number, state: BountyState, proven: number, ends = ""): Boun
     billed: 1,
     reserved: "0",
     spent: "0",
+    funders: [],
     posted_at: "",
     good_till: "",
     ends_at: ends,
@@ -99,6 +100,7 @@ const proof = (epoch: number, verdict: Verdict): Proof => ({
   reports: 3,
   seconds: 5,
   earned: "0",
+  from: "0",
   at: "",
 });
 

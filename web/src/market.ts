@@ -22,7 +22,7 @@ export type Tone = "good" | "busy" | "warn" | "bad" | "done";
 export type Meaning = readonly [tone: Tone, says: string];
 
 export const bountyMeans: Record<BountyState, Meaning> = {
-  unfunded: ["busy", "Waits until its money is solid on the chain."],
+  unfunded: ["busy", "Waits until others have pledged the rest of its money."],
   open: ["warn", "Some replicas wait for a call."],
   filled: ["good", "Every replica has a lease."],
   degraded: ["bad", "It lost a replica, which waits for a call."],
@@ -39,7 +39,7 @@ export const leaseMeans: Record<LeaseState, Meaning> = {
   grace: ["warn", "Missed an audit: no pay until it passes again."],
   completed: ["done", "Ran to its end; the holdback was paid."],
   released: ["done", "Ended early without fault."],
-  failed: ["bad", "Ended by the agent's fault; the holdback went back to the poster."],
+  failed: ["bad", "Ended by the agent's fault; the holdback went back to who paid it."],
 };
 
 export const chequeMeans: Record<ChequeState, Meaning> = {

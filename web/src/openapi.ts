@@ -130,8 +130,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Its lines of the ledger */
+        /** Its lines of the ledger, newest first */
         get: operations["get-accounts-address-statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/{address}/statement.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All of them for a spreadsheet
+         * @description RFC 4180, newest first, with a header that keeps its names and their order: line, at, code, account, in, out, balance, other, bounty, lease, id. Amounts are exact decimal numbers of BTT; a spreadsheet may round what it shows. An answer that breaks off is not whole.
+         */
+        get: operations["get-accounts-address-statement-csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -250,6 +270,30 @@ export interface paths {
          */
         post: operations["post-bounties-id-cancel"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/bounties/{id}/fund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pledge what a bounty lacks to open
+         * @description Needs the scope `trade`. A repeat with the same Idempotency-Key returns the first answer; another body with the same key is refused.
+         */
+        post: operations["post-bounties-id-fund"];
+        /**
+         * Take your pledge back before it opens
+         * @description Needs the scope `trade`.
+         */
+        delete: operations["delete-bounties-id-fund"];
         options?: never;
         head?: never;
         patch?: never;
@@ -893,6 +937,8 @@ export interface components {
              * @description End of the term, once a replica was proven
              */
             ends_at?: string;
+            /** @description Who pays for it, in the order of pledging */
+            funders: components["schemas"]["Pledge"][];
             /**
              * Format: date-time
              * @description Unfilled replicas expire then
@@ -907,6 +953,12 @@ export interface components {
             leased: number;
             /** @description Torrent's name */
             name: string;
+            /**
+             * Format: btt
+             * @description BTT that it lacks to open; others may pledge it
+             * @example 12.5
+             */
+            needed?: string;
             /** Format: date-time */
             posted_at: string;
             /**
@@ -943,6 +995,12 @@ export interface components {
             terms: components["schemas"]["BountyTerms"];
         };
         BountyTerms: {
+            /**
+             * Format: btt
+             * @description BTT you pledge yourself; others add the rest; default: all
+             * @example 12.5
+             */
+            fund?: string;
             /**
              * Format: span
              * @description Unfilled replicas expire after; default 7d
@@ -1087,6 +1145,8 @@ export interface components {
             state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
             /** @description Redeeming transaction's id */
             tx?: string;
+            /** @description Why it does not move on, if it does not */
+            wait?: components["schemas"]["Wait"];
         };
         Event: {
             /** Format: date-time */
@@ -1119,6 +1179,39 @@ export interface components {
              * @example 12.5
              */
             price: string;
+        };
+        Fund: {
+            /**
+             * Format: btt
+             * @description BTT to pledge, at most what the bounty needs still
+             * @example 12.5
+             */
+            amount: string;
+            /**
+             * Format: hash
+             * @description Your mandate in the vault that pays
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            mandate: string;
+        };
+        Funder: {
+            /**
+             * Format: hash
+             * @description Its mandate in the vault that pays
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            mandate: string;
+            /**
+             * Format: btt
+             * @description BTT that it set aside
+             * @example 12.5
+             */
+            pledged: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            poster: string;
         };
         Gauge: {
             /**
@@ -1199,6 +1292,8 @@ export interface components {
             ended_at?: string;
             /** Format: date-time */
             ends_at?: string;
+            /** @description Who pays, each pro rata to its pledge */
+            funders: components["schemas"]["Funder"][];
             /**
              * Format: btt
              * @description BTT held back until the end
@@ -1219,6 +1314,7 @@ export interface components {
             keep_for: string;
             /**
              * Format: hash
+             * @description The poster's
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             mandate: string;
@@ -1570,15 +1666,49 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
+        PageStatementLine: {
+            items: components["schemas"]["StatementLine"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
         PageTorrent: {
             items: components["schemas"]["Torrent"][];
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
-        PageTransfer: {
-            items: components["schemas"]["Transfer"][];
-            /** @description Send it as after to go on; empty at the end */
-            next: string;
+        Pledge: {
+            /**
+             * Format: btt
+             * @description BTT of it that agents and the fee got, held back included
+             * @example 12.5
+             */
+            drawn: string;
+            /**
+             * Format: hash
+             * @description Its mandate in the vault that pays
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            mandate: string;
+            /**
+             * Format: btt
+             * @description BTT that it set aside
+             * @example 12.5
+             */
+            pledged: string;
+            /** Format: date-time */
+            pledged_at: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            poster: string;
+            /**
+             * Format: btt
+             * @description BTT of it that went back
+             * @example 12.5
+             */
+            refunded: string;
+            state: string;
         };
         Price: {
             /**
@@ -1627,6 +1757,12 @@ export interface components {
             earned: string;
             /** Format: int64 */
             epoch: number;
+            /**
+             * Format: btt
+             * @description BTT of the bounty that were drawn or refunded before it
+             * @example 12.5
+             */
+            from: string;
             /** Format: int64 */
             lease: number;
             /**
@@ -1766,7 +1902,7 @@ export interface components {
             billed_min: number;
             /**
              * Format: btt
-             * @description Smallest worst case of a bounty
+             * @description Smallest worst case of a bounty, and smallest pledge
              * @example 12.5
              */
             bounty_min: string;
@@ -1798,6 +1934,11 @@ export interface components {
              * @example 30d
              */
             fetch_deadline: string;
+            /**
+             * Format: int64
+             * @description Most accounts that pay for one bounty
+             */
+            funders_max: number;
             /**
              * Format: span
              * @description How long an unfilled bounty stays, unless it says
@@ -1959,6 +2100,8 @@ export interface components {
             state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
             /** @description Redeeming transaction's id */
             tx?: string;
+            /** @description Why it does not move on, if it does not */
+            wait?: components["schemas"]["Wait"];
         };
         SignedText: {
             /**
@@ -1984,8 +2127,10 @@ export interface components {
              * @example 12.5
              */
             free: string;
-            /** @description Redemptions are stopped until a person has looked */
+            /** @description Redemptions are stopped until vault and ledger agree */
             frozen: boolean;
+            /** Format: date-time */
+            frozen_since?: string;
             /**
              * Format: btt
              * @example 12.5
@@ -2032,6 +2177,45 @@ export interface components {
              */
             vault: string;
         };
+        StatementLine: {
+            /** @description The account: free:…, reserved:…, payable:…, holdback:… */
+            account: string;
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: btt
+             * @description Of the account, after this line
+             * @example 12.5
+             */
+            balance: string;
+            /** Format: int64 */
+            bounty?: number;
+            /** @description deposit, reserve, accrue, holdback, fee, vest, forfeit, … */
+            code: string;
+            /** @description Of the transfer; it follows from what was booked */
+            id: string;
+            /**
+             * Format: btt
+             * @description What came in; zero when something left
+             * @example 12.5
+             */
+            in: string;
+            /** Format: int64 */
+            lease?: number;
+            /**
+             * Format: int64
+             * @description Grows with time; a transfer from one of your accounts to another is two lines
+             */
+            line: number;
+            /** @description The account at the other end */
+            other: string;
+            /**
+             * Format: btt
+             * @description What left; zero when something came in
+             * @example 12.5
+             */
+            out: string;
+        };
         Torrent: {
             /** Format: date-time */
             added_at: string;
@@ -2051,23 +2235,29 @@ export interface components {
             /** Format: int64 */
             size: number;
         };
-        Transfer: {
+        Wait: {
+            /** @description What was found, with numbers */
+            detail: string;
             /**
-             * Format: btt
-             * @example 12.5
+             * Format: int64
+             * @description Sun that the next try may burn, if raised
              */
-            amount: string;
+            fee_max?: number;
+            /** @description Who does what, and what follows */
+            next: string;
+            reason: string;
+            /**
+             * Format: date-time
+             * @description It is tried again then, or sooner
+             */
+            retry_at: string;
             /** Format: date-time */
-            at: string;
-            /** Format: int64 */
-            bounty?: number;
-            /** @description deposit, reserve, accrue, holdback, fee, vest, forfeit, … */
-            code: string;
-            credit: string;
-            debit: string;
-            id: string;
-            /** Format: int64 */
-            lease?: number;
+            since: string;
+            /**
+             * Format: int64
+             * @description How often it was found so, in a row
+             */
+            tries: number;
         };
         Warning: {
             detail: string;
@@ -2237,6 +2427,14 @@ export interface operations {
     "get-accounts-address-statement": {
         parameters: {
             query?: {
+                /** @description Only accounts of this kind */
+                account?: "free" | "reserved" | "payable" | "holdback";
+                /** @description Only lines with this code, like deposit or accrue */
+                code?: string;
+                /** @description Only lines from this moment on */
+                since?: string;
+                /** @description Only lines before this moment */
+                until?: string;
                 /** @description Items at most */
                 limit?: number;
                 /** @description Where the part before ended */
@@ -2256,7 +2454,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageTransfer"];
+                    "application/json": components["schemas"]["PageStatementLine"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-accounts-address-statement-csv": {
+        parameters: {
+            query?: {
+                /** @description Only accounts of this kind */
+                account?: "free" | "reserved" | "payable" | "holdback";
+                /** @description Only lines with this code, like deposit or accrue */
+                code?: string;
+                /** @description Only lines from this moment on */
+                since?: string;
+                /** @description Only lines before this moment */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                address: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Error */
@@ -2489,6 +2727,76 @@ export interface operations {
                 headers: {
                     /** @description true when this is the answer to an earlier request */
                     "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bounty"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-bounties-id-fund": {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+            };
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Fund"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description true when this is the answer to an earlier request */
+                    "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bounty"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-bounties-id-fund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -8,16 +8,21 @@ import {ReentrancyGuardTransient} from
 import {ECDSA} from "@openzeppelin/tron-contracts/utils/cryptography/ECDSA.sol";
 import {TIP712} from "@openzeppelin/tron-contracts/utils/cryptography/TIP712.sol";
 import {SafeCast} from "@openzeppelin/tron-contracts/utils/math/SafeCast.sol";
+import {Administered} from "./Administered.sol";
 
 /// @title The vault of Everseed
 /// @notice Holds the BTT of posters and pays it out against signed, cumulative cheques.
 /// A poster deposits, and opens a mandate that names who may sign for how much and until when.
-/// Whoever holds a cheque with enough signatures may redeem it; the payee gets the difference to
-/// what it got before. A poster gets the rest back by thawing it first, so that cheques which are
-/// under way reach the vault before the money leaves.
+/// Whoever holds a cheque with enough signatures may redeem it; the payee, or whom the payee signed
+/// for, gets the difference to what the payee got before. A poster gets the rest back by thawing it
+/// first, so that cheques which are under way reach the vault before the money leaves.
+/// Signing is delegated by mandate, to any `threshold` of its signers. They are fixed for its life:
+/// whoever could change them could name itself and draw the poster's money. To change signers a
+/// poster revokes the mandate, which ends it one thaw period later, and opens another one under a
+/// new id.
 /// Nobody can change this contract. Its admin can stop new deposits and mandates for a week and
 /// nothing else.
-contract EverseedVault is TIP712, ReentrancyGuardTransient {
+contract EverseedVault is TIP712, ReentrancyGuardTransient, Administered {
     using SafeTRC20 for ITRC20;
     using SafeCast for uint256;
 
@@ -37,11 +42,11 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
     }
 
     uint256 public constant MAX_SIGNERS = 32;
-    uint64 public constant PAUSE = 7 days;
 
     bytes32 private constant CHEQUE = keccak256(
         "Cheque(address from,bytes32 mandate,address to,uint256 cumulative,uint64 bytes)"
     );
+    bytes32 private constant PAYOUT = keccak256("Payout(bytes32 cheque,address recipient)");
 
     ITRC20 private immutable _token;
     uint32 public immutable thawSeconds;
@@ -51,35 +56,26 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
     mapping(address => Account) private _accounts;
     mapping(address => mapping(bytes32 => Mandate)) private _mandates;
 
-    address public admin;
-    address public pendingAdmin;
-    uint64 public pausedUntil;
-
     event Deposited(address indexed account, address indexed payer, uint256 amount);
     event MandateOpened(
-        address indexed from,
-        bytes32 indexed mandate,
-        address[] signers,
-        uint8 threshold,
-        uint256 cap,
-        uint64 expiry
+        address indexed from, bytes32 indexed mandate,
+        address[] signers, uint8 threshold, uint256 cap, uint64 expiry
     );
+    event MandateRevoked(address indexed from, bytes32 indexed mandate, uint64 expiry);
     /// @param amount what was paid now
     /// @param cumulative everything paid to this payee under this mandate, amount included
     event Redeemed(
-        address indexed from,
-        bytes32 indexed mandate,
-        address indexed to,
-        uint256 amount,
-        uint256 cumulative,
-        uint64 bytes_
+        address indexed from, bytes32 indexed mandate, address indexed to,
+        uint256 amount, uint256 cumulative, uint64 bytes_
+    );
+    /// @notice Follows a `Redeemed` whose amount went to the recipient that its payee signed for.
+    event Redirected(
+        address indexed from, bytes32 indexed mandate, address indexed to,
+        address recipient, uint256 amount
     );
     event ThawStarted(address indexed account, uint256 amount, uint64 ends);
     event ThawCancelled(address indexed account);
     event Withdrawn(address indexed account, uint256 amount);
-    event Paused(uint64 until);
-    event AdminOffered(address indexed to);
-    event AdminChanged(address indexed to);
 
     error BadAccount(address account);
     error BadSigners();
@@ -91,31 +87,19 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
     error MandateExists();
     error NoMandate();
     error MandateExpired(uint64 expiry);
+    error MandateEnding(uint64 expiry); // no later than a revocation would end it
+    error NotThePayee(address signer);
     error NothingDue(uint256 paid);
     error OverCap(uint256 due, uint256 left);
     error OverBalance(uint256 due, uint256 balance);
     error NothingReceived();
     error NothingThawing();
     error StillThawing(uint64 ends);
-    error DepositsPaused(uint64 until);
-    error PausedLately(uint64 until);
-    error NotAdmin();
-
-    modifier onlyAdmin() {
-        if (msg.sender != admin) revert NotAdmin();
-        _;
-    }
-
-    modifier whenOpen() {
-        if (block.timestamp < pausedUntil) revert DepositsPaused(pausedUntil);
-        _;
-    }
 
     constructor(address token_, uint32 thawSeconds_) TIP712("Everseed Vault", "1") {
         if (token_.code.length == 0) revert BadAccount(token_);
         _token = ITRC20(token_);
         thawSeconds = thawSeconds_;
-        admin = msg.sender;
     }
 
     // ---- posters ----
@@ -146,6 +130,18 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
     ) external nonReentrant whenOpen {
         _deposit(msg.sender, amount);
         _open(id, signers, threshold, cap, expiry);
+    }
+
+    /// @notice Ends a mandate of the sender one thaw period from now; until then its cheques stay
+    /// redeemable. Refused when it ends by then anyway, so that a mandate is revoked at most once.
+    /// Its id does not become free.
+    function revokeMandate(bytes32 id) external nonReentrant {
+        Mandate storage m = _mandates[msg.sender][id];
+        if (m.threshold == 0) revert NoMandate();
+        uint64 ends = uint64(block.timestamp) + thawSeconds;
+        if (ends >= m.expiry) revert MandateEnding(m.expiry);
+        m.expiry = ends;
+        emit MandateRevoked(msg.sender, id, ends);
     }
 
     /// @notice Announces that `amount` of the sender's balance will be withdrawn. Replaces an
@@ -182,38 +178,48 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
         _token.safeTransfer(msg.sender, amount);
     }
 
-    // ---- cheques: anyone may bring one; it pays its payee and nobody else ----
+    // ---- cheques: anyone may bring one; it pays its payee, or whom the payee signed for ----
 
     /// @notice Pays `to` what `cumulative` is beyond what was paid before, all of it or nothing.
     /// @param signatures of exactly `threshold` signers, 65 bytes r‖s‖v each with low s, in
     /// strictly ascending order of signer
     function redeem(
-        address from,
-        bytes32 mandate,
-        address to,
-        uint256 cumulative,
-        uint64 bytes_,
+        address from, bytes32 mandate, address to, uint256 cumulative, uint64 bytes_,
         bytes calldata signatures
     ) external nonReentrant {
-        Mandate storage m = _verified(from, mandate, to, cumulative, bytes_, signatures);
-        uint256 due = _due(m, to, cumulative);
-        uint256 left = m.cap - m.drawn;
-        if (due > left) revert OverCap(due, left);
-        uint256 balance = _accounts[from].balance;
-        if (due > balance) revert OverBalance(due, balance);
-        _pay(m, from, mandate, to, due, bytes_);
+        bytes32 cheque = chequeDigest(from, mandate, to, cumulative, bytes_);
+        Mandate storage m = _verified(from, mandate, to, cheque, signatures);
+        uint256 due = _inFull(m, from, to, cumulative);
+        _book(m, from, mandate, to, due, bytes_);
+        _token.safeTransfer(to, due);
+    }
+
+    /// @notice Like `redeem`, but pays `recipient`, for whom the payee `to` signed. It is booked as
+    /// paid to `to`. The payee signs for one cheque, which pays once, so its signature is spent with
+    /// the cheque. Whoever holds the cheque can still redeem it without that signature, to `to`.
+    /// @param payeeSignature by `to` over `payoutDigest` of the cheque's digest and `recipient`
+    function redeemTo(
+        address from, bytes32 mandate, address to, uint256 cumulative, uint64 bytes_,
+        bytes calldata signatures, address recipient, bytes calldata payeeSignature
+    ) external nonReentrant {
+        bytes32 cheque = chequeDigest(from, mandate, to, cumulative, bytes_);
+        Mandate storage m = _verified(from, mandate, to, cheque, signatures);
+        _checkAccount(recipient);
+        address signer = _signer(payoutDigest(cheque, recipient), payeeSignature);
+        if (signer != to) revert NotThePayee(signer);
+        uint256 due = _inFull(m, from, to, cumulative);
+        _book(m, from, mandate, to, due, bytes_);
+        emit Redirected(from, mandate, to, recipient, due);
+        _token.safeTransfer(recipient, due);
     }
 
     /// @notice Like `redeem`, but pays what account and mandate still have when that is less.
     function redeemUpTo(
-        address from,
-        bytes32 mandate,
-        address to,
-        uint256 cumulative,
-        uint64 bytes_,
+        address from, bytes32 mandate, address to, uint256 cumulative, uint64 bytes_,
         bytes calldata signatures
     ) external nonReentrant {
-        Mandate storage m = _verified(from, mandate, to, cumulative, bytes_, signatures);
+        bytes32 cheque = chequeDigest(from, mandate, to, cumulative, bytes_);
+        Mandate storage m = _verified(from, mandate, to, cheque, signatures);
         uint256 due = _due(m, to, cumulative);
         uint256 left = m.cap - m.drawn;
         if (left == 0) revert OverCap(due, 0);
@@ -221,7 +227,8 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
         if (balance == 0) revert OverBalance(due, 0);
         if (due > left) due = left;
         if (due > balance) due = balance;
-        _pay(m, from, mandate, to, due, bytes_);
+        _book(m, from, mandate, to, due, bytes_);
+        _token.safeTransfer(to, due);
     }
 
     // ---- reading ----
@@ -263,34 +270,10 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
         );
     }
 
-    // ---- admin ----
-
-    /// @notice Stops deposits and mandates for a week, and at most every other week.
-    function pause() external onlyAdmin {
-        if (pausedUntil != 0 && block.timestamp < pausedUntil + PAUSE) {
-            revert PausedLately(pausedUntil);
-        }
-        pausedUntil = uint64(block.timestamp) + PAUSE;
-        emit Paused(pausedUntil);
-    }
-
-    function unpause() external onlyAdmin {
-        if (block.timestamp < pausedUntil) {
-            pausedUntil = uint64(block.timestamp);
-            emit Paused(pausedUntil);
-        }
-    }
-
-    function offerAdmin(address to) external onlyAdmin {
-        pendingAdmin = to;
-        emit AdminOffered(to);
-    }
-
-    function acceptAdmin() external {
-        if (msg.sender != pendingAdmin) revert NotAdmin();
-        admin = msg.sender;
-        pendingAdmin = address(0);
-        emit AdminChanged(msg.sender);
+    /// @notice What the payee of a cheque signs to have it pay a recipient.
+    /// @param cheque the cheque's `chequeDigest`
+    function payoutDigest(bytes32 cheque, address recipient) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(PAYOUT, cheque, recipient)));
     }
 
     // ---- inside ----
@@ -336,19 +319,14 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
 
     /// @dev Returns the mandate of a cheque that its payee may have and its signers signed.
     function _verified(
-        address from,
-        bytes32 mandate,
-        address to,
-        uint256 cumulative,
-        uint64 bytes_,
-        bytes calldata signatures
+        address from, bytes32 mandate, address to, bytes32 cheque, bytes calldata signatures
     ) private view returns (Mandate storage m) {
         _checkAccount(to);
         m = _mandates[from][mandate];
         if (m.threshold == 0) revert NoMandate();
         if (block.timestamp > m.expiry) revert MandateExpired(m.expiry);
         if (signatures.length != uint256(m.threshold) * 65) revert BadSignatures();
-        _checkSigners(m, chequeDigest(from, mandate, to, cumulative, bytes_), signatures);
+        _checkSigners(m, cheque, signatures);
     }
 
     /// @dev Walks the ascending signatures along the ascending signers, each signer once.
@@ -359,15 +337,24 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
         uint256 n = m.signers.length;
         uint256 next = 0;
         for (uint256 i = 0; i < signatures.length; i += 65) {
-            address signer = ECDSA.recoverCalldata(digest, signatures[i:i + 65]);
-            // On TRON ecrecover answers with 21 bytes, the first being 0x41. The compiler drops it
-            // before it compares, but does not promise to.
-            assembly ("memory-safe") {
-                signer := and(signer, 0xffffffffffffffffffffffffffffffffffffffff)
-            }
-            while (next < n && m.signers[next] < signer) ++next;
-            if (next == n || m.signers[next] != signer) revert NotASigner(signer);
-            ++next;
+            address signer = _signer(digest, signatures[i:i + 65]);
+            address candidate = address(0); // which never signs
+            while (candidate < signer && next < n) candidate = m.signers[next++];
+            if (candidate != signer) revert NotASigner(signer);
+        }
+    }
+
+    /// @dev Returns who made a signature of 65 bytes with low s, never nobody. On TRON ecrecover
+    /// answers with 21 bytes, the first being 0x41. The compiler drops it before it compares, but
+    /// does not promise to.
+    function _signer(bytes32 digest, bytes calldata signature)
+        private
+        pure
+        returns (address signer)
+    {
+        signer = ECDSA.recoverCalldata(digest, signature);
+        assembly ("memory-safe") {
+            signer := and(signer, 0xffffffffffffffffffffffffffffffffffffffff)
         }
     }
 
@@ -381,18 +368,31 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient {
         return cumulative - before;
     }
 
-    function _pay(
+    /// @dev Returns what is due when mandate and account have all of it.
+    function _inFull(Mandate storage m, address from, address to, uint256 cumulative)
+        private
+        view
+        returns (uint256 due)
+    {
+        due = _due(m, to, cumulative);
+        uint256 left = m.cap - m.drawn;
+        if (due > left) revert OverCap(due, left);
+        uint256 balance = _accounts[from].balance;
+        if (due > balance) revert OverBalance(due, balance);
+    }
+
+    /// @dev Books a payment, which the caller then makes. `due` is at most cap − drawn, and balance.
+    function _book(
         Mandate storage m, address from, bytes32 mandate, address to, uint256 due, uint64 bytes_
     ) private {
         Account storage a = _accounts[from];
         uint256 cumulative = m.paid[to] + due;
         m.paid[to] = cumulative;
-        m.drawn += uint128(due); // due is at most cap − drawn
+        m.drawn += uint128(due);
         uint128 balance = a.balance - uint128(due);
         a.balance = balance;
         if (a.thawing > balance) a.thawing = balance; // cheques go before withdrawals
         obligations -= due;
         emit Redeemed(from, mandate, to, due, cumulative, bytes_);
-        _token.safeTransfer(to, due);
     }
 }

@@ -27,10 +27,11 @@ function option(name, fallback) {
   return i < 0 ? fallback : process.argv[i + 1];
 }
 
-// findImport reads an import of node_modules.
+// findImport reads an import: of the contracts beside this file, or of node_modules.
 function findImport(path) {
+  const folder = path.startsWith("@") ? join(here, "node_modules") : here;
   try {
-    return { contents: readFileSync(join(here, "node_modules", path), "utf8") };
+    return { contents: readFileSync(join(folder, path), "utf8") };
   } catch (err) {
     return { error: String(err) };
   }
@@ -47,10 +48,9 @@ function source(path) {
   return readFileSync(join(here, `${path}.sol`), "utf8");
 }
 
-function compile(path, content) {
+function compile(path, sources) {
   const name = basename(path);
   const file = `${name}.sol`;
-  const sources = { [file]: { content } };
   const input = { language: "Solidity", sources, settings };
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: findImport }));
   const faults = (output.errors ?? []).filter(ours);
@@ -73,21 +73,25 @@ function write(path, json) {
 }
 
 // mutate makes one change, which must fit in one place exactly.
-function mutate(content, [name, find, replace]) {
-  if (content.split(find).length !== 2) throw new Error(`mutant "${name}" does not fit once`);
-  return content.replace(find, () => replace);
+function mutate(files, [name, find, replace]) {
+  const fits = Object.values(files).reduce((n, text) => n + text.split(find).length - 1, 0);
+  if (fits !== 1) throw new Error(`mutant "${name}" fits in ${fits} places`);
+  return Object.fromEntries(Object.entries(files).map(([file, text]) =>
+    [file, { content: text.replace(find, () => replace) }]));
 }
 
 const out = option("--out", here);
 const mutants = option("--mutants", "");
 if (mutants) {
   settings.optimizer.enabled = false; // what they do is the same, and there are many
-  const vault = source("EverseedVault");
+  const files = {};
+  for (const name of ["EverseedVault", "Administered"]) files[`${name}.sol`] = source(name);
   for (const [i, mutant] of JSON.parse(readFileSync(mutants, "utf8")).entries()) {
-    write(i, compile("EverseedVault", mutate(vault, mutant)));
+    write(i, compile("EverseedVault", mutate(files, mutant)));
   }
 } else {
   for (const path of option("--only", "EverseedVault,TestBTT,testdata/Tokens").split(",")) {
-    write(path, compile(path, source(path)));
+    const sources = { [`${basename(path)}.sol`]: { content: source(path) } };
+    write(path, compile(path, sources));
   }
 }

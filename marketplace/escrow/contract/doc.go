@@ -1,8 +1,9 @@
 // Package contract holds the vault's Solidity and what it compiles to.
 //
-// EverseedVault.sol is the only program that ever holds other people's BTT; read it first. The
-// JSON files beside it are committed, so that building Everseed needs no Node and no network; a
-// test compiles the sources again and compares byte for byte. To rebuild them after a change:
+// EverseedVault.sol is the only program that ever holds other people's BTT; read it first. All that
+// its admin can do is in Administered.sol. The JSON files beside them are committed, so that
+// building Everseed needs no Node and no network; a test compiles the sources again and compares
+// byte for byte. To rebuild them after a change:
 //
 //	npm ci && npm run build
 //

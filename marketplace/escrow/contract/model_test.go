@@ -60,7 +60,7 @@ func live(t *rapid.T, r *rig) {
 		p := rapid.SampledFrom(posters).Draw(t, "poster")
 		amount := rapid.Int64Range(0, 400).Draw(t, "amount")
 		step := rapid.SampledFrom([]func(*rapid.T, *rig, *model, who, int64){
-			deposit, open, redeem, redeem, redeem, thaw, cancel, withdraw, pass,
+			deposit, open, redeem, redeem, redeem, revoke, thaw, cancel, withdraw, pass,
 		}).Draw(t, "step")
 		step(t, r, m, p, amount)
 		m.compare(r)
@@ -98,30 +98,41 @@ func open(t *rapid.T, r *rig, m *model, p who, amount int64) {
 }
 
 func redeem(t *rapid.T, r *rig, m *model, p who, amount int64) {
-	to := rapid.SampledFrom(payees).Draw(t, "payee").Address
+	to := rapid.SampledFrom(payees).Draw(t, "payee")
 	at := pair{p.Address, rapid.Byte().Draw(t, "mandate") % 2}
-	upTo := rapid.Bool().Draw(t, "up to")
-	c, s := claim{at, to}, slip{p.Address, [32]byte{at.mandate}, to, n(amount), 0}
+	method := rapid.SampledFrom([]string{"redeem", "redeemUpTo", "redeemTo"}).Draw(t, "method")
+	c := claim{at, to.Address}
+	s := slip{p.Address, [32]byte{at.mandate}, to.Address, n(amount), 0}
 	due := amount - m.paid[c]
 	ceil := m.mandates[at]
 	works := ceil != nil && m.now <= ceil.expiry && due > 0
-	method := "redeem"
 	if works {
 		most := min(ceil.limit-ceil.drawn, m.balance[p.Address])
-		if upTo {
+		if method == "redeemUpTo" {
 			due = min(due, most)
 		}
 		works = due > 0 && due <= most
 	}
-	if upTo {
-		method = "redeemUpTo"
+	args, recipient := r.signed(s), to.Address
+	if method == "redeemTo" {
+		recipient = rapid.SampledFrom(payees).Draw(t, "recipient").Address
+		args = append(args, recipient, s.payout(r.domain(), to, recipient))
 	}
-	if r.try(works, stranger, method, r.signed(s)...) {
+	if r.try(works, stranger, method, args...) {
 		m.paid[c] += due
 		ceil.drawn += due
 		m.balance[p.Address] -= due
-		m.wallet[to] += due
+		m.wallet[recipient] += due
 		m.thawing[p.Address] = min(m.thawing[p.Address], m.balance[p.Address])
+	}
+}
+
+func revoke(t *rapid.T, r *rig, m *model, p who, _ int64) {
+	at := pair{p.Address, rapid.Byte().Draw(t, "mandate") % 2}
+	ceil := m.mandates[at]
+	works := ceil != nil && m.now+thawSeconds < ceil.expiry
+	if r.try(works, p, "revokeMandate", [32]byte{at.mandate}) {
+		ceil.expiry = m.now + thawSeconds
 	}
 }
 

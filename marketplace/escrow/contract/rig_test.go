@@ -21,7 +21,8 @@ const thawSeconds = 100
 // A who has an account, and a key when it signs.
 type who struct {
 	common.Address
-	key escrow.Key
+	key    escrow.Key
+	secret [32]byte // the key once more
 }
 
 func someone(name string) who {
@@ -30,7 +31,7 @@ func someone(name string) who {
 	if err != nil {
 		panic(err)
 	}
-	return who{common.Address(k.Address()), k}
+	return who{common.Address(k.Address()), k, sum}
 }
 
 func byAddress(all ...who) []who {

@@ -39,7 +39,15 @@ var rules = map[string]func(*rig){
 	"a vault needs a token":                          needsToken,
 	"the vault takes no TRX":                         takesNoTRX,
 	"views and events tell the truth":                viewsTellTruth,
+	"digests are those that Everseed signs":          digestsAreOurs,
 	"many signers fit":                               manySigners,
+	"a payout goes where its payee signed for":       payoutGoesWhereSigned,
+	"only the payee sends its money elsewhere":       onlyPayeeRedirects,
+	"a payout is for one cheque":                     payoutIsForOneCheque,
+	"a payout asks all that a redemption asks":       payoutAsksTheSame,
+	"a revoked mandate ends a thaw later":            revokedMandateEnds,
+	"revocation only brings the end forward":         revocationBringsForward,
+	"revocation and thaw leave cheques their time":   revocationAndThaw,
 }
 
 func TestTheVaultKeepsItsPromises(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/holiman/uint256"
+
+	"github.com/everseed/everseed/marketplace"
 )
 
 const week = 7 * 24 * 3600
@@ -146,16 +148,22 @@ func adminTwoSteps(r *rig) {
 	is("admin", admin.Address)
 	r.no("NotAdmin", stranger, "offerAdmin", stranger.Address)
 	r.no("NotAdmin", stranger, "acceptAdmin")
-	r.ok(admin, "offerAdmin", payee.Address)
+	a := r.ok(admin, "offerAdmin", payee.Address)
+	r.logged(a, "AdminOffered", []common.Hash{word(payee.Address)})
 	r.no("NotAdmin", stranger, "acceptAdmin")
 	r.no("NotAdmin", admin, "acceptAdmin")
-	r.ok(admin, "pause") // until the other accepts
-	r.ok(payee, "acceptAdmin")
+	a = r.ok(admin, "pause") // until the other accepts
+	r.logged(a, "Paused", nil, r.now+week)
+	a = r.ok(payee, "acceptAdmin")
+	r.logged(a, "AdminChanged", []common.Hash{word(payee.Address)})
 	is("admin", payee.Address)
 	is("pendingAdmin", common.Address{})
 	r.no("NotAdmin", admin, "unpause")
 	r.no("NotAdmin", payee, "acceptAdmin")
-	r.ok(payee, "unpause")
+	r.logged(r.ok(payee, "unpause"), "Unpaused", nil)
+	r.ok(payee, "offerAdmin", stranger.Address)
+	r.ok(payee, "offerAdmin", common.Address{}) // takes the offer back
+	r.no("NotAdmin", stranger, "acceptAdmin")
 }
 
 // noReentrance has the token call back into the vault while the vault calls the token.
@@ -168,7 +176,9 @@ func noReentrance(r *rig) {
 		"deposit": {n(1)}, "depositFor": {payee.Address, n(1)},
 		"openMandate": mandate, "depositAndOpen": slices.Concat([]any{n(1)}, mandate),
 		"redeem": r.signed(slipOf(400)), "redeemUpTo": r.signed(slipOf(400)),
-		"thaw": {n(1)}, "cancelThaw": {}, "withdraw": {},
+		"redeemTo":      r.to(slipOf(400), cold.Address, make([]byte, 65)),
+		"revokeMandate": {id},
+		"thaw":          {n(1)}, "cancelThaw": {}, "withdraw": {},
 	}
 	cumulative := int64(0)
 	for method, args := range inner {
@@ -230,11 +240,6 @@ func viewsTellTruth(r *rig) {
 	}
 	s := slipOf(42)
 	s.bytes = 1 << 63
-	digest := r.ask(r.vaultBuild, r.vault, "chequeDigest", s.from, s.mandate, s.to, s.cumulative,
-		s.bytes)[0]
-	if ours := r.domain().Digest(s.cheque()); digest != ours {
-		r.complain("chequeDigest is %x, ours is %x", digest, ours)
-	}
 	a := r.ok(stranger, "redeem", r.signed(s)...)
 	r.logged(a, "Redeemed", []common.Hash{word(s.from), id, word(s.to)}, n(42), n(42), s.bytes)
 	if got := r.num("paid", poster.Address, id, payee.Address); got.Cmp(n(42)) != 0 {
@@ -256,6 +261,21 @@ func viewsTellTruth(r *rig) {
 	mandate := []any{addresses(signers), uint8(1), n(3), r.now + 9}
 	a = r.ok(poster, "openMandate", slices.Concat([]any{[32]byte{8}}, mandate)...)
 	r.logged(a, "MandateOpened", []common.Hash{word(poster.Address), {8}}, mandate...)
+}
+
+func digestsAreOurs(r *rig) {
+	s := slipOf(42)
+	s.bytes = 1 << 63
+	digest := r.ask(r.vaultBuild, r.vault, "chequeDigest", s.from, s.mandate, s.to, s.cumulative,
+		s.bytes)[0]
+	if ours := r.domain().Digest(s.cheque()); digest != ours {
+		r.complain("chequeDigest is %x, ours is %x", digest, ours)
+	}
+	payout := r.ask(r.vaultBuild, r.vault, "payoutDigest", digest, cold.Address)[0]
+	ours := r.domain().PayoutDigest(s.cheque(), marketplace.Address(cold.Address))
+	if payout != ours {
+		r.complain("payoutDigest is %x, ours is %x", payout, ours)
+	}
 }
 
 // logged checks that a call wrote an event of the vault with these topics and values.

@@ -6,13 +6,19 @@
 import { SignTypedDataVersion, signTypedData, TypedDataUtils } from "@metamask/eth-sig-util";
 import { TronWeb, Trx, utils } from "tronweb";
 
-const types = {
+const chequeTypes = {
   Cheque: [
     { name: "from", type: "address" },
     { name: "mandate", type: "bytes32" },
     { name: "to", type: "address" },
     { name: "cumulative", type: "uint256" },
     { name: "bytes", type: "uint64" },
+  ],
+};
+const payoutTypes = {
+  Payout: [
+    { name: "cheque", type: "bytes32" },
+    { name: "recipient", type: "address" },
   ],
 };
 const domainType = [
@@ -40,25 +46,39 @@ const cases = [
 
 const hex20 = (base58) => "0x" + utils.address.toHex(base58).slice(2);
 
-function cheque(c) {
+// sign signs a struct of one type, and again with the other library.
+function sign(types, c, value, key) {
   const name = { name: "Everseed Vault", version: "1" };
   const chainId = (c.chain & 0xffffffffn).toString();
   const domain = { ...name, chainId, verifyingContract: c.vault };
-  const value = { from: accounts[c.from], mandate: "0x" + c.mandate, to: accounts[c.to],
-    cumulative: c.units, bytes: c.bytes };
   const digest = utils._TypedDataEncoder.hash(domain, types, value);
-  const signature = Trx._signTypedData(domain, types, value, keys[c.key]);
+  const signature = Trx._signTypedData(domain, types, value, key);
 
-  const data = { primaryType: "Cheque", types: { EIP712Domain: domainType, ...types },
-    domain: { ...domain, verifyingContract: hex20(c.vault) },
-    message: { ...value, from: hex20(value.from), to: hex20(value.to) } };
+  const [primaryType] = Object.keys(types);
+  const message = { ...value };
+  for (const { name, type } of types[primaryType]) {
+    if (type === "address") message[name] = hex20(message[name]);
+  }
+  const data = { primaryType, types: { EIP712Domain: domainType, ...types },
+    domain: { ...domain, verifyingContract: hex20(c.vault) }, message };
   const again = "0x" + TypedDataUtils.eip712Hash(data, SignTypedDataVersion.V4).toString("hex");
   const signed = signTypedData({ data, version: SignTypedDataVersion.V4,
-    privateKey: Buffer.from(keys[c.key], "hex") });
+    privateKey: Buffer.from(key, "hex") });
   if (again !== digest || signed !== signature) throw new Error("two libraries, two digests");
+  return { digest: digest.slice(2), signature: signature.slice(2) };
+}
+
+// cheque signs a cheque by its signer, and its payout to another account by its payee.
+function cheque(c) {
+  const value = { from: accounts[c.from], mandate: "0x" + c.mandate, to: accounts[c.to],
+    cumulative: c.units, bytes: c.bytes };
+  const { digest, signature } = sign(chequeTypes, c, value, keys[c.key]);
+  const recipient = accounts[(c.to + 1) % accounts.length];
+  const payout = sign(payoutTypes, c, { cheque: "0x" + digest, recipient }, keys[c.to]);
   return { key: keys[c.key], signer: accounts[c.key], chain_id: c.chain.toString(),
     vault: c.vault, from: value.from, mandate: c.mandate, to: value.to, units: c.units,
-    bytes: c.bytes, digest: digest.slice(2), signature: signature.slice(2) };
+    bytes: c.bytes, digest, signature,
+    payout: { key: keys[c.to], recipient, ...payout } };
 }
 
 const texts = ["", "Everseed", "zwölf Boxkämpfer 🌱\nsecond line", "x".repeat(1000)];

@@ -20,6 +20,7 @@ import { type Moment, story } from "../story";
 import { amountOf, places, share, units } from "../words/amount";
 import { rate, size } from "../words/size";
 import { told } from "../words/time";
+import { Funders, hasFunders } from "./funders";
 import { LeaseTable, StripKey } from "./leases";
 import { ReplicasOf } from "./market";
 import { ProofTable } from "./proofs";
@@ -60,6 +61,7 @@ function Found({ bounty: b }: { bounty: Bounty }) {
         <Terms of={b} />
         <div>
           <Purse of={b} />
+          {hasFunders(b) && <Funders of={b} />}
           <Section title="What happened" note="Newest first, times in UTC">
             <Answer of={leases} what="Leases">
               {(rows) => <Story of={story(b, rows)} />}
@@ -184,8 +186,8 @@ function Purse({ of: b }: { of: Bounty }) {
       />
       <p className="quiet after">
         {isLive(b)
-          ? "Only time between two passed audits is paid. What is not used goes back to the poster."
-          : "What was not used went back to the poster."}
+          ? "Only time between two passed audits is paid. What is not used goes back to who pledged it."
+          : "What was not used went back to who pledged it."}
       </p>
     </Section>
   );

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/cmd/redeem"
+	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/seederagent"
+	"github.com/everseed/everseed/seederagent/purse"
+)
+
+// askMarketWithin bounds how long `cheques` waits for a market that may be down.
+const askMarketWithin = 3 * time.Second
+
+func chequesCommand(path *string) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "cheques",
+		Short: "List the signed cheques on disk, and how far each has come",
+		Long: `Lists the newest signed cheque of each poster's mandate, and what the market says of it: whether
+it is redeemed, or why it waits and what would mend that. A cheque is cumulative: redeeming it
+pays what it says beyond what was paid before. Anyone who holds it can redeem it, without the
+market: see ` + "`everseed-agent redeem`" + `.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := seederagent.ReadConfig(*path)
+			if err != nil {
+				return err
+			}
+			held, err := cheques(config.Purse())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return terminal.JSON(cmd.OutOrStdout(), held)
+			}
+			return drawCheques(cmd, config.Market, held)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with signatures and where to redeem them")
+	return cmd
+}
+
+func cheques(dir string) ([]purse.Held, error) {
+	p, err := purse.Open(dir, purse.Place{})
+	if err != nil {
+		return nil, err
+	}
+	return p.Cheques()
+}
+
+// drawCheques shows what is held with the market's word on it, if the market is there.
+func drawCheques(cmd *cobra.Command, market string, held []purse.Held) error {
+	known, err := askStates(cmd.Context(), market, held)
+	if err != nil {
+		cmd.PrintErrf("the market does not say how far they are (%v); `everseed-agent redeem"+
+			" --dry-run` asks the chain\n", err)
+	}
+	table := terminal.Table{Header: []string{"CHEQUE", "FROM", "TO", ">CUMULATIVE BTT", "STATE",
+		"TRIED AGAIN"}}
+	for _, h := range held {
+		c := known[h.ID]
+		state, again := string(c.State), ""
+		if c.Wait != nil {
+			state += ", " + string(c.Wait.Reason)
+			again = c.Wait.RetryAt.Local().Format(time.DateTime)
+		}
+		table.Add(h.ID, h.Cheque.From, h.Cheque.To, h.Cheque.Cumulative, state, again)
+	}
+	if err := table.Write(cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	for _, h := range held {
+		if w := known[h.ID].Wait; w != nil {
+			cmd.Printf("cheque %d waits since %s: %s\n  %s\n", h.ID,
+				w.Since.Local().Format(time.DateTime), w.Detail, w.Next)
+		}
+	}
+	return nil
+}
+
+// askStates asks the market for the cheques' states.
+func askStates(ctx context.Context, market string, held []purse.Held) (
+	map[int64]marketplace.SignedCheque, error) {
+	ctx, cancel := context.WithTimeout(ctx, askMarketWithin)
+	defer cancel()
+	known, asked := map[int64]marketplace.SignedCheque{}, map[marketplace.Address]bool{}
+	for _, h := range held {
+		if asked[h.Cheque.To] {
+			continue
+		}
+		asked[h.Cheque.To] = true
+		all, err := client.New(market).ChequesTo(ctx, h.Cheque.To)
+		if err != nil {
+			return known, err
+		}
+		for _, c := range all {
+			known[c.ID] = c
+		}
+	}
+	return known, nil
+}
+
+func redeemCommand(path *string, getenv func(string) string) *cobra.Command {
+	var options redeem.Options
+	var dir, key string
+	cmd := &cobra.Command{
+		Use:   "redeem",
+		Short: "Bring the cheques to the vault yourself",
+		Long: `Redeems the signed cheques in the purse on TRON. It needs the purse, a TRON node and a key with
+some TRX for the fees, and nothing of the market: it works when the market is down or gone.
+
+First it shows what each cheque would pay and what that costs. Each transaction is written down
+before it is sent: a run that is cut short, however it ends, is carried on by the next one and
+pays nobody twice.
+
+A cheque pays its payee whoever brings it. To be paid elsewhere give --to, and the payee's key.
+
+The key is read from EVERSEED_AGENT_KEY, from --key, or from agent.key in the data folder.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dir == "" {
+				config, err := seederagent.ReadConfig(*path)
+				if err != nil {
+					return err
+				}
+				dir = config.Purse()
+				key = or(key, keyFile(config))
+				options.TRON = or(options.TRON, config.TronGRPC)
+			}
+			k, err := terminal.Key(getenv, keyVariable, key, "everseed-agent init")
+			if err != nil {
+				return err
+			}
+			held, err := cheques(dir)
+			if err != nil {
+				return err
+			}
+			options.APIKey = getenv("TRON_PRO_API_KEY")
+			return options.Run(cmd, getenv, k, held)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "purse", "", "folder of cheques; default: the configuration's, which"+
+		" is not read then")
+	cmd.Flags().StringVar(&key, "key", "", "file with the private key that pays the fees")
+	cmd.Flags().StringVar(&options.TRON, "tron", "", "gRPC address of a TRON node; default: the"+
+		" configuration's, then the one that the cheque names")
+	options.Flags(cmd)
+	return cmd
+}
+
+func or(text, fallback string) string {
+	if text == "" {
+		return fallback
+	}
+	return text
+}
