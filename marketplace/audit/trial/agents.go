@@ -117,12 +117,12 @@ func honest() []kind {
 	return []kind{
 		{name: "honest", honest: true, few: 1, begin: always(marketplace.Pass),
 			why: "the measure: there whenever it is asked"},
-		{name: "honest, one try in ten fails", honest: true, few: 5,
+		{name: "honest, one try in ten fails", honest: true, few: 3,
 			begin: sometimes(0.1, marketplace.Unreachable, marketplace.Pass),
 			why:   "an auditor has three tries, and two of three auditors are enough"},
-		{name: "honest, line down 10 % of the time", honest: true, few: 5, begin: home(awake, asleep),
+		{name: "honest, line down 10 % of the time", honest: true, few: 3, begin: home(awake, asleep),
 			why: "outages of 10 min on average; the rare one of hours fails an epoch"},
-		{name: "honest, every second try fails", honest: true, few: 5,
+		{name: "honest, every second try fails", honest: true, few: 3,
 			begin: sometimes(0.5, marketplace.Timeout, marketplace.Pass),
 			why:   "paid for what it serves; an uptime score below 60 % gives no new leases"},
 	}

@@ -30,7 +30,7 @@ func (w World) Hold() Trial {
 	t := Trial{world: w}
 	var all sync.WaitGroup
 	all.Go(func() { t.found = w.firstDay(0.1, w.Lives) })
-	all.Go(func() { t.missed, t.of = w.missed(3 * w.Lives) })
+	all.Go(func() { t.missed, t.of = w.missed(2 * w.Lives) })
 	all.Go(func() { t.fates = w.fates() })
 	all.Go(func() { t.tallies = w.tallies() })
 	all.Go(func() { t.sharers = w.sharers() })

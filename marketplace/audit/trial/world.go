@@ -30,7 +30,7 @@ type World struct {
 func Default() World {
 	r := marketplace.DefaultRules()
 	return World{Rules: r, Auditors: 7, Leases: r.LeasesNewMax, Replicas: 10, Canaries: 1, Days: 30,
-		Runs: 40, Tenures: 5, Households: 10, Lives: 10_000, Pieces: 4096, PieceLength: 256 << 10, Seed: 1}
+		Runs: 40, Tenures: 4, Households: 6, Lives: 10_000, Pieces: 4096, PieceLength: 256 << 10, Seed: 1}
 }
 
 // firstEpoch is where careers begin: in 2026.
