@@ -64,8 +64,8 @@ func (r Rules) Accuses(rep Report) bool {
 
 // Judge returns the verdict of one lease and epoch from its reports. A data fault found by any
 // auditor is one whatever the majority says: by majority alone an agent that misses a tenth of the
-// data would pass two epochs in five, and one that spoils a twentieth of its answers would earn
-// half of an honest agent's pay (proof.md, Audits; audit/ADVERSARIES.md).
+// data would pass two epochs in five, and one with a twentieth of it spoiled would earn a quarter
+// of an honest agent's pay before it is cut off (audit/ADVERSARIES.md).
 func (r Rules) Judge(reports []Report) (v Verdict, passes int) {
 	heard, accused := 0, false
 	for _, rep := range reports {
