@@ -107,7 +107,8 @@ func (r Rules) warnings(s Standing, rec Record, o Outlook) (all []Warning) {
 // when says how far off the costs are.
 func (g Gauge) when(failures string) string {
 	if g.Failures == 0 {
-		return fmt.Sprintf("that is below %s, and if it still is when the grace is over", percent(g.MinBps))
+		return fmt.Sprintf("that is below %s, and if it still is when the grace is over",
+			percent(g.MinBps))
 	}
 	return fmt.Sprintf("%d more %s and it is below %s, and then", g.Failures, failures,
 		percent(g.MinBps))

@@ -3,7 +3,6 @@ package trial
 import (
 	"encoding/binary"
 	"math/rand/v2"
-	"time"
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/audit"
@@ -153,7 +152,8 @@ func (c *career) judge(l *lease, epoch int64, seed marketplace.Hash, nth int) {
 	c.note(epoch, reports)
 	c.record = r.Record(c.record, epoch, reports)
 	c.standing = r.Standing(c.standing, c.record, epoch)
-	proving, now := l.State == marketplace.Proving, r.EpochStart(epoch+1).Add(time.Duration(r.ReportSlack))
+	proving := l.State == marketplace.Proving
+	now := r.EpochStart(epoch + 1).Add(r.ReportSlack.Duration())
 	l.Lease, l.passed = r.Follow(l.Lease, verdict, now), pass
 	switch {
 	case verdict == marketplace.VerdictDataFault:

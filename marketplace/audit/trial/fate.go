@@ -97,7 +97,8 @@ func percent(part, whole marketplace.Amount) float64 {
 
 // epochs sums up; 0 stands for never.
 func epochs(all []int) (e took) {
-	happened := slices.DeleteFunc(slices.Sorted(slices.Values(all)), func(n int) bool { return n == 0 })
+	never := func(n int) bool { return n == 0 }
+	happened := slices.DeleteFunc(slices.Sorted(slices.Values(all)), never)
 	if len(happened) == 0 {
 		return e
 	}

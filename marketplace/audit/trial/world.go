@@ -61,6 +61,6 @@ func index(a marketplace.Address) int { return int(binary.BigEndian.Uint16(a[18:
 func (w World) newLease(id int64, at time.Time) marketplace.Lease {
 	size := int64(w.Pieces) * w.PieceLength
 	return marketplace.Lease{ID: id, Size: size, Billed: w.Rules.Billed(size),
-		Price: marketplace.BTT(700), KeepFor: marketplace.Span(w.Days) * marketplace.Span(marketplace.Day),
+		Price: marketplace.BTT(700), KeepFor: marketplace.Span(time.Duration(w.Days) * marketplace.Day),
 		State: marketplace.Proving, ReservedAt: at, Deadline: at.Add(w.Rules.ProveDeadline.Duration())}
 }
