@@ -6,6 +6,7 @@ export CGO_ENABLED := 0
 
 PROGRAMS := everseed everseed-agent everseed-auditor everseed-devnet everseed-market
 CONTRACT := marketplace/escrow/contract
+TRONWEB := deploy/devchain/testdata/tronweb
 PAGE := $(shell find web/src web/public web/index.html web/*.ts web/*.mjs web/package.json -type f)
 TOOL := go tool -modfile=deploy/tools/go.mod
 GO_FILES := git ls-files -co --exclude-standard '*.go'
@@ -35,7 +36,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(PAGE)
 	@touch $@
 
 .PHONY: test
-test: web $(CONTRACT)/node_modules/.package-lock.json ## run every test: page, Go, stories, browser
+test: web $(CONTRACT)/node_modules/.package-lock.json $(TRONWEB)/node_modules/.package-lock.json ## run every test: page, Go, stories, browser
 	npm run --prefix web test
 	chromium=$$(deploy/browser/setup.sh) && \
 	EVERSEED_CHROMIUM="$$chromium" go test -count=1 -timeout 20m ./...
@@ -77,6 +78,17 @@ check-made: web/node_modules/.package-lock.json $(CONTRACT)/node_modules/.packag
 	go test -count=1 -run TestOpenAPIIsCurrent ./api
 	go test -count=1 -run TestTheCommittedBytecodeIsWhatTheSourcesCompileTo ./$(CONTRACT)
 	npm run --prefix web types:check
+
+# Packages whose benchmarks say something about the market.
+BENCHES := ./$(CONTRACT)
+
+.PHONY: bench
+bench: ## measure: energy per call of the vault against its baseline
+	go test -run '^$$' -bench . $(BENCHES)
+
+.PHONY: mutants
+mutants: $(CONTRACT)/node_modules/.package-lock.json ## compile the vault's mutants anew and judge them
+	EVERSEED_MUTANTS=1 go test -count=1 -run Mutant ./$(CONTRACT)
 
 .PHONY: clean
 clean: ## remove what was built; fetched packages stay

@@ -2,7 +2,7 @@ package api
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -13,23 +13,24 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-//go:embed docs.html
-var docsHTML string
+//go:embed docs
+var docsFiles embed.FS
 
-//go:embed docs.css
-var docsCSS []byte
-
-var docsPage = template.Must(template.New("docs").Parse(docsHTML))
+var docsPages = template.Must(template.ParseFS(docsFiles, "docs/*.html"))
 
 func docsStyle(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	_, _ = w.Write(docsCSS)
+	css, err := docsFiles.ReadFile("docs/style.css")
+	if err != nil {
+		panic(err) // it is built in
+	}
+	_, _ = w.Write(css)
 }
 
 // docs shows the spec on one page without a script.
 func (s *Server) docs(w http.ResponseWriter, r *http.Request) {
 	var page bytes.Buffer
-	if err := docsPage.Execute(&page, describe(s.spec)); err != nil {
+	if err := docsPages.ExecuteTemplate(&page, "api.html", describe(s.spec)); err != nil {
 		refuse(w, r, fmt.Errorf("draw /docs: %w", err))
 		return
 	}

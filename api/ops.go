@@ -28,6 +28,7 @@ func (s *Server) plain(r chi.Router) {
 			promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}).ServeHTTP},
 		{"/openapi.yaml", "openapi", "application/yaml", "This document", s.openapi},
 		{"/docs", "docs", "text/html", "This document, to be read", s.docs},
+		{"/docs/money", "docs-money", "text/html", "Who holds your money", custody},
 		{"/docs/style.css", "docs-style", "text/css", "How /docs looks", docsStyle},
 	} {
 		r.Get(p.path, p.serve)
@@ -59,11 +60,18 @@ func describeStream(op *huma.Operation) {
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") }
 
-// readyz says whether the book answers and how far behind the chain it is.
+// readyz says whether the book answers, how far behind the chain it is, and whether redemptions
+// are frozen: reading and trading go on then.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	block, err := s.Book.ChainCursor(ctx)
+	if err != nil {
+		visitOf(ctx).log.ErrorContext(ctx, "not ready", "err", err)
+		refuse(w, r, marketplace.Unavailable.Errorf("the book does not answer"))
+		return
+	}
+	frozen, err := s.Book.Frozen(ctx)
 	if err != nil {
 		visitOf(ctx).log.ErrorContext(ctx, "not ready", "err", err)
 		refuse(w, r, marketplace.Unavailable.Errorf("the book does not answer"))
@@ -78,6 +86,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintf(w, "ready\nblock %d\nbehind %s\n", block.Number, lag)
+	if frozen != "" {
+		fmt.Fprintf(w, "redemptions frozen: %s\n", frozen)
+	}
 }
 
 func (s *Server) openapi(w http.ResponseWriter, r *http.Request) {

@@ -82,7 +82,9 @@ var sets = map[reflect.Type][]any{
 		marketplace.OfferPaused, marketplace.OfferClosed),
 	reflect.TypeFor[marketplace.ChequeState](): texts(marketplace.ChequeOwed,
 		marketplace.ChequeSigned, marketplace.ChequeSubmitted, marketplace.ChequeIncluded,
-		marketplace.ChequeSolid, marketplace.ChequeReplaced, marketplace.ChequeReverted),
+		marketplace.ChequeSolid, marketplace.ChequeReplaced, marketplace.ChequeReverted,
+		marketplace.ChequeExpired),
+	reflect.TypeFor[marketplace.WaitReason](): texts(marketplace.WaitReasons()...),
 	reflect.TypeFor[marketplace.Standing](): texts(marketplace.New, marketplace.Vetted,
 		marketplace.Suspended, marketplace.Disqualified),
 	reflect.TypeFor[marketplace.Verdict](): texts(marketplace.VerdictPass,
@@ -116,6 +118,7 @@ func nouns(r huma.Registry) {
 	alias[marketplace.LeaseState, enum[marketplace.LeaseState]](r)
 	alias[marketplace.OfferState, enum[marketplace.OfferState]](r)
 	alias[marketplace.ChequeState, enum[marketplace.ChequeState]](r)
+	alias[marketplace.WaitReason, enum[marketplace.WaitReason]](r)
 	alias[marketplace.Standing, enum[marketplace.Standing]](r)
 	alias[marketplace.Verdict, enum[marketplace.Verdict]](r)
 	alias[marketplace.Outcome, enum[marketplace.Outcome]](r)

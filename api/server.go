@@ -80,6 +80,7 @@ func New(c Config) *Server {
 		hub:    newHub(c.Book),
 		router: chi.NewRouter(), writeMax: 10 * time.Second,
 	}
+	c.Metrics.MustRegister(money{c.Book})
 	s.use(s.router)
 	a := humachi.New(s.router, s.humaConfig())
 	a.UseMiddleware(s.authorize)

@@ -20,7 +20,7 @@ import (
 type StatementOf struct {
 	ByAddress
 	Account string    `query:"account" enum:"free,reserved,payable,holdback" doc:"Only accounts of this kind"`
-	Code    string    `query:"code" maxLength:"40" doc:"Only lines with this code, like deposit or accrue"`
+	Code    string    `query:"code" maxLength:"40" pattern:"^[a-z_]+$" doc:"Only lines with this code, like deposit or accrue"`
 	Since   time.Time `query:"since" doc:"Only lines from this moment on"`
 	Until   time.Time `query:"until" doc:"Only lines before this moment"`
 }

@@ -94,6 +94,7 @@ type home struct{ rooms, tests []string }
 
 var homes = map[string]home{
 	"github.com/go-chi/chi":         {rooms: []string{"api"}},
+	"github.com/yuin/goldmark":      {rooms: []string{"api"}},
 	"github.com/danielgtaylor/huma": {rooms: []string{"api"}},
 	"github.com/prometheus":         {rooms: []string{"api", "cmd/everseed-market"}},
 	"github.com/jackc/pgx": {rooms: []string{"marketplace/orderbook", "deploy/devstack"},
@@ -119,7 +120,16 @@ var homes = map[string]home{
 		rooms: []string{"marketplace/escrow", "deploy/devchain"}},
 	"google.golang.org/grpc":     {rooms: []string{"marketplace/escrow", "deploy/devchain"}},
 	"google.golang.org/protobuf": {rooms: []string{"marketplace/escrow", "deploy/devchain"}},
-	"github.com/decred/dcrd":     {rooms: []string{"marketplace/escrow", "deploy/devchain"}},
+	"github.com/decred/dcrd": {
+		rooms: []string{"marketplace/escrow", "deploy/devchain", "cmd/terminal"}},
+	// Key files and mnemonics are read at the edge to a person: what the market's rooms are given
+	// is a key.
+	"github.com/fbsobreira/gotron-sdk/pkg/keystore": {rooms: []string{"cmd/terminal"}},
+	"github.com/fbsobreira/gotron-sdk/pkg/keys/hd":  {rooms: []string{"cmd/terminal"}},
+	"github.com/fbsobreira/go-bip39":                {rooms: []string{"cmd/terminal"}},
+	"github.com/tyler-smith/go-bip39":               {tests: []string{"cmd/terminal"}},
+	"github.com/btcsuite/btcd/btcutil":              {tests: []string{"cmd/terminal"}},
+	"github.com/btcsuite/btcd/chaincfg":             {tests: []string{"cmd/terminal"}},
 	"github.com/ethereum/go-ethereum": {rooms: []string{"deploy/devchain"},
 		tests: []string{"marketplace/escrow/contract"}},
 	"github.com/ethereum/go-ethereum/accounts/abi": {rooms: []string{"marketplace/escrow"},

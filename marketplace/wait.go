@@ -1,6 +1,10 @@
 package marketplace
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // A WaitReason is why a signed cheque does not move on.
 type WaitReason string
@@ -41,6 +45,9 @@ var nextSteps = map[WaitReason]string{
 	WaitRefused: "A person has to look at the reason. It is tried again by itself, more and more" +
 		" rarely, and costs nothing while the vault refuses.",
 }
+
+// WaitReasons returns all reasons, sorted.
+func WaitReasons() []WaitReason { return slices.Sorted(maps.Keys(nextSteps)) }
 
 // Next says in words who does what, and what follows.
 func (r WaitReason) Next() string { return nextSteps[r] }

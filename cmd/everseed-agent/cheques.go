@@ -150,6 +150,7 @@ The key is read from EVERSEED_AGENT_KEY, from --key, or from agent.key in the da
 	cmd.Flags().StringVar(&key, "key", "", "file with the private key that pays the fees")
 	cmd.Flags().StringVar(&options.TRON, "tron", "", "gRPC address of a TRON node; default: the"+
 		" configuration's, then the one that the cheque names")
+	cmd.Flags().BoolVar(&options.JSON, "json", false, "print JSON; needs --yes or --dry-run")
 	options.Flags(cmd)
 	return cmd
 }

@@ -106,7 +106,8 @@ func runCommand(path *string, getenv func(string) string) *cobra.Command {
 Stopping it with Ctrl-C or kill -9 loses nothing: it takes up its leases again at the next start.
 
 The private key is read from EVERSEED_AGENT_KEY (64 hex digits) or from agent.key in the data
-folder.`,
+folder, bare or encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FILE.
+` + "`everseed-agent init`" + ` does not encrypt it: the agent must start again when nobody is there.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			debug.SetMemoryLimit(memoryLimit)

@@ -28,7 +28,10 @@ func command(getenv func(string) string) *cobra.Command {
 		Short: "Audit until stopped",
 		Long: `Reads every epoch which leases to audit, downloads random pieces from the agents as any leecher
 would, reports signed findings, and signs a cheque only after recomputing it from the public
-proofs. The market must list the key's address among its auditors.`,
+proofs. The market must list the key's address among its auditors.
+
+The private key is read from EVERSEED_AUDITOR_KEY (64 hex digits) or from the file of --key, bare or
+encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FILE.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			k, err := terminal.Key(getenv, keyVariable, key, "everseed wallet new --key FILE")

@@ -13,9 +13,11 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const chainHelp = `Runs a TRON node for one machine: the real node's gRPC, real bytecode, a block every --block-time,
-solid when 18 more follow. Point any TRON client at it. State is kept in --dir; a chain that is
-started again in the same folder goes on where it was, also after kill -9.
+const chainHelp = `Runs a TRON node for one machine: the real node's gRPC and HTTP API, real
+bytecode, a block every --block-time, solid when 18 more follow. Point any TRON client at it:
+gotron-sdk at --listen, tronweb or TronLink at --http, which is full node and solidity node in one.
+State is kept in --dir; a chain that is started again in the same folder goes on where it was, also
+after kill -9.
 
 Every new chain has a faucet that gives TRX to whom you like. The control port, which is on loopback
 only, gives money, makes blocks, takes them back, and says how the node misbehaves:
@@ -67,6 +69,8 @@ func chainCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&o.Dir, "dir", "everseed-chain", "folder for the chain's log")
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:50051", "gRPC address")
+	flags.StringVar(&o.HTTP, "http", "127.0.0.1:8090",
+		"address of the HTTP API, of full node and solidity node in one; empty: none")
 	flags.StringVar(&o.Control, "control", "127.0.0.1:50052",
 		"address of the control port, on loopback; port 0: a free one; empty: none")
 	flags.DurationVar(&o.BlockTime, "block-time", 3*time.Second, "time between blocks")
@@ -120,6 +124,9 @@ func runChain(ctx context.Context, o devchain.Options) error {
 	o.Log.InfoContext(ctx, "dev chain runs", "dir", o.Dir, "chain_id", chain.ChainID(),
 		"block", number, "id", id.Hex()[2:])
 	o.Log.InfoContext(ctx, "dev chain serves gRPC", "addr", chain.Addr())
+	if addr := chain.HTTPAddr(); addr != "" {
+		o.Log.InfoContext(ctx, "dev chain serves HTTP", "addr", "http://"+addr)
+	}
 	if addr := chain.ControlAddr(); addr != "" {
 		o.Log.InfoContext(ctx, "dev chain obeys", "addr", "http://"+addr)
 	}

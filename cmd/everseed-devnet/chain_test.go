@@ -21,7 +21,7 @@ func aChain(t *testing.T, dir string, args ...string) *process {
 	p := &process{name: "chain", bin: filepath.Join(bin, "everseed-devnet"),
 		log: filepath.Join(t.TempDir(), "chain.log"),
 		args: append([]string{"chain", "--dir", dir, "--listen", "127.0.0.1:0", "--control",
-			"127.0.0.1:0", "--block-time", "20ms"}, args...)}
+			"127.0.0.1:0", "--http", "127.0.0.1:0", "--block-time", "20ms"}, args...)}
 	if err := p.start(); err != nil {
 		t.Fatal(err)
 	}

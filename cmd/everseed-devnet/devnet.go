@@ -117,7 +117,8 @@ func (d *devnet) startChain(ctx context.Context) (err error) {
 	}
 	d.control = "http://" + control
 	d.chain = d.process("chain", "everseed-devnet", "chain", "--dir", filepath.Join(d.dir, "chain"),
-		"--listen", d.tron, "--control", control, "--block-time", blockTime.String(),
+		"--listen", d.tron, "--http", "", "--control", control,
+		"--block-time", blockTime.String(),
 		"--fund", fmt.Sprintf("%s=%d", d.faucet.Address(), 100*faucetTRX))
 	return d.startChainAgain(ctx)
 }

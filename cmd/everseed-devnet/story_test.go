@@ -82,6 +82,9 @@ func TestStories(t *testing.T) {
 			"request": verb((*story).request), "twins": verb((*story).twins),
 			"storm": verb((*story).storm), "count": verb((*story).count),
 			"cancel-all": verb((*story).cancelAll), "memory": verb((*story).memory),
+			"broke": verb((*story).breakMarket), "rich": verb((*story).enrichMarket),
+			"carrier": verb((*story).makeCarrier), "kept": verb((*story).awaitKept),
+			"cut-short": verb((*story).cutShort),
 		},
 	})
 }
@@ -106,7 +109,7 @@ func (s *story) settleUp(env *testscript.Env) error {
 	if s.poster == nil || env.T().(interface{ Failed() bool }).Failed() {
 		return nil
 	}
-	return s.books(nil, nil)
+	return errors.Join(s.books(nil, nil), s.keepsSecrets())
 }
 
 func (s *story) end() error {
@@ -230,7 +233,10 @@ func (s *story) hire(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	ts.Setenv(strings.ToUpper(a.name), a.key.Address().String())
+	name := strings.ToUpper(a.name)
+	ts.Setenv(name, a.key.Address().String())
+	ts.Setenv(name+"_CONFIG", filepath.Join(a.config.Dir, "agent.toml"))
+	ts.Setenv(name+"_PURSE", a.config.Purse())
 	return s.awaitOffers(s.ctx)
 }
 

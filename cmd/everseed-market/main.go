@@ -8,8 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/everseed/everseed/cmd/terminal"
-	"github.com/everseed/everseed/marketplace"
-	"github.com/everseed/everseed/marketplace/orderbook"
 	"github.com/everseed/everseed/migrations"
 )
 
@@ -59,38 +57,6 @@ func migrateCommand(getenv func(string) string) *cobra.Command {
 				return err
 			}
 			return migrations.Migrate(cmd.Context(), url)
-		},
-	}
-}
-
-func booksCommand(getenv func(string) string) *cobra.Command {
-	return &cobra.Command{
-		Use:   "audit-books",
-		Short: "Recompute every balance from the ledger's lines and compare",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			url, err := databaseURL(getenv)
-			if err != nil {
-				return err
-			}
-			book, err := orderbook.Open(cmd.Context(), url, orderbook.Options{
-				Rules: marketplace.DefaultRules()})
-			if err != nil {
-				return err
-			}
-			defer book.Close()
-			wrong, err := book.AuditBooks(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for _, line := range wrong {
-				cmd.Println(line)
-			}
-			if len(wrong) > 0 {
-				return marketplace.Conflict.Errorf("%d accounts differ from their lines", len(wrong))
-			}
-			cmd.Println("every balance follows from its lines; debits equal credits")
-			return nil
 		},
 	}
 }

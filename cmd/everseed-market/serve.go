@@ -87,20 +87,39 @@ func (m *market) open(ctx context.Context) (err error) {
 		return err
 	}
 	c := escrow.Config{GRPC: m.TronGRPC, APIKey: m.TronAPIKey, Token: m.token, Vault: m.vault,
-		Log: m.log}
+		FeeLimit: m.FeeLimit * escrow.Sun, Log: m.log}
 	if m.devnet() { // a chain of our own, with ten blocks a second
 		c.PerSecond, c.Recheck, c.Behind = 2000, time.Second, 2*time.Second
 	}
 	if m.chain, err = escrow.Dial(ctx, c); err != nil {
 		return errors.Join(err, m.close())
 	}
-	domain, err := m.chain.Domain(ctx)
+	domain, err := m.domain(ctx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("ask %s for its chain: %w", m.TronGRPC, err), m.close())
 	}
 	m.info = marketplace.MarketInfo{Rules: m.rules, ChainID: domain.ChainID, Vault: m.vault,
 		Token: m.token, Auditors: m.auditors, Quorum: m.Quorum, FeePayee: m.key.Address()}
 	return nil
+}
+
+// domain asks the chain who it is. It waits for nodes that do not answer: a market that is started
+// again during an outage of TRON comes back when TRON does.
+func (m *market) domain(ctx context.Context) (d escrow.Domain, err error) {
+	for told := false; ; told = true {
+		d, err = m.chain.Domain(ctx)
+		if !errors.Is(err, marketplace.Unavailable) {
+			return d, err
+		}
+		if !told {
+			m.log.ErrorContext(ctx, "market waits for TRON", "nodes", m.TronGRPC, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return d, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (m *market) devnet() bool { return m.Rules == "devnet" }
@@ -124,7 +143,7 @@ func (m *market) settle(ctx context.Context, bus *feed.Bus) error {
 		Wake: wake, Log: m.log, First: m.First, TRX: m.trx,
 		Beacon: settlement.Beacon{Key: sha256.Sum256([]byte("everseed beacon " + m.key.Hex()))}}
 	if m.devnet() {
-		s.Every = 200 * time.Millisecond
+		s.Every, s.Rest = 200*time.Millisecond, time.Second
 	}
 	return s.Run(ctx)
 }

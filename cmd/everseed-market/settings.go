@@ -9,6 +9,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/everseed/everseed/cmd/terminal"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
 )
@@ -23,7 +24,11 @@ type settings struct {
 	Vault       string `env:"EVERSEED_VAULT" doc:"vault contract, T… (needed)"`
 	First       int64  `env:"EVERSEED_FIRST_BLOCK" doc:"block of the vault's deployment: where to begin reading the chain"`
 	TRXInBTT    string `env:"EVERSEED_TRX_IN_BTT" doc:"worth of one TRX in BTT, to redeem when the fee is small; default: by age only"`
-	Key         string `env:"EVERSEED_MARKET_KEY" doc:"private key that sends redemptions and gets the fee (needed)"`
+	FeeLimit    int64  `env:"EVERSEED_FEE_LIMIT_TRX" envDefault:"300" doc:"TRX that one transaction may burn at most"`
+	Key         string `env:"EVERSEED_MARKET_KEY" doc:"private key that sends redemptions and gets the fee (this, or the next, is needed)"`
+	KeyFile     string `env:"EVERSEED_MARKET_KEY_FILE" doc:"file with that key, bare or encrypted"`
+	Passphrase  string `env:"EVERSEED_PASSPHRASE" doc:"opens an encrypted key file"`
+	PassFile    string `env:"EVERSEED_PASSPHRASE_FILE" doc:"file with that passphrase"`
 	Auditors    string `env:"EVERSEED_AUDITORS" doc:"auditors' addresses, comma-separated (needed)"`
 	Quorum      int    `env:"EVERSEED_QUORUM" envDefault:"2" doc:"signatures that a cheque needs"`
 	Roles       string `env:"EVERSEED_ROLES" envDefault:"api,matcher,settlement,feed" doc:"what this process does"`
@@ -53,7 +58,7 @@ func help() string {
 		if d := f.Tag.Get("envDefault"); d != "" {
 			line += " (default " + d + ")"
 		}
-		fmt.Fprintf(&out, "  %-20s %s\n", name, line)
+		fmt.Fprintf(&out, "  %-24s %s\n", name, line)
 	}
 	return out.String()
 }
@@ -89,7 +94,10 @@ func readSettings(getenv func(string) string) (c settings, err error) {
 	if err := env.ParseWithOptions(&c, env.Options{Environment: environment}); err != nil {
 		return c, marketplace.Invalid.Errorf("environment: %v", err)
 	}
-	return c, c.parse()
+	c.key, err = terminal.Key(getenv, "EVERSEED_MARKET_KEY", c.KeyFile,
+		"everseed wallet new --key FILE` and set EVERSEED_MARKET_KEY_FILE to `FILE")
+	c.Key, c.Passphrase = "", "" // kept nowhere else
+	return c, errors.Join(err, c.parse())
 }
 
 func (c *settings) parse() error {
@@ -109,10 +117,11 @@ func (c *settings) parse() error {
 		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_QUORUM is %d of %d auditors", c.Quorum,
 			len(c.auditors)))
 	}
-	var err error
-	if c.key, err = escrow.ParseKey(c.Key); err != nil {
-		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_MARKET_KEY is no private key"))
+	if c.FeeLimit < 1 || c.FeeLimit > 15_000 {
+		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_FEE_LIMIT_TRX is %d; TRON takes 1 to"+
+			" 15000", c.FeeLimit))
 	}
+	var err error
 	if c.TRXInBTT != "" {
 		if c.trx, err = marketplace.ParseAmount(c.TRXInBTT); err != nil {
 			errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_TRX_IN_BTT: %v", err))

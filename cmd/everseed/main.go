@@ -57,11 +57,11 @@ Then watch it with ` + "`everseed bounty show ID`" + ` or ` + "`everseed watch`"
 		"the market's address, or "+marketVariable)
 	flags.StringVar(&s.tron, "tron", or(getenv(tronVariable), "grpc.trongrid.io:50051"),
 		"TRON nodes, the favourite first: host:port,grpcs://host:port?solid=50061; or "+tronVariable)
-	flags.StringVar(&s.key, "key", defaultKey(), "file with the private key; "+keyVariable+
-		" goes before it")
+	flags.StringVar(&s.key, "key", defaultKey(), "file with the private key, bare or encrypted; "+
+		keyVariable+" goes before it")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
-	root.AddCommand(s.walletCommand(), s.torrentCommand(), s.bountyCommand(), s.marketCommand(),
-		s.watchCommand(), s.nodesCommand())
+	root.AddCommand(s.walletCommand(), s.torrentCommand(), s.bountyCommand(), s.chequeCommand(),
+		s.marketCommand(), s.watchCommand(), s.nodesCommand())
 	return root
 }
 

@@ -21,8 +21,9 @@ func (s *session) walletCommand() *cobra.Command {
 		Short: "Your key, and your money in the vault",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(s.newCommand(), s.balanceCommand(), s.depositCommand(), s.thawCommand(),
-		s.withdrawCommand(), s.statementCommand())
+	cmd.AddCommand(s.newCommand(), s.importCommand(), s.exportCommand(), s.balanceCommand(),
+		s.depositCommand(), s.thawCommand(), s.cancelThawCommand(), s.withdrawCommand(),
+		s.revokeCommand(), s.followCommand(), s.statementCommand())
 	return cmd
 }
 
@@ -33,26 +34,6 @@ func (s *session) statementCommand() *cobra.Command {
 			key, err := s.wallet()
 			return key.Address(), err
 		})
-}
-
-func (s *session) newCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "new",
-		Short: "Make a key, unless there is one",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			key, err := terminal.MakeKey(s.key)
-			if err != nil {
-				return err
-			}
-			out := map[string]string{"address": key.Address().String(), "file": s.key}
-			return s.show(cmd.OutOrStdout(), out, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "address %s\nkey     %s (whoever has this file has the money; keep"+
-					" a copy)\n", key.Address(), s.key)
-				return err
-			})
-		},
-	}
 }
 
 // A purse is the poster's key at the vault that the market settles on.
@@ -161,61 +142,6 @@ func (s *session) deposit(cmd *cobra.Command, v purse, amount marketplace.Amount
 			when(m.Expiry))
 		return err
 	})
-}
-
-func (s *session) thawCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "thaw BTT",
-		Short: "Ask for BTT back; it can be withdrawn when the thaw is over",
-		Long: `Starts the thaw of BTT in your vault account. If you thaw more than is free, your bounties are
-cancelled with their notice. When the thaw is over, run ` + "`everseed wallet withdraw`" + `.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			amount, err := marketplace.ParseAmount(args[0])
-			if err != nil {
-				return err
-			}
-			return s.atVault(cmd, func(v purse) error {
-				tx, err := v.BuildThaw(cmd.Context(), v.key, amount)
-				if err := v.send(cmd, "thaw", tx, err); err != nil {
-					return err
-				}
-				_, ends, err := v.ThawOf(cmd.Context(), v.key.Address())
-				if err != nil {
-					return fmt.Errorf("read thaw: %w", err)
-				}
-				cmd.Printf("%s BTT can be withdrawn from %s\n", amount, when(ends))
-				return nil
-			})
-		},
-	}
-}
-
-func (s *session) withdrawCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "withdraw",
-		Short: "Take thawed BTT out of the vault",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.atVault(cmd, func(v purse) error { return v.withdraw(cmd) })
-		},
-	}
-}
-
-func (v purse) withdraw(cmd *cobra.Command) error {
-	amount, ends, err := v.ThawOf(cmd.Context(), v.key.Address())
-	if err != nil {
-		return fmt.Errorf("read thaw: %w", err)
-	}
-	if amount.IsZero() {
-		return marketplace.Conflict.Errorf("nothing is thawing; start with `everseed wallet thaw`")
-	}
-	if wait := time.Until(ends); wait > 0 {
-		return marketplace.Conflict.Errorf("%s BTT are thawing until %s; come back in %s", amount,
-			when(ends), wait.Round(time.Second))
-	}
-	tx, err := v.BuildWithdraw(cmd.Context(), v.key)
-	return v.send(cmd, "withdraw", tx, err)
 }
 
 func (s *session) balanceCommand() *cobra.Command {

@@ -24,9 +24,10 @@ const payeeVariable = "EVERSEED_PAYEE_KEY"
 type Options struct {
 	TRON   string // a node, host:port; else the one that the cheque names
 	APIKey string // of a public node; switches TLS on
+	JSON   bool   // print JSON; needs --yes or --dry-run
 
-	min, trx, to      string
-	dryRun, yes, json bool
+	min, trx, to string
+	dryRun, yes  bool
 }
 
 // Flags adds the flags to a command.
@@ -38,7 +39,6 @@ func (o *Options) Flags(cmd *cobra.Command) {
 		payeeVariable+" if it is not the key that pays the fee)")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only show what would be redeemed")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	f.BoolVar(&o.json, "json", false, "print JSON; needs --yes or --dry-run")
 }
 
 // A job is a run of the command.
@@ -73,7 +73,7 @@ func (o *Options) Run(
 		}
 		rows = append(rows, r)
 	}
-	if !o.json {
+	if !o.JSON {
 		if err := j.draw(rows); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (j *job) parse(getenv func(string) string) (err error) {
 			return marketplace.Invalid.Errorf("--trx-in-btt: %v", err)
 		}
 	}
-	if j.json && !j.yes && !j.dryRun {
+	if j.JSON && !j.yes && !j.dryRun {
 		return marketplace.Invalid.Errorf("--json does not ask: give --yes or --dry-run with it")
 	}
 	if j.Options.to == "" {
@@ -264,7 +264,7 @@ func (j *job) explain(r row, err error) error {
 }
 
 func (j *job) print(rows []row) error {
-	if !j.json {
+	if !j.JSON {
 		return nil
 	}
 	if rows == nil {

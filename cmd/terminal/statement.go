@@ -17,8 +17,8 @@ type statement struct {
 	csv, json    bool
 }
 
-// StatementCommand shows the ledger's lines of an account: the one that is named, or the caller's
-// own. Market and own are asked when the command runs.
+// StatementCommand shows the ledger's lines of an account: the one that is named, else the caller's
+// own. Where the market is and whose the account is are asked when the command runs.
 func StatementCommand(
 	market func() (*client.Client, error), own func() (marketplace.Address, error),
 ) *cobra.Command {

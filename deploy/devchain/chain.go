@@ -31,6 +31,7 @@ const (
 type Options struct {
 	Dir       string           // where the log is kept; made when it is missing
 	Listen    string           // gRPC address; empty: a free port of 127.0.0.1
+	HTTP      string           // address of the node's HTTP API; empty: there is none
 	Control   string           // address of the control port, on loopback; empty: there is none
 	Faults    Faults           // to begin with
 	BlockTime time.Duration    // 3 s as on TRON when zero

@@ -87,13 +87,15 @@ type condition struct {
 	Reorgs  int64  `json:"reorgs"`
 	ChainID uint64 `json:"chain_id"`
 	GRPC    string `json:"grpc"`
+	HTTP    string `json:"http"`
 }
 
 func (c *Chain) status() condition {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return condition{Head: c.head().place(), Solid: c.blocks[c.settled].place(),
-		Pending: len(c.pending), Reorgs: c.forks, ChainID: c.opts.ChainID, GRPC: c.Addr()}
+		Pending: len(c.pending), Reorgs: c.forks, ChainID: c.opts.ChainID, GRPC: c.Addr(),
+		HTTP: c.HTTPAddr()}
 }
 
 type reorgOrder struct {

@@ -19,7 +19,7 @@ import (
 // order sends the control port a body and reads its answer.
 func (r *rig) order(method, path, body string, out any) (code int) {
 	r.Helper()
-	req, err := http.NewRequestWithContext(r.Context(), method, "http://"+r.ControlAddr()+path,
+	req, err := http.NewRequestWithContext(r.Context(), method, "http://"+r.control+path,
 		strings.NewReader(body))
 	r.must(err)
 	resp, err := http.DefaultClient.Do(req)
@@ -206,8 +206,8 @@ func TestANodeThatIsBehindTellsOfThePast(t *testing.T) {
 	if b, err := r.sdk.GetBlockByNum(now.Head.Number); err == nil && b.BlockHeader != nil {
 		t.Errorf("it tells of block %d", now.Head.Number)
 	}
-	if a, err := r.solid.GetAccount(t.Context(), &core.Account{Address: alice.address()}); err != nil ||
-		a.Balance != aliceHas {
+	a, err := r.solid.GetAccount(t.Context(), &core.Account{Address: alice.address()})
+	if err != nil || a.Balance != aliceHas {
 		t.Errorf("what was solid then: %v, %v", a, err)
 	}
 	late := r.transfer(2 * trx) // what it builds, the chain takes

@@ -1,6 +1,7 @@
 // Package devchain is a TRON node for one machine. It serves the real node's gRPC (Wallet and
-// WalletSolidity, on the generated protobufs) and executes real contract bytecode with
-// go-ethereum's EVM, so that everything that talks to TRON can be tried without TRON.
+// WalletSolidity, on the generated protobufs) and, made from the same calls, the HTTP API that
+// tronweb and TronLink use; it executes real contract bytecode with go-ethereum's EVM, so that
+// everything that talks to TRON can be tried without TRON. README.md is for who runs it.
 //
 // Like the real one it signs nothing itself: clients build, sign and broadcast. Ids are the
 // SHA-256 of raw_data, signatures are recovered against the owner, and reference block,

@@ -33,6 +33,13 @@ func (c *Chain) openDoors(ctx context.Context) error {
 	if err := c.openDoor(ctx, "gRPC", c.opts.Listen, c.rpc); err != nil {
 		return err
 	}
+	if c.opts.HTTP != "" {
+		if err := c.openDoor(ctx, "HTTP", c.opts.HTTP, func(ln net.Listener) (door, error) {
+			return web(ln, c.node()), nil
+		}); err != nil {
+			return err
+		}
+	}
 	if c.opts.Control == "" {
 		return nil
 	}
@@ -81,6 +88,9 @@ func (c *Chain) at(name string) string {
 
 // Addr returns the gRPC address.
 func (c *Chain) Addr() string { return c.at("gRPC") }
+
+// HTTPAddr returns the address of the HTTP API, empty when there is none.
+func (c *Chain) HTTPAddr() string { return c.at("HTTP") }
 
 // ControlAddr returns the address of the control port, empty when there is none.
 func (c *Chain) ControlAddr() string { return c.at("control") }

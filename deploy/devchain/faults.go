@@ -4,11 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/everseed/everseed/marketplace"
 )
 
 // Faults say how a chain misbehaves; none of them says that it behaves. A restart forgets them;
@@ -37,29 +38,27 @@ type Faults struct {
 const (
 	behindMax = statesKept - SolidAfter
 	delayMax  = time.Minute
+	timesMax  = 1_000_000_000
 )
 
 func (f Faults) check() error {
 	var errs []error
-	for name, n := range map[string]int{"drop": f.Drop, "mute": f.Mute, "busy": f.Busy,
-		"hold": f.Hold, "blocks": f.Blocks} {
-		if n < 0 {
-			errs = append(errs, fmt.Errorf("%s is %d, and cannot be less than 0", name, n))
+	between := func(name string, v, most float64) {
+		if !(v >= 0 && v <= most) { // nor is it NaN
+			errs = append(errs, marketplace.Invalid.Errorf("%s is %v, and goes from 0 to %v", name, v,
+				most))
 		}
 	}
-	for name, rate := range map[string]float64{"drop_rate": f.DropRate, "mute_rate": f.MuteRate,
-		"busy_rate": f.BusyRate} {
-		if !(rate >= 0 && rate <= 1) {
-			errs = append(errs, fmt.Errorf("%s is %v, and goes from 0 to 1", name, rate))
-		}
-	}
-	if f.Behind < 0 || f.Behind > behindMax {
-		errs = append(errs, fmt.Errorf("behind is %d, and goes from 0 to %d", f.Behind, behindMax))
-	}
-	if f.DelayMS < 0 || f.DelayMS > delayMax.Milliseconds() {
-		errs = append(errs, fmt.Errorf("delay_ms is %d, and goes from 0 to %d", f.DelayMS,
-			delayMax.Milliseconds()))
-	}
+	between("drop", float64(f.Drop), timesMax)
+	between("mute", float64(f.Mute), timesMax)
+	between("busy", float64(f.Busy), timesMax)
+	between("drop_rate", f.DropRate, 1)
+	between("mute_rate", f.MuteRate, 1)
+	between("busy_rate", f.BusyRate, 1)
+	between("hold", float64(f.Hold), timesMax)
+	between("behind", float64(f.Behind), behindMax)
+	between("delay_ms", float64(f.DelayMS), float64(delayMax.Milliseconds()))
+	between("blocks", float64(f.Blocks), timesMax)
 	return errors.Join(errs...)
 }
 

@@ -9,7 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,18 +17,24 @@ import (
 
 // The kinds of records in the log.
 const (
-	recordFirst byte = 'C' // version, chain id, time in ms, then accounts: 21 bytes, 8 bytes sun
+	recordFirst byte = 'E' // version, chain id, time in ms, then accounts: 21 bytes, 8 bytes sun
 	recordTx    byte = 'T' // an accepted transaction
 	recordBlock byte = 'B' // time in ms, how many pending transactions it took, id
 	recordReorg byte = 'R' // depth, 1 if the transactions became pending again
-	recordOld   byte = 'G' // how logs began before they had a version; known to be refused
 )
+
+// oldFirst are the kinds that logs of other layouts began with.
+const oldFirst = "CG"
 
 // recordMax bounds a record, so that a torn length cannot ask for all memory.
 const recordMax = 16 << 20
 
-// recordHead is kind, length and checksum.
-const recordHead = 9
+// recordHead is kind and length, the checksum of both, and the checksum of the data. The first says
+// whether a length can be believed, and so whether what follows is inside of a record.
+const (
+	headSum    = 5
+	recordHead = headSum + 8
+)
 
 type record struct {
 	kind byte
@@ -43,6 +49,7 @@ type journal struct {
 	mu      sync.Mutex // guards the fields below
 	idle    *sync.Cond // signalled when a sync ends
 	size    int64      // bytes written
+	torn    bool       // a failed write may have left something behind size
 	synced  int64      // of these, what is on the disk for certain
 	syncing bool
 	err     error // what ended the journal
@@ -62,6 +69,9 @@ func openJournal(path string, replay func(record) error) (_ *journal, err error)
 	}()
 	if err := lock(f); err != nil {
 		return nil, fmt.Errorf("chain log %s is in use by another chain: %w", path, err)
+	}
+	if err := checkLayout(f); err != nil {
+		return nil, err
 	}
 	whole, err := readRecords(f, replay)
 	if err != nil {
@@ -86,6 +96,18 @@ func lock(f *os.File) (err error) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return err
+}
+
+// checkLayout refuses logs of other layouts, which would look like one torn tail.
+func checkLayout(f *os.File) error {
+	var kind [1]byte
+	if _, err := f.ReadAt(kind[:], 0); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read chain log: %w", err)
+	}
+	if strings.ContainsRune(oldFirst, rune(kind[0])) {
+		return errors.New("the chain log was written by another version; choose another folder")
+	}
+	return nil
 }
 
 // readRecords returns where the first record stands that is not whole.
@@ -116,7 +138,11 @@ func cutTail(f *os.File, whole int64) error {
 	if err != nil {
 		return fmt.Errorf("read chain log: %w", err)
 	}
-	for at := range tail {
+	from := 1
+	if _, size, ok := decodeHead(tail); ok {
+		from = size // what is inside of a record was chosen by who sent it
+	}
+	for at := from; at < len(tail); at++ {
 		if _, _, ok := decode(tail[at:]); ok {
 			return fmt.Errorf("chain log is damaged at byte %d; what follows is whole, so nothing"+
 				" was cut: choose another folder or restore the log", whole)
@@ -140,30 +166,35 @@ func syncFolder(path string) error {
 	return nil
 }
 
-func (r record) sum() uint32 {
-	return crc32.Update(crc32.ChecksumIEEE([]byte{r.kind}), crc32.IEEETable, r.data)
-}
-
 func (r record) encode() []byte {
 	out := make([]byte, 0, recordHead+len(r.data))
 	out = append(out, r.kind)
 	out = binary.BigEndian.AppendUint32(out, uint32(len(r.data))) // #nosec G115 -- bounded
-	out = binary.BigEndian.AppendUint32(out, r.sum())
+	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out))
+	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(r.data))
 	return append(out, r.data...)
 }
 
 // decode reads the record that text begins with, and says how long it is.
 func decode(text []byte) (r record, size int, ok bool) {
-	if len(text) < recordHead || !slices.Contains([]byte("CTBRG"), text[0]) {
+	kind, size, ok := decodeHead(text)
+	if !ok || size > len(text) {
 		return r, 0, false
+	}
+	r = record{kind, text[recordHead:size]}
+	sum := binary.BigEndian.Uint32(text[headSum+4:])
+	return r, size, crc32.ChecksumIEEE(r.data) == sum
+}
+
+// decodeHead reads of what kind and how long the record is that text begins with, whether or not
+// all of it is there.
+func decodeHead(text []byte) (kind byte, size int, ok bool) {
+	if len(text) < recordHead ||
+		crc32.ChecksumIEEE(text[:headSum]) != binary.BigEndian.Uint32(text[headSum:]) {
+		return 0, 0, false
 	}
 	n := binary.BigEndian.Uint32(text[1:])
-	if n > recordMax || int(n) > len(text)-recordHead {
-		return r, 0, false
-	}
-	size = recordHead + int(n)
-	r = record{text[0], text[recordHead:size]}
-	return r, size, r.sum() == binary.BigEndian.Uint32(text[5:])
+	return text[0], recordHead + int(n), n <= recordMax
 }
 
 // A reader reads records one by one, so that a long log need not fit into memory.
@@ -197,16 +228,23 @@ func (in *reader) next() (r record, size int64, ok bool, err error) {
 	}
 }
 
-// write appends a record and returns where it ends, for sync. What a failed write left is written
-// over by the next.
+// write appends a record and returns where it ends, for sync. What a failed write left is cut off
+// before the next.
 func (j *journal) write(r record) (end int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err != nil {
 		return 0, j.err
 	}
+	if j.torn {
+		if err := j.file.Truncate(j.size); err != nil {
+			return 0, fmt.Errorf("cut what a failed write left in chain log: %w", err)
+		}
+		j.torn = false
+	}
 	text := r.encode()
 	if _, err := j.file.WriteAt(text, j.size); err != nil {
+		j.torn = true
 		return 0, fmt.Errorf("write chain log: %w", err)
 	}
 	j.size += int64(len(text))

@@ -19,7 +19,7 @@ import (
 )
 
 // logVersion is the layout of the log's records.
-const logVersion = 2
+const logVersion = 3
 
 // open executes the log, and begins one in a new folder.
 func (c *Chain) open(now time.Time) error {
@@ -106,8 +106,10 @@ func (c *Chain) replay(r record) error {
 		return nil
 	case recordBlock:
 		return c.replayBlock(r.data)
-	default:
+	case recordReorg:
 		return c.replayReorg(r.data)
+	default:
+		return fmt.Errorf("nobody knows what a record of kind %q says", r.kind)
 	}
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fbsobreira/gotron-sdk/pkg/proto/core"
@@ -23,7 +25,7 @@ func serveUntilKilled(dir string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(c.Addr())
+	fmt.Println(c.Addr(), c.ControlAddr())
 	select {}
 }
 
@@ -40,11 +42,13 @@ func aChild(t *testing.T, dir string) (*exec.Cmd, *rig) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var address string
-	if _, err := fmt.Fscanln(out, &address); err != nil {
+	var address, control string
+	if _, err := fmt.Fscanln(out, &address, &control); err != nil {
 		t.Fatal(err)
 	}
-	return cmd, dial(t, address)
+	r := dial(t, address)
+	r.control = control
+	return cmd, r
 }
 
 func TestAKilledChainLosesNothingThatItAcknowledged(t *testing.T) {
@@ -77,6 +81,52 @@ func TestAKilledChainLosesNothingThatItAcknowledged(t *testing.T) {
 	if got := sum(r.call(at, 2, 100*trx)); got != 2+3+4+2 {
 		t.Errorf("storage was lost: sum is %d", got)
 	}
+}
+
+// Reorganisations give transactions back, and a kill may come at any moment of all that.
+func TestAKilledChainLosesNothingInAReorganisation(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	taken := map[string]*core.Transaction{} // acknowledged
+	want := int64(0)
+	for round := range int64(6) {
+		cmd, r := aChild(t, dir)
+		kill := make(chan struct{})
+		var hands sync.WaitGroup
+		hands.Go(func() {
+			for {
+				select {
+				case <-kill:
+					return
+				default:
+				}
+				resp, err := http.Post("http://"+r.control+"/reorg", "application/json",
+					strings.NewReader(`{"depth":3}`))
+				if err != nil {
+					return // it is dead
+				}
+				_ = resp.Body.Close()
+			}
+		})
+		for n := range 6 + 3*round {
+			tx := r.transfer(trx + round*100 + n)
+			if r.send(tx).Result {
+				id := txID(tx)
+				taken[id.Hex()], want = tx, want+trx+round*100+n
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		close(kill)
+		hands.Wait()
+	}
+	r := newRig(t, dir)
+	for _, tx := range taken {
+		r.confirm(tx)
+	}
+	r.has(bob, want)
 }
 
 func TestARestartedChainHasTheSameBlocks(t *testing.T) {
@@ -182,12 +232,18 @@ func TestALogOfOtherRulesIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 	old := filepath.Join(t.TempDir(), "chain.log")
-	if err := os.WriteFile(old, (record{recordOld, make([]byte, 37)}).encode(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	err = errors.New(cannotStart(t, Options{Dir: filepath.Dir(old)}))
-	if !strings.Contains(err.Error(), "another version") {
-		t.Error(err)
+	for _, kind := range oldFirst {
+		text := append([]byte{byte(kind)}, make([]byte, 50)...)
+		if err := os.WriteFile(old, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		why := cannotStart(t, Options{Dir: filepath.Dir(old)})
+		if !strings.Contains(why, "another version") {
+			t.Error(why)
+		}
+		if after, err := os.ReadFile(old); err != nil || string(after) != string(text) {
+			t.Errorf("the old log is now %x (%v)", after, err)
+		}
 	}
 }
 
@@ -239,33 +295,5 @@ func TestWhatIsSolidIsOnTheDisk(t *testing.T) {
 	open := (r.journal.size - r.journal.synced) / int64(len(r.head().record(0).encode()))
 	if certain := r.head().number - open; certain < r.settled {
 		t.Errorf("block %d is solid, but only %d is on the disk for certain", r.settled, certain)
-	}
-}
-
-func TestAFailedSyncEndsTheJournal(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
-	j, err := openJournal(path, func(record) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	end, err := j.write(record{recordReorg, make([]byte, 5)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// It can be written but not synced, like a disk that fails.
-	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = null.Close() })
-	log := j.file
-	t.Cleanup(func() { _ = log.Close() })
-	j.file = null
-	if err := j.sync(end); err == nil {
-		t.Error("a sync of /dev/null succeeded")
-	}
-	if _, err := j.write(record{recordReorg, nil}); err == nil {
-		t.Error("a journal that failed to sync was written again")
 	}
 }

@@ -55,7 +55,8 @@ func (p person) sign(tx *core.Transaction) *core.Transaction {
 var alice, bob = someone("alice"), someone("bob")
 
 func options(dir string) Options {
-	return Options{Dir: dir, BlockTime: 5 * time.Millisecond, Control: "127.0.0.1:0",
+	return Options{Dir: dir, BlockTime: 5 * time.Millisecond, HTTP: "127.0.0.1:0",
+		Control: "127.0.0.1:0",
 		Genesis: map[string]int64{string(alice.address()): aliceHas}}
 }
 
@@ -63,8 +64,9 @@ func options(dir string) Options {
 type rig struct {
 	*testing.T
 	*Chain
-	sdk   *client.GrpcClient
-	solid api.WalletSolidityClient
+	sdk     *client.GrpcClient
+	solid   api.WalletSolidityClient
+	control string // address of the control port
 }
 
 func newRig(t *testing.T, dir string) *rig {
@@ -84,7 +86,7 @@ func startRig(t *testing.T, o Options) *rig {
 		}
 	})
 	r := dial(t, c.Addr())
-	r.Chain = c
+	r.Chain, r.control = c, c.ControlAddr()
 	return r
 }
 

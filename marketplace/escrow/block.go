@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fbsobreira/gotron-sdk/pkg/proto/api"
+	"google.golang.org/grpc"
 
 	"github.com/everseed/everseed/marketplace"
 )
@@ -51,7 +52,7 @@ func (v *Vault) FirstSolidBlock(ctx context.Context, since time.Time) (Block, bo
 			number = max(0, late.Number-step)
 			step *= 2
 		}
-		b, _, err := v.solidBlock(ctx, number)
+		b, _, err := v.block(ctx, v.solid, number)
 		if err != nil {
 			return Block{}, false, err
 		}
@@ -64,9 +65,17 @@ func (v *Vault) FirstSolidBlock(ctx context.Context, since time.Time) (Block, bo
 	return late, true, nil
 }
 
-// solidBlock returns a solid block and how many transactions it has.
-func (v *Vault) solidBlock(ctx context.Context, number int64) (Block, int, error) {
-	b, err := v.solid.GetBlockByNum2(ctx, &api.NumberMessage{Num: number})
+// A source gives blocks: the full service those of the head, the solid one what is solid.
+type source interface {
+	GetBlockByNum2(context.Context, *api.NumberMessage, ...grpc.CallOption) (
+		*api.BlockExtention, error)
+	GetTransactionInfoByBlockNum(context.Context, *api.NumberMessage, ...grpc.CallOption) (
+		*api.TransactionInfoList, error)
+}
+
+// block returns a block and how many transactions it has.
+func (v *Vault) block(ctx context.Context, from source, number int64) (Block, int, error) {
+	b, err := from.GetBlockByNum2(ctx, &api.NumberMessage{Num: number})
 	if err != nil {
 		return Block{}, 0, unreachable("ask for a block", err)
 	}

@@ -61,7 +61,7 @@ func (v *Vault) Events(ctx context.Context, from int64, most int) ([]Block, erro
 	}
 	var blocks []Block
 	for number := from; number <= head.Number && len(blocks) < most; number++ {
-		b, err := v.events(ctx, number)
+		b, err := v.events(ctx, v.solid, number)
 		if err != nil {
 			return nil, fmt.Errorf("read block %d: %w", number, err)
 		}
@@ -74,12 +74,12 @@ func (v *Vault) Events(ctx context.Context, from int64, most int) ([]Block, erro
 	return blocks, nil
 }
 
-func (v *Vault) events(ctx context.Context, number int64) (Block, error) {
-	b, transactions, err := v.solidBlock(ctx, number)
+func (v *Vault) events(ctx context.Context, from source, number int64) (Block, error) {
+	b, transactions, err := v.block(ctx, from, number)
 	if err != nil || transactions == 0 {
 		return b, err
 	}
-	list, err := v.solid.GetTransactionInfoByBlockNum(ctx, &api.NumberMessage{Num: number})
+	list, err := from.GetTransactionInfoByBlockNum(ctx, &api.NumberMessage{Num: number})
 	if err != nil {
 		return b, unreachable("ask for the block's transactions", err)
 	}

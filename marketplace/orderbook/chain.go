@@ -233,8 +233,8 @@ func (a *act) paid(e ChainEvent) error {
 	return nil
 }
 
-// thaw notes that a poster wants money back. Where it asks for more than is free, what it pledged
-// is recalled.
+// thaw notes that a poster wants money back. Where it asks for more than is free, its bounties
+// are closed with the notice of a cancel, so that agents are paid before the money can leave.
 func (a *act) thaw(e ChainEvent) error {
 	if _, err := a.exec(`INSERT INTO posters (address, thawing, thaw_ends) VALUES ($1, $2, $3)
 		ON CONFLICT (address) DO UPDATE SET thawing = $2, thaw_ends = $3`, e.Account, e.Amount,

@@ -101,6 +101,9 @@ func (a *act) draft(due []payable) error {
 	slices.SortFunc(due, func(x, y payable) int { return strings.Compare(x.account(), y.account()) })
 	due = slices.Compact(due)
 	n := len(due)
+	if n == 0 {
+		return nil
+	}
 	posters, mandates := make([]string, n), make([]string, n)
 	payees, accounts := make([]string, n), make([]string, n)
 	for i, p := range due {

@@ -194,6 +194,15 @@ func (w *world) end() {
 			w.Errorf("bounty %d is %s for ever (%s)", b.ID, b.State, b.Reason)
 		}
 	}
+	for p, v := range w.vaults {
+		var paid marketplace.Amount
+		for _, to := range v.paid {
+			paid = paid.Add(to)
+		}
+		if spent := w.account(p).Spent; paid != spent {
+			w.Errorf("%s paid %s on the chain; its pledges gave %s", p, paid, spent)
+		}
+	}
 	s, err := w.Solvency(w.Context())
 	w.must(err)
 	if !s.Payable.IsZero() || !s.Held.IsZero() || !s.Reserved.IsZero() || s.Free != s.Ledger {

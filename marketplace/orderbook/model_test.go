@@ -347,6 +347,7 @@ func (w *world) payAll() {
 	w.must(err)
 	_, err = w.Sweep(w.Context(), w.now)
 	w.must(err)
+	w.checkDrafts()
 	w.quorum()
 	for _, c := range w.cheques() {
 		w.redeem(c.Cheque)

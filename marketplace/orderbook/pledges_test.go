@@ -223,7 +223,7 @@ func TestAThawOfOneFunderEndsTheBountyWithNotice(t *testing.T) {
 	s.fetched(leases...)
 	s.epoch(nil)
 	s.chain(orderbook.ChainEvent{Kind: orderbook.ChainThaw, Account: second,
-		Amount: marketplace.BTT(1000), Ends: s.now.Add(s.rules.Notice.Duration())})
+		Amount: marketplace.BTT(1000), Ends: s.now.Add(3 * s.rules.Notice.Duration())})
 	l := s.lease(leases[0].ID)
 	if b = s.bounty(b.ID); !l.State.Live() || l.EndsAt.After(s.now.Add(s.rules.Notice.Duration())) ||
 		b.Reserved.Cmp(s.rules.WorstLeft(l)) < 0 || s.wanted() != 0 {

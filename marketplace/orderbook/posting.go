@@ -28,7 +28,7 @@ type batch struct {
 	booked   map[uuid.UUID]transfer // by id: from earlier transactions and from this one
 	balances map[string]sides       // as locked, and then as they will be
 	locked   map[string]bool        // accounts that exist
-	fresh    []entry                 // what is to be written, without repeats
+	fresh    []entry                // what is to be written, without repeats
 }
 
 // An entry is a transfer as it is written, with both balances after it.

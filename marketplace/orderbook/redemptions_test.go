@@ -166,7 +166,7 @@ func TestARevocationEndsTheBountiesThatWouldOutlastTheMandate(t *testing.T) {
 		s.epoch(nil)
 	}
 	if b := s.bounty(long.ID); b.State != marketplace.Cancelled ||
-		b.Reason != "the poster revoked the mandate that pays for it" || !s.now.Before(ends) {
+		b.Reason != "a poster revoked the mandate that pays for it" || !s.now.Before(ends) {
 		t.Errorf("bounty is %s at %s: %s", b.State, s.now, b.Reason)
 	}
 	if l = s.lease(l.ID); l.State != marketplace.LeaseDone || !l.Held.IsZero() {

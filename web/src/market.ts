@@ -49,7 +49,8 @@ export const chequeMeans: Record<ChequeState, Meaning> = {
   included: ["busy", "That transaction is in a block."],
   solid: ["good", "Paid: the block can no longer be reverted."],
   replaced: ["done", "A newer cheque of the same payee says more."],
-  reverted: ["bad", "The contract refused it; a person has to look."],
+  reverted: ["bad", "The contract refused it; a person has to look. It is tried again."],
+  expired: ["bad", "Its mandate ended before anybody redeemed it."],
 };
 
 export const verdictMeans: Record<Verdict, Meaning> = {

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/docs/money": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who holds your money */
+        get: operations["docs-money"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs/style.css": {
         parameters: {
             query?: never;
@@ -1142,7 +1159,7 @@ export interface components {
             signatures?: string[];
             signers?: string[];
             /** @enum {string} */
-            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
+            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted" | "expired";
             /** @description Redeeming transaction's id */
             tx?: string;
             /** @description Why it does not move on, if it does not */
@@ -2097,7 +2114,7 @@ export interface components {
             signatures?: string[];
             signers?: string[];
             /** @enum {string} */
-            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
+            state: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted" | "expired";
             /** @description Redeeming transaction's id */
             tx?: string;
             /** @description Why it does not move on, if it does not */
@@ -2245,7 +2262,8 @@ export interface components {
             fee_max?: number;
             /** @description Who does what, and what follows */
             next: string;
-            reason: string;
+            /** @enum {string} */
+            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "refused" | "small" | "uncovered";
             /**
              * Format: date-time
              * @description It is tried again then, or sooner
@@ -2274,6 +2292,26 @@ export interface components {
 export type $defs = Record<string, never>;
 export interface operations {
     docs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    "docs-money": {
         parameters: {
             query?: never;
             header?: never;
@@ -2889,7 +2927,7 @@ export interface operations {
                 /** @description Poster */
                 from?: string;
                 payee?: string;
-                state?: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted";
+                state?: "owed" | "signed" | "submitted" | "included" | "solid" | "replaced" | "reverted" | "expired";
             };
             header?: never;
             path?: never;

@@ -170,9 +170,7 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient, Administered {
         uint128 amount = a.thawing;
         if (amount == 0) revert NothingThawing();
         if (block.timestamp < a.thawEnds) revert StillThawing(a.thawEnds);
-        a.balance -= amount;
-        a.thawing = 0;
-        a.thawEnds = 0;
+        _accounts[msg.sender] = Account(a.balance - amount, 0, 0);
         obligations -= amount;
         emit Withdrawn(msg.sender, amount);
         _token.safeTransfer(msg.sender, amount);
@@ -195,8 +193,8 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient, Administered {
     }
 
     /// @notice Like `redeem`, but pays `recipient`, for whom the payee `to` signed. It is booked as
-    /// paid to `to`. The payee signs for one cheque, which pays once, so its signature is spent with
-    /// the cheque. Whoever holds the cheque can still redeem it without that signature, to `to`.
+    /// paid to `to`. The payee signs for one cheque, which pays once, so its signature is spent by
+    /// that. Whoever holds the cheque can still redeem it without that signature, to `to`.
     /// @param payeeSignature by `to` over `payoutDigest` of the cheque's digest and `recipient`
     function redeemTo(
         address from, bytes32 mandate, address to, uint256 cumulative, uint64 bytes_,
@@ -381,7 +379,7 @@ contract EverseedVault is TIP712, ReentrancyGuardTransient, Administered {
         if (due > balance) revert OverBalance(due, balance);
     }
 
-    /// @dev Books a payment, which the caller then makes. `due` is at most cap − drawn, and balance.
+    /// @dev Books a payment, which the caller then makes. `due` is within cap and balance.
     function _book(
         Mandate storage m, address from, bytes32 mandate, address to, uint256 due, uint64 bytes_
     ) private {

@@ -7,6 +7,8 @@
 //
 //	npm ci && npm run build
 //
-// TestBTT.sol is a mintable stand-in for BTT where none exists. testdata holds tokens that
-// misbehave, and the mutants that the tests of the vault must kill.
+// TestBTT.sol is a mintable stand-in for BTT where none exists. The vault is judged by rules on our
+// own EVM, which answers as TRON's does, and by Foundry's fuzzer on its own (folder foundry). testdata
+// holds tokens that misbehave, the mutants that the rules must kill (MUTANTS.md has their table;
+// npm run mutants compiles them), and what each call takes in energy.
 package contract

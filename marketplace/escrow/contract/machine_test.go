@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/state"
+	"github.com/ethereum/go-ethereum/core/tracing"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/params"
@@ -28,6 +29,8 @@ type machine struct {
 	now   uint64
 	chain *big.Int
 	txs   int
+
+	tracer *tracing.Hooks // looks on, when there is one
 }
 
 const gas = 50_000_000
@@ -78,7 +81,7 @@ func (m *machine) env(from common.Address, to *common.Address) *vm.EVM {
 		BaseFee: new(big.Int), BlobBaseFee: new(big.Int), Random: new(common.Hash),
 		CostPerStateByte: params.CostPerStateByte,
 	}
-	evm := vm.NewEVM(block, m.db, m.config(), vm.Config{})
+	evm := vm.NewEVM(block, m.db, m.config(), vm.Config{Tracer: m.tracer})
 	evm.SetTxContext(vm.TxContext{Origin: from, GasPrice: new(uint256.Int)})
 	precompiles := maps.Clone(vm.ActivePrecompiledContracts(m.rules()))
 	one := common.BytesToAddress([]byte{1})

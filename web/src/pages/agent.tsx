@@ -105,7 +105,10 @@ function Earnings({ payee }: { payee: string }) {
       title="Pay"
       note={
         <>
-          BTT to <Account of={payee} plain />
+          BTT to <Account of={payee} plain />;{" "}
+          <a href={`/v1/accounts/${payee}/statement.csv`} download>
+            every movement as CSV
+          </a>
         </>
       }
     >
@@ -154,11 +157,25 @@ function Cheques({ payee }: { payee: string }) {
   );
 }
 
+/** ChequeStands says how far a cheque is and, when it does not move on, why and what would help. */
+function ChequeStands({ of: c }: { of: SignedCheque }) {
+  return (
+    <>
+      <State word={c.state} means={chequeMeans[c.state]} />
+      {c.wait !== undefined && (
+        <small title={`${c.wait.detail}. ${c.wait.next}`}>
+          waits: {c.wait.reason.replaceAll("_", " ")}
+        </small>
+      )}
+    </>
+  );
+}
+
 function ChequeTable({ rows }: { rows: readonly SignedCheque[] }) {
   const digits = Math.min(8, places(rows.map((c) => c.cheque.cumulative)));
   const columns: Column<SignedCheque>[] = [
     { name: "Cheque", num: true, head: true, of: (c) => `#${c.id}` },
-    { name: "State", of: (c) => <State word={c.state} means={chequeMeans[c.state]} /> },
+    { name: "State", of: (c) => <ChequeStands of={c} /> },
     {
       name: "Cumulative",
       hint: "BTT",

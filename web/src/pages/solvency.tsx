@@ -116,6 +116,7 @@ function Statement({ of: s }: { of: Solvency }) {
         <Verdict of={s} />{" "}
         {(s.difference ?? "") !== "" && <span className="at-risk">{s.difference}</span>}
       </p>
+      {s.frozen && <Frozen of={s} />}
       <Shares of={s} />
       <div className="columns even">
         <Section title="What the ledger owes" note="BTT">
@@ -151,6 +152,36 @@ function Statement({ of: s }: { of: Solvency }) {
       </div>
       <DoubleEntry of={s} />
     </>
+  );
+}
+
+/** Frozen says what a stop of redemptions means for everybody who has money here. */
+function Frozen({ of: s }: { of: Solvency }) {
+  return (
+    <Section
+      title="Redemptions are stopped"
+      note={
+        <>
+          since {s.frozen_since === undefined ? "the last comparison" : <Ago of={s.frozen_since} />}
+          , last compared at block {count(s.block)}
+        </>
+      }
+    >
+      <p>
+        The market sends no cheque to the vault while its ledger and the chain differ. A person has
+        to find out why; redemptions go on by themselves at the first block at which both agree.
+      </p>
+      <ul>
+        <li>Audits, accrual and the signing of cheques go on.</li>
+        <li>
+          Agents who hold a signed cheque can redeem it without the market:{" "}
+          <code>everseed-agent redeem</code>.
+        </li>
+        <li>
+          Posters can thaw and withdraw from the vault: <code>everseed wallet thaw</code>.
+        </li>
+      </ul>
+    </Section>
   );
 }
 
