@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/anacrolix/torrent/mse"
@@ -51,10 +52,28 @@ type wire struct {
 	buf  []byte
 }
 
+// A meter counts bytes both ways.
+type meter struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (m meter) Read(b []byte) (int, error) {
+	n, err := m.Conn.Read(b)
+	m.bytes.Add(int64(n))
+	return n, err
+}
+
+func (m meter) Write(b []byte) (int, error) {
+	n, err := m.Conn.Write(b)
+	m.bytes.Add(int64(n))
+	return n, err
+}
+
 // greet connects and shakes hands like our downloaders do: obfuscated first, plainly if that
 // fails. The parts share the time that is left until the deadline.
 func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *metainfo.Torrent,
-	deadline time.Time,
+	spent *atomic.Int64, deadline time.Time,
 ) (w *wire, connected bool, err error) {
 	for _, obfuscate := range []bool{true, false} {
 		until := deadline
@@ -67,6 +86,7 @@ func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *me
 			return nil, connected, err
 		}
 		connected = true
+		c = meter{c, spent}
 		if w, err = shake(ctx, c, t, obfuscate, until); err == nil {
 			return w, true, c.SetDeadline(deadline)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"net/url"
 	"slices"
+	"sort"
 
 	"github.com/everseed/everseed/marketplace"
 )
@@ -55,6 +56,26 @@ func (t *Torrent) Stored() int64 {
 		}
 	}
 	return size
+}
+
+// Padding says whether the torrent's byte at an offset is padding, and until where the same holds,
+// looking no further than limit.
+func (t *Torrent) Padding(at, limit int64) (pad bool, until int64) {
+	i := sort.Search(len(t.Files), func(i int) bool {
+		return t.Files[i].Offset+t.Files[i].Length > at
+	})
+	if i == len(t.Files) {
+		return false, limit
+	}
+	pad, until = t.Files[i].Pad, at
+	for ; i < len(t.Files) && until < limit; i++ {
+		if f := t.Files[i]; f.Pad == pad || f.Length == 0 {
+			until = f.Offset + f.Length
+			continue
+		}
+		break
+	}
+	return pad, min(until, limit)
 }
 
 // Parse reads a .torrent: v1, v2 or hybrid. Every error is marketplace.Invalid and says what is wrong.
