@@ -233,11 +233,15 @@ func (p *probe) receive(payload []byte) {
 	p.take(i, payload[8:])
 }
 
-// take keeps a block's content until those before it are here, then hashes them in order.
+// take keeps a block's content until those before it are here, then hashes them in order. The
+// content is good only until take returns, so what is kept is copied.
 func (p *probe) take(i int, content []byte) {
 	p.blocks[i].done = true
-	p.early[i] = bytes.Clone(content)
+	p.early[i] = content
 	p.drain()
+	if kept, waits := p.early[i]; waits {
+		p.early[i] = bytes.Clone(kept)
+	}
 }
 
 func (p *probe) drain() {

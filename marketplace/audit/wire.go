@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,9 +48,19 @@ var errStranger = errors.New("peer answered for another torrent or protocol")
 type wire struct {
 	net.Conn
 	in   *bufio.Reader
-	out  io.Writer
-	fast bool // BEP 6: have none, reject
+	out  *bufio.Writer // sent before we wait for an answer
+	fast bool          // BEP 6: have none, reject
 	buf  []byte
+}
+
+// readers are buffers of connections that are over.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
+
+// Close ends the connection; it is called once.
+func (w *wire) Close() error {
+	w.in.Reset(nil)
+	readers.Put(w.in)
+	return w.Conn.Close()
 }
 
 // A meter counts bytes both ways.
@@ -119,7 +130,8 @@ func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool,
 	if _, err := rw.Write(hello); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
-	w := &wire{Conn: c, in: bufio.NewReaderSize(rw, 32<<10), out: rw}
+	w := &wire{Conn: c, in: readers.Get().(*bufio.Reader), out: bufio.NewWriter(rw)}
+	w.in.Reset(rw)
 	var theirs [68]byte
 	if _, err := io.ReadFull(w.in, theirs[:]); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
@@ -176,6 +188,9 @@ func (w *wire) request(piece, begin, length int) error {
 // receive returns the next message; a keepalive has no kind. The payload is good until something
 // else is sent or received.
 func (w *wire) receive() (kind int, payload []byte, err error) {
+	if err := w.out.Flush(); err != nil {
+		return 0, nil, err
+	}
 	var head [4]byte
 	if _, err := io.ReadFull(w.in, head[:]); err != nil {
 		return 0, nil, err

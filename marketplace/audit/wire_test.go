@@ -48,7 +48,7 @@ func FuzzPeer(f *testing.F) {
 	whole := []Challenge{{Piece: 0, Block: marketplace.WholePiece}, {Piece: 1, Block: 0}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		p := newProbe(&meta, whole, time.Now())
-		w := &wire{in: bufio.NewReader(bytes.NewReader(raw)), out: io.Discard}
+		w := &wire{in: bufio.NewReader(bytes.NewReader(raw)), out: bufio.NewWriter(io.Discard)}
 		for p.next < len(p.blocks) {
 			if err := p.ask(w); err != nil {
 				t.Fatal(err)
