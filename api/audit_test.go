@@ -15,8 +15,12 @@ import (
 func signed(t *testing.T, k escrow.Key, lease, epoch int64, at time.Time) marketplace.Report {
 	t.Helper()
 	rep := marketplace.Report{Lease: lease, Epoch: epoch, Auditor: k.Address(),
-		Outcome: marketplace.Pass, Pieces: []int{1, 2}, Tries: []marketplace.Outcome{marketplace.Pass},
-		Bytes: 32768, TookMS: 12, At: at.UTC().Truncate(time.Microsecond)}
+		Outcome: marketplace.Pass, Tries: []marketplace.Outcome{marketplace.Pass},
+		Answers: []marketplace.Answer{
+			{Piece: 1, Block: 3, Outcome: marketplace.Pass, TookMS: 11, Hash: marketplace.Hash{1}},
+			{Piece: 2, Block: marketplace.WholePiece, Outcome: marketplace.Timeout, TookMS: 12},
+		},
+		Bytes: 32768, Wire: 33000, TookMS: 12, At: at.UTC().Truncate(time.Microsecond)}
 	var err error
 	rep.Signature, err = k.SignText(rep.Text())
 	must(t, err)

@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"marketplace/escrow/contract": {},
 	"marketplace/settlement":      {"marketplace", "marketplace/orderbook", "marketplace/escrow"},
 	"marketplace/audit":           {"marketplace", "marketplace/metainfo"},
-	"marketplace/audit/trial":     {"marketplace", "marketplace/audit"},
+	"marketplace/audit/trial":     {"marketplace", "marketplace/metainfo", "marketplace/audit"},
 	"marketplace/health":          {"marketplace", "marketplace/metainfo"},
 	"marketplace/feed":            {"marketplace"},
 

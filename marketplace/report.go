@@ -26,24 +26,45 @@ type Report struct {
 	Epoch     int64     `json:"epoch"`
 	Auditor   Address   `json:"auditor"`
 	Outcome   Outcome   `json:"outcome"`
-	Pieces    []int     `json:"pieces" doc:"Pieces asked for"`
+	Answers   []Answer  `json:"answers" doc:"What became of each challenge at the last try"`
 	Tries     []Outcome `json:"tries" doc:"What each try found, in order"`
-	Bytes     int64     `json:"bytes" doc:"Bytes received"`
+	Bytes     int64     `json:"bytes" doc:"Bytes of content received, all tries"`
+	Wire      int64     `json:"wire" doc:"Bytes on the wire both ways, all tries"`
 	TookMS    int64     `json:"took_ms" doc:"Time of the last try, milliseconds"`
 	At        time.Time `json:"at" doc:"End of the last try"`
 	Signature Signature `json:"signature" doc:"Over the report's text, TRON signed message"`
 }
 
-// Text returns what the auditor signs: every field but the signature, one line each.
+// WholePiece, in place of a block's number, means all of its piece.
+const WholePiece = -1
+
+// An Answer is what became of one challenge: 16 KiB of a piece, or all of it.
+type Answer struct {
+	Piece   int     `json:"piece"`
+	Block   int     `json:"block" doc:"16 KiB block of the piece; -1 is the whole piece"`
+	Outcome Outcome `json:"outcome"`
+	TookMS  int64   `json:"took_ms" doc:"From the beginning of the try, milliseconds"`
+	Hash    Hash    `json:"hash,omitzero" doc:"SHA-256 of what came; of a piece, its root"`
+}
+
+func (a Answer) text() string {
+	return fmt.Sprintf("\npiece %d block %d %s %d ms %s", a.Piece, a.Block, a.Outcome, a.TookMS, a.Hash)
+}
+
+// Text returns what the auditor signs: every field but the signature, one line each, and a line
+// for each answer.
 func (r Report) Text() string {
 	tries := make([]string, len(r.Tries))
 	for i, t := range r.Tries {
 		tries[i] = string(t)
 	}
-	return fmt.Sprintf("Everseed audit report\nlease %d\nepoch %d\nauditor %s\noutcome %s\n"+
-		"pieces %s\ntries %s\nbytes %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
-		strings.Trim(fmt.Sprint(r.Pieces), "[]"), strings.Join(tries, " "), r.Bytes, r.TookMS,
-		r.At.UTC().Format(time.RFC3339Nano))
+	text := fmt.Sprintf("Everseed audit report\nlease %d\nepoch %d\nauditor %s\noutcome %s\n"+
+		"tries %s\nbytes %d\nwire %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
+		strings.Join(tries, " "), r.Bytes, r.Wire, r.TookMS, r.At.UTC().Format(time.RFC3339Nano))
+	for _, a := range r.Answers {
+		text += a.text()
+	}
+	return text
 }
 
 // Accuses says whether a report finds a data fault: bytes with a wrong hash in any try, or a piece

@@ -19,6 +19,7 @@ import (
 type desk struct {
 	key    escrow.Key
 	market *client.Client
+	leaves *audit.Leaves
 	log    *slog.Logger
 
 	info     marketplace.MarketInfo
@@ -61,7 +62,7 @@ func (d *desk) signIn(ctx context.Context) (err error) {
 // audit does this auditor's part of every epoch until ctx is done.
 func (d *desk) audit(ctx context.Context) error {
 	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
-		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Log: d.log}
+		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Leaves: d.leaves, Log: d.log}
 	return a.Run(ctx)
 }
 

@@ -911,6 +911,28 @@ export interface components {
              */
             address: string;
         };
+        Answer: {
+            /**
+             * Format: int64
+             * @description 16 KiB block of the piece; -1 is the whole piece
+             */
+            block: number;
+            /**
+             * Format: hash
+             * @description SHA-256 of what came; of a piece, its root
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash?: string;
+            /** @enum {string} */
+            outcome: "pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault";
+            /** Format: int64 */
+            piece: number;
+            /**
+             * Format: int64
+             * @description From the beginning of the try, milliseconds
+             */
+            took_ms: number;
+        };
         AuditEpoch: {
             auditors: string[];
             /**
@@ -1846,6 +1868,8 @@ export interface components {
             reason: string;
         };
         Report: {
+            /** @description What became of each challenge at the last try */
+            answers: components["schemas"]["Answer"][];
             /**
              * Format: date-time
              * @description End of the last try
@@ -1858,7 +1882,7 @@ export interface components {
             auditor: string;
             /**
              * Format: int64
-             * @description Bytes received
+             * @description Bytes of content received, all tries
              */
             bytes: number;
             /** Format: int64 */
@@ -1867,8 +1891,6 @@ export interface components {
             lease: number;
             /** @enum {string} */
             outcome: "pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault";
-            /** @description Pieces asked for */
-            pieces: number[];
             /**
              * Format: signature
              * @description Over the report's text, TRON signed message
@@ -1881,6 +1903,11 @@ export interface components {
             took_ms: number;
             /** @description What each try found, in order */
             tries: ("pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault")[];
+            /**
+             * Format: int64
+             * @description Bytes on the wire both ways, all tries
+             */
+            wire: number;
         };
         Rules: {
             /**
@@ -1931,7 +1958,7 @@ export interface components {
             call_every: string;
             /**
              * Format: int64
-             * @description Random challenges per audit
+             * @description Random blocks asked for per audit
              */
             challenges: number;
             /**
@@ -2086,6 +2113,12 @@ export interface components {
              * @description Passed audits that make an agent vetted
              */
             vet_audits: number;
+            /**
+             * Format: span
+             * @description A whole piece is asked of a replica about this often
+             * @example 30d
+             */
+            whole_every: string;
         };
         Session: {
             /**

@@ -61,13 +61,13 @@ func home(up, down time.Duration) func(World, *rand.Rand) answer {
 // for one of those it does the other thing.
 func without(share float64, other marketplace.Outcome) func(World, *rand.Rand) answer {
 	return func(w World, chance *rand.Rand) answer {
-		gone := make([]bool, w.Pieces)
-		for _, i := range chance.Perm(w.Pieces)[:int(share*float64(w.Pieces))] {
+		gone := make([]bool, w.Torrent.Pieces)
+		for _, i := range chance.Perm(len(gone))[:int(share*float64(len(gone)))] {
 			gone[i] = true
 		}
 		return func(v *visit, _ time.Time) marketplace.Outcome {
-			for _, piece := range v.pieces() {
-				if gone[piece] {
+			for _, c := range v.asks() {
+				if gone[c.Piece] {
 					return other
 				}
 			}
@@ -76,11 +76,11 @@ func without(share float64, other marketplace.Outcome) func(World, *rand.Rand) a
 	}
 }
 
-// spoils sends a share of all pieces with an error in them, others each time.
+// spoils answers a share of all challenges with an error in them, others each time.
 func spoils(share float64) func(World, *rand.Rand) answer {
 	return func(_ World, chance *rand.Rand) answer {
 		return func(v *visit, _ time.Time) marketplace.Outcome {
-			for range v.pieces() {
+			for range v.asks() {
 				if chance.Float64() < share {
 					return marketplace.BadData
 				}

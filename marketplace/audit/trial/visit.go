@@ -17,7 +17,7 @@ type visit struct {
 	seed   marketplace.Hash
 	chance *rand.Rand
 	agent  answer
-	asked  []int // what Pieces drew, once somebody needs it
+	asked  []audit.Challenge // what was drawn, once somebody needs it
 }
 
 // An answer is what a try finds at an agent.
@@ -26,10 +26,12 @@ type answer func(v *visit, at time.Time) marketplace.Outcome
 // A word is what an auditor says after a visit; nothing when it is silent.
 type word func(v *visit) (marketplace.Report, bool)
 
-// pieces returns what the auditor asks for: the same at every try.
-func (v *visit) pieces() []int {
+// asks returns what the auditor asks for: the same at every try. It knows the hashes of all blocks,
+// so that it asks for the least.
+func (v *visit) asks() []audit.Challenge {
 	if v.asked == nil {
-		v.asked = audit.Pieces(v.w.Rules, v.seed, v.lease, v.Auditor, v.w.Pieces, v.w.PieceLength)
+		known := func(int) bool { return true }
+		v.asked = audit.Challenges(v.w.Rules, v.seed, v.lease, v.Auditor, &v.w.Torrent, known)
 	}
 	return v.asked
 }

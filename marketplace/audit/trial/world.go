@@ -6,23 +6,23 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
 // A World is what a trial assumes of the market, and how long it goes on.
 type World struct {
-	Rules       marketplace.Rules
-	Auditors    int   // of the market; the rules draw some of them for each lease
-	Leases      int   // that an agent has at a time, while it gets any
-	Replicas    int   // that the market has besides, for trials of auditors
-	Canaries    int   // replicas among them that the market keeps dead on purpose
-	Days        int   // of a career
-	Runs        int   // careers of each sort of agent
-	Tenures     int   // of each sort of auditor
-	Households  int   // of three names on one disk
-	Lives       int   // lives of the first day
-	Pieces      int   // of a torrent
-	PieceLength int64 // bytes
-	Seed        uint64
+	Rules      marketplace.Rules
+	Auditors   int              // of the market; the rules draw some of them for each lease
+	Leases     int              // that an agent has at a time, while it gets any
+	Replicas   int              // that the market has besides, for trials of auditors
+	Canaries   int              // replicas among them that the market keeps dead on purpose
+	Days       int              // of a career
+	Runs       int              // careers of each sort of agent
+	Tenures    int              // of each sort of auditor
+	Households int              // of three names on one disk
+	Lives      int              // lives of the first day
+	Torrent    metainfo.Torrent // of every lease, as far as challenges are drawn from it
+	Seed       uint64
 }
 
 // Default is the world of ADVERSARIES.md: seven auditors, torrents of 1 GiB, new agents with as
@@ -30,7 +30,8 @@ type World struct {
 func Default() World {
 	r := marketplace.DefaultRules()
 	return World{Rules: r, Auditors: 7, Leases: r.LeasesNewMax, Replicas: 10, Canaries: 1, Days: 30,
-		Runs: 40, Tenures: 4, Households: 6, Lives: 10_000, Pieces: 4096, PieceLength: 256 << 10, Seed: 1}
+		Runs: 40, Tenures: 4, Households: 6, Lives: 10_000, Seed: 1,
+		Torrent: metainfo.Torrent{V1: true, Pieces: 4096, PieceLength: 256 << 10, Size: 1 << 30}}
 }
 
 // firstEpoch is where careers begin: in 2026.
@@ -59,8 +60,7 @@ func index(a marketplace.Address) int { return int(binary.BigEndian.Uint16(a[18:
 
 // newLease is a duty for one GiB at a price of 700 BTT.
 func (w World) newLease(id int64, at time.Time) marketplace.Lease {
-	size := int64(w.Pieces) * w.PieceLength
-	return marketplace.Lease{ID: id, Size: size, Billed: w.Rules.Billed(size),
+	return marketplace.Lease{ID: id, Size: w.Torrent.Size, Billed: w.Rules.Billed(w.Torrent.Size),
 		Price: marketplace.BTT(700), KeepFor: marketplace.Span(time.Duration(w.Days) * marketplace.Day),
 		State: marketplace.Proving, ReservedAt: at, Deadline: at.Add(w.Rules.ProveDeadline.Duration())}
 }
