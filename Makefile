@@ -80,7 +80,7 @@ check-made: web/node_modules/.package-lock.json $(CONTRACT)/node_modules/.packag
 	npm run --prefix web types:check
 
 # Packages whose benchmarks say something about the market.
-BENCHES := ./$(CONTRACT)
+BENCHES := ./$(CONTRACT) ./marketplace/audit
 
 .PHONY: bench
 bench: ## measure: energy per call of the vault against its baseline

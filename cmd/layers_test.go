@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 
 	"matcher": {"marketplace", "marketplace/orderbook"},
 	"api": {"marketplace", "marketplace/orderbook", "marketplace/escrow", "marketplace/metainfo",
-		"api/client"},
+		"marketplace/audit", "api/client"},
 	"api/client": {"marketplace"},
 	"seederagent": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "api/client",
 		"seederagent/swarm", "seederagent/delivery", "seederagent/purse"},

@@ -13,6 +13,10 @@ const (
 // which others pass, would empty the market within hours. Its accusations of that epoch count as
 // faults of its own. Agents that really lack data are soon cut off and most are accused by two,
 // so an honest auditor stays far below.
+//
+// Fewer than three accusations are believed whatever their share. In a market so small that an
+// auditor sees no more replicas, a lie looks like the truth, and the truth must count: a data fault
+// is one whatever the majority says. There a liar can end two leases an epoch.
 func (r Rules) Heard(epoch []Report) []Report {
 	doubted := r.doubted(epoch)
 	if len(doubted) == 0 {

@@ -22,6 +22,7 @@ const (
 
 // A Report is one auditor's finding for one lease and epoch, signed with the auditor's key.
 type Report struct {
+	ID        int64     `json:"id,omitzero" doc:"Its number in the market's log; not signed"`
 	Lease     int64     `json:"lease"`
 	Epoch     int64     `json:"epoch"`
 	Auditor   Address   `json:"auditor"`
@@ -51,8 +52,8 @@ func (a Answer) text() string {
 	return fmt.Sprintf("\npiece %d block %d %s %d ms %s", a.Piece, a.Block, a.Outcome, a.TookMS, a.Hash)
 }
 
-// Text returns what the auditor signs: every field but the signature, one line each, and a line
-// for each answer.
+// Text returns what the auditor signs: every field but the number and the signature, one line
+// each, and a line for each answer.
 func (r Report) Text() string {
 	tries := make([]string, len(r.Tries))
 	for i, t := range r.Tries {

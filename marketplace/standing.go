@@ -69,7 +69,7 @@ func (s Score) successesTo(memory, threshold int) (n int) {
 }
 
 // A Record is all that an agent's standing follows from. Anyone can reckon it from the public
-// reports, taken in the order of epoch and lease.
+// reports, as far as they are [Rules.Heard], taken in the order of epoch and lease.
 type Record struct {
 	Since      time.Time `json:"since" doc:"When the agent was first seen"`
 	Passed     int       `json:"passed" doc:"Audits passed, ever"`

@@ -694,7 +694,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Auditors' signed findings */
+        /**
+         * Auditors' signed findings, newest first
+         * @description As long as an epoch takes reports, only their author reads them: nobody shall report what others found.
+         */
         get: operations["get-reports"];
         put?: never;
         post?: never;
@@ -1887,6 +1890,11 @@ export interface components {
             bytes: number;
             /** Format: int64 */
             epoch: number;
+            /**
+             * Format: int64
+             * @description Its number in the market's log; not signed
+             */
+            id?: number;
             /** Format: int64 */
             lease: number;
             /** @enum {string} */
