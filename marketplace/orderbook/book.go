@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -75,7 +77,7 @@ func (b *Book) act(ctx context.Context, now time.Time, f func(*act) error) error
 	for try := 1; ; try++ {
 		err := b.once(ctx, now, f)
 		if err == nil || !lostRace(err) || try == tries {
-			return err
+			return answered(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -96,6 +98,31 @@ func lostRace(err error) bool {
 	default:
 		return pg.Code == "40001" || pg.Code == "40P01" // serialization failure, deadlock
 	}
+}
+
+// answered returns err, and says Unavailable when it comes of a database that was lost or is only
+// starting: the same request may be sent again, and it is no fault of ours.
+func answered(err error) error {
+	var ours *marketplace.Error
+	var pg *pgconn.PgError
+	var dial *pgconn.ConnectError
+	var network net.Error
+	lost := false
+	switch {
+	case err == nil, errors.As(err, &ours), errors.Is(err, context.Canceled):
+	case errors.As(err, &pg):
+		class := pg.Code[:2]
+		lost = class == "08" || class == "57" // connection; shut down, crashed, starting
+	default:
+		lost = errors.As(err, &dial) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
+			errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+			pgconn.SafeToRetry(err)
+	}
+	if !lost {
+		return err
+	}
+	return fmt.Errorf("%w: %w", marketplace.Unavailable.Errorf(
+		"the database does not answer; send it again in a moment"), err)
 }
 
 func codeOf(err error) string {
@@ -166,14 +193,14 @@ func one[T any](
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		var none T
-		return none, fmt.Errorf("read %s: %w", what, err)
+		return none, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	v, err := pgx.CollectExactlyOneRow(rows, scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return v, marketplace.NotFound.Errorf("there is no %s", what)
 	}
 	if err != nil {
-		return v, fmt.Errorf("read %s: %w", what, err)
+		return v, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	return v, nil
 }
@@ -184,11 +211,11 @@ func many[T any](
 ) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
+		return nil, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	all, err := pgx.CollectRows(rows, scan)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
+		return nil, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	return all, nil
 }

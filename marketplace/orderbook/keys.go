@@ -29,12 +29,28 @@ func scanKey(row pgx.CollectableRow) (k APIKey, err error) {
 		at{&k.RevokedAt})
 }
 
-// CreateKey stores a key by the hash of its secret.
-func (b *Book) CreateKey(ctx context.Context, account marketplace.Address, name string,
-	scopes []string, hash [32]byte, expires, now time.Time) (APIKey, error) {
-	return one(ctx, b.pool, "key", scanKey, `INSERT INTO api_keys
-		(account, name, scopes, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
-		RETURNING `+keyColumns, account, name, scopes, hash[:], now, expires)
+// CreateKey stores a key by the hash of its secret. Asked again by the same request it makes no
+// second one, and cannot say the first one's secret again.
+func (b *Book) CreateKey(ctx context.Context, k Key, name string, scopes []string, hash [32]byte,
+	expires, now time.Time) (made APIKey, err error) {
+	err = b.act(ctx, now, func(a *act) error {
+		before, err := a.repeated(k)
+		if err != nil {
+			return err
+		}
+		if before != 0 {
+			return marketplace.Conflict.Errorf("this request made key %d before, and its secret is told"+
+				" once only: end that key and make another", before)
+		}
+		made, err = one(ctx, a.Tx, "key", scanKey, `INSERT INTO api_keys
+			(account, name, scopes, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+			RETURNING `+keyColumns, k.Account, name, scopes, hash[:], now, expires)
+		if err != nil {
+			return err
+		}
+		return a.answer(k, made.ID)
+	})
+	return made, err
 }
 
 // KeyByHash returns a key that is still good, or refuses.

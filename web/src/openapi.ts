@@ -3103,7 +3103,6 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Repeats of a request carry the same */
                 "Idempotency-Key"?: string;
             };
             path?: never;
