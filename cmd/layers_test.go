@@ -82,6 +82,8 @@ var testRooms = map[string][]string{
 	"seederagent": {"api", "marketplace/orderbook", "marketplace/audit"},
 	// The ledger is measured on a server that waits for its disk.
 	"marketplace/orderbook": {"migrations"},
+	// The desk signs what the real market judged.
+	"cmd/everseed-auditor": {"api", "marketplace/orderbook"},
 	// The relay reads the real book.
 	"marketplace/feed": {"marketplace/orderbook"},
 	// The configurations that are handed out are read by those who will.
