@@ -41,9 +41,13 @@ test: web $(CONTRACT)/node_modules/.package-lock.json $(TRONWEB)/node_modules/.p
 	chromium=$$(deploy/browser/setup.sh) && \
 	EVERSEED_CHROMIUM="$$chromium" go test -count=1 -timeout 20m ./...
 
+.PHONY: sim
+sim: ## put cheats on trial behind a virtual clock and write down what they earned
+	go run ./cmd/everseed-devnet sim --write marketplace/audit/ADVERSARIES.md $(ARGS)
+
 .PHONY: bench
-bench: ## measure what is promised: the vault's energy by call, the ledger against pgbench
-	go test -run '^$$' -bench . ./$(CONTRACT)
+bench: ## measure what is promised: the vault's energy by call, audits a second, the ledger against pgbench
+	go test -run '^$$' -bench . ./$(CONTRACT) ./marketplace/audit
 	go test -run '^$$' -bench Ledger -benchtime 8s ./marketplace/orderbook
 
 .PHONY: chaos

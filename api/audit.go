@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
 	"github.com/everseed/everseed/marketplace/escrow"
 )
 
@@ -38,7 +39,26 @@ func (s *Server) report(ctx context.Context, in *reportBody) (marketplace.Report
 		return r, &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
 			Detail: "is not " + r.Auditor.String() + "'s over this report"}
 	}
+	if err := s.isDrawn(ctx, r); err != nil {
+		return r, err
+	}
 	return r, s.Book.SaveReport(ctx, r, time.Now())
+}
+
+// isDrawn refuses reports of auditors that the schedule does not send. Any accusation may end a
+// lease, so nobody chooses whom to audit.
+func (s *Server) isDrawn(ctx context.Context, r marketplace.Report) error {
+	e, err := s.Book.AuditEpoch(ctx, r.Epoch)
+	if err != nil {
+		return err
+	}
+	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
+	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, r.Lease, e.Auditors) {
+		if v.Auditor == r.Auditor {
+			return nil
+		}
+	}
+	return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease, r.Epoch)
 }
 
 func (s *Server) drafts(ctx context.Context, _ *struct{}) (page[marketplace.Draft], error) {

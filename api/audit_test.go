@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +16,12 @@ import (
 func signed(t *testing.T, k escrow.Key, lease, epoch int64, at time.Time) marketplace.Report {
 	t.Helper()
 	rep := marketplace.Report{Lease: lease, Epoch: epoch, Auditor: k.Address(),
-		Outcome: marketplace.Pass, Pieces: []int{1, 2}, Tries: []marketplace.Outcome{marketplace.Pass},
-		Bytes: 32768, TookMS: 12, At: at.UTC().Truncate(time.Microsecond)}
+		Outcome: marketplace.Pass, Tries: []marketplace.Outcome{marketplace.Pass},
+		Answers: []marketplace.Answer{
+			{Piece: 1, Block: 3, Outcome: marketplace.Pass, TookMS: 11, Hash: marketplace.Hash{1}},
+			{Piece: 2, Block: marketplace.WholePiece, Outcome: marketplace.Timeout, TookMS: 12},
+		},
+		Bytes: 32768, Wire: 33000, TookMS: 12, At: at.UTC().Truncate(time.Microsecond)}
 	var err error
 	rep.Signature, err = k.SignText(rep.Text())
 	must(t, err)
@@ -69,13 +74,106 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 	forged.Outcome = marketplace.BadData
 	wantKind(t, first.Report(t.Context(), forged), marketplace.Invalid)
 	must(t, first.Report(t.Context(), good))
-	reports, err := r.visitor().Reports(t.Context(), l.ID, epoch)
+	reports, err := first.Reports(t.Context(), l.ID, epoch)
 	if err != nil || len(reports) != 1 || reports[0].Text() != good.Text() ||
 		reports[0].Signature != good.Signature {
 		t.Errorf("%+v %v, want %+v", reports, err, good)
 	}
 	_, err = poster.Drafts(t.Context())
 	wantKind(t, err, marketplace.Forbidden)
+}
+
+func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Info.Rules.Auditors = 2 })
+	l, _ := r.proving()
+	now := time.Now()
+	epoch := r.server.info.Rules.EpochAt(now)
+	r.openEpoch(epoch, now)
+	refused := 0
+	for _, k := range r.auditors {
+		err := r.as(k).Report(t.Context(), signed(t, k, l.ID, epoch, now))
+		if errors.Is(err, marketplace.Forbidden) {
+			refused++
+		} else {
+			must(t, err)
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d of three auditors were refused where two are drawn", refused)
+	}
+}
+
+func TestNobodyReadsReportsThatCouldStillBeCopied(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	open := rules.EpochAt(time.Now()) + 1000 // far from over
+	told := func(c *client.Client) int {
+		t.Helper()
+		all, err := c.EpochReports(t.Context(), open)
+		must(t, err)
+		return len(all)
+	}
+	now := rules.EpochStart(open)
+	r.openEpoch(open, now)
+	for _, k := range r.auditors[:2] {
+		must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, open, now), now))
+	}
+	if n := told(r.visitor()); n != 0 {
+		t.Errorf("a visitor reads %d reports", n)
+	}
+	if n := told(r.as(r.auditors[2])); n != 0 {
+		t.Errorf("an auditor that has yet to report reads %d reports", n)
+	}
+	if n := told(r.as(r.auditors[0])); n != 1 {
+		t.Errorf("an author reads %d reports, want its own", n)
+	}
+	over := rules.EpochStart(open + 1).Add(rules.ReportSlack.Duration())
+	_, err := r.book.JudgeEpochs(t.Context(), over)
+	must(t, err)
+	late := signed(t, r.auditors[2], l.ID, open, over)
+	wantKind(t, r.book.SaveReport(t.Context(), late, over), marketplace.Conflict)
+	if n := told(r.visitor()); n != 2 {
+		t.Errorf("afterwards a visitor reads %d reports", n)
+	}
+}
+
+func TestEveryReportOfAnEpochIsOnSomePage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	epoch := rules.EpochAt(time.Now()) - 2
+	now := rules.EpochStart(epoch)
+	r.openEpoch(epoch, now)
+	for _, k := range r.auditors {
+		must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, epoch, now), now))
+	}
+	_, err := r.book.JudgeEpochs(t.Context(), time.Now())
+	must(t, err)
+	path := r.web.URL + "/v1/reports?limit=2&epoch=" + itoa(int(epoch))
+	authors := map[marketplace.Address]bool{}
+	next := "&"
+	for range len(r.auditors) {
+		_, body := ask(t, "GET", path+next, "")
+		var page struct {
+			Items []marketplace.Report
+			Next  string
+		}
+		must(t, json.Unmarshal([]byte(body), &page))
+		for _, rep := range page.Items {
+			authors[rep.Auditor] = true
+		}
+		if page.Next == "" {
+			break
+		}
+		next = "&after=" + page.Next
+	}
+	if len(authors) != len(r.auditors) {
+		t.Errorf("the pages have reports of %d auditors, want %d", len(authors), len(r.auditors))
+	}
 }
 
 func TestAnEpochsSecretIsForAuditorsUntilItIsOver(t *testing.T) {
@@ -208,7 +306,11 @@ func TestWhatEverybodyMayRead(t *testing.T) {
 	if resp, body := ask(t, "GET", r.web.URL+"/readyz", ""); !strings.HasPrefix(body, "ready") {
 		t.Errorf("%s %s", resp.Status, body)
 	}
-	_, body := ask(t, "GET", r.web.URL+"/v1/rules", "")
+	_, body := ask(t, "GET", r.web.URL+"/metrics", "")
+	if !strings.Contains(body, "market_http_streams 0") {
+		t.Errorf("%s", body)
+	}
+	_, body = ask(t, "GET", r.web.URL+"/v1/rules", "")
 	var raw map[string]any
 	if json.Unmarshal([]byte(body), &raw) != nil || raw["rules"].(map[string]any)["epoch"] != "5s" {
 		t.Errorf("%s", body)

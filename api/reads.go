@@ -239,12 +239,13 @@ type reportsIn struct {
 }
 
 func (s *Server) reports(ctx context.Context, in *reportsIn) (page[marketplace.Report], error) {
-	filter := orderbook.ReportFilter{Lease: in.Lease, Epoch: in.Epoch}
+	filter := orderbook.ReportFilter{Lease: in.Lease, Epoch: in.Epoch,
+		Reader: callerOf(ctx).account}
 	return numbered(ctx, in.Paging, func(
 		ctx context.Context, p orderbook.Page,
 	) ([]marketplace.Report, error) {
 		return s.Book.Reports(ctx, filter, p)
-	}, func(x marketplace.Report) int64 { return x.Epoch })
+	}, func(x marketplace.Report) int64 { return x.ID })
 }
 
 type chequesIn struct {

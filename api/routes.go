@@ -68,7 +68,7 @@ func (s *Server) routes(a huma.API) {
 
 	m.tag = "proofs"
 	route(m, "GET /v1/proofs", "Proofs, newest first", s.proofs)
-	route(m, "GET /v1/reports", "Auditors' signed findings", s.reports)
+	route(m, "GET /v1/reports", "Auditors' signed findings, newest first", s.reports, sealed)
 	route(m, "GET /v1/audit/epochs/{epoch}", "What auditors work from", s.auditEpoch)
 	route(m, "POST /v1/audit/reports", "Hand in a finding", s.report, trade, created, auditor)
 
@@ -138,6 +138,12 @@ func scope(s client.Scope) func(*huma.Operation) {
 func auditor(op *huma.Operation) {
 	op.Metadata["auditor"] = true
 	op.Description += " Only for the market's auditors."
+}
+
+// sealed documents who reads reports, and when.
+func sealed(op *huma.Operation) {
+	op.Description = "As long as an epoch takes reports, only their author reads them: nobody shall " +
+		"report what others found."
 }
 
 func created(op *huma.Operation) { op.DefaultStatus = http.StatusCreated }

@@ -90,7 +90,10 @@ var sets = map[reflect.Type][]any{
 	reflect.TypeFor[marketplace.Verdict](): texts(marketplace.VerdictPass,
 		marketplace.VerdictFail, marketplace.VerdictDataFault, marketplace.VerdictUnaudited),
 	reflect.TypeFor[marketplace.Outcome](): texts(marketplace.Pass, marketplace.BadData,
-		marketplace.Timeout, marketplace.Unreachable, marketplace.AuditorFault),
+		marketplace.Withheld, marketplace.Timeout, marketplace.Unreachable,
+		marketplace.AuditorFault),
+	reflect.TypeFor[marketplace.WarningKind](): texts(marketplace.WarnData,
+		marketplace.WarnUptime, marketplace.OutOfUptime, marketplace.OutForGood),
 	reflect.TypeFor[client.Scope](): texts(client.ScopeRead, client.ScopeTrade,
 		client.ScopeWithdraw),
 }
@@ -119,6 +122,7 @@ func nouns(r huma.Registry) {
 	alias[marketplace.Standing, enum[marketplace.Standing]](r)
 	alias[marketplace.Verdict, enum[marketplace.Verdict]](r)
 	alias[marketplace.Outcome, enum[marketplace.Outcome]](r)
+	alias[marketplace.WarningKind, enum[marketplace.WarningKind]](r)
 	alias[client.Scope, enum[client.Scope]](r)
 }
 

@@ -30,12 +30,13 @@ var rooms = map[string][]string{
 	"marketplace/escrow/contract": {},
 	"marketplace/settlement":      {"marketplace", "marketplace/orderbook", "marketplace/escrow"},
 	"marketplace/audit":           {"marketplace", "marketplace/metainfo"},
+	"marketplace/audit/trial":     {"marketplace", "marketplace/metainfo", "marketplace/audit"},
 	"marketplace/health":          {"marketplace", "marketplace/metainfo"},
 	"marketplace/feed":            {"marketplace"},
 
 	"matcher": {"marketplace", "marketplace/orderbook"},
 	"api": {"marketplace", "marketplace/orderbook", "marketplace/escrow", "marketplace/metainfo",
-		"api/client"},
+		"marketplace/audit", "api/client"},
 	"api/client": {"marketplace"},
 	"seederagent": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "api/client",
 		"seederagent/swarm", "seederagent/delivery", "seederagent/purse"},
@@ -65,8 +66,9 @@ var rooms = map[string][]string{
 		"marketplace/orderbook", "marketplace/settlement", "marketplace/health",
 		"marketplace/feed", "matcher", "api", "web", "migrations", "cmd/terminal"},
 	"cmd/everseed-devnet": {"marketplace", "marketplace/escrow", "marketplace/escrow/contract",
-		"marketplace/metainfo", "api/client", "deploy/devstack", "deploy/devstack/tracker",
-		"deploy/devchain", "seederagent", "seederagent/swarm", "cmd/terminal"},
+		"marketplace/metainfo", "marketplace/audit/trial", "api/client", "deploy/devstack",
+		"deploy/devstack/tracker", "deploy/devchain", "seederagent", "seederagent/swarm",
+		"cmd/terminal"},
 }
 
 // testRooms says what a room's tests may import besides, and why. Every test may use deploy/.
@@ -80,6 +82,8 @@ var testRooms = map[string][]string{
 	"seederagent": {"api", "marketplace/orderbook", "marketplace/audit"},
 	// The ledger is measured on a server that waits for its disk.
 	"marketplace/orderbook": {"migrations"},
+	// The desk signs what the real market judged.
+	"cmd/everseed-auditor": {"api", "marketplace/orderbook"},
 	// The relay reads the real book.
 	"marketplace/feed": {"marketplace/orderbook"},
 	// The configurations that are handed out are read by those who will.

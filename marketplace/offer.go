@@ -78,17 +78,6 @@ func (r Rules) Network(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-// A Standing is what the market knows of an agent.
-type Standing string
-
-// The standings.
-const (
-	New          Standing = "new"
-	Vetted       Standing = "vetted"
-	Suspended    Standing = "suspended"
-	Disqualified Standing = "disqualified"
-)
-
 // An Offer is an agent's standing capacity. An agent has one.
 type Offer struct {
 	ID       int64      `json:"id"`
@@ -96,6 +85,7 @@ type Offer struct {
 	Terms    OfferTerms `json:"terms"`
 	State    OfferState `json:"state"`
 	Standing Standing   `json:"standing"`
+	Outlook  *Outlook   `json:"outlook,omitempty" doc:"Scores and warnings, from its first audit on"`
 	Used     int64      `json:"used" doc:"Bytes under live leases"`
 	Leases   int        `json:"leases" doc:"Live leases"`
 	PostedAt time.Time  `json:"posted_at" doc:"Last change that lost priority"`

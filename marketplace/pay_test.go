@@ -85,7 +85,7 @@ func TestOnlyTimeBetweenTwoPassedAuditsIsPaid(t *testing.T) {
 	}
 }
 
-func TestWrongBytesTwiceOutweighEveryMajority(t *testing.T) {
+func TestADataFaultOutweighsEveryMajority(t *testing.T) {
 	t.Parallel()
 	r := DefaultRules()
 	report := func(o Outcome, tries ...Outcome) Report { return Report{Outcome: o, Tries: tries} }
@@ -96,9 +96,12 @@ func TestWrongBytesTwiceOutweighEveryMajority(t *testing.T) {
 	}{
 		"two of three":               {[]Report{pass, pass, report(Unreachable, Unreachable)}, VerdictPass},
 		"one of three":               {[]Report{pass, report(Timeout), report(Timeout)}, VerdictFail},
-		"one bad try is forgiven":    {[]Report{pass, pass, report(Pass, BadData, Pass)}, VerdictPass},
-		"bad twice though two pass":  {[]Report{pass, pass, report(BadData, BadData, BadData)}, VerdictDataFault},
-		"bad once each for two":      {[]Report{report(Pass, BadData, Pass), report(Pass, BadData, Pass), pass}, VerdictDataFault},
+		"bad once though all pass":   {[]Report{pass, pass, report(Pass, BadData, Pass)}, VerdictDataFault},
+		"bad thrice though two pass": {[]Report{pass, pass, report(BadData, BadData, BadData)}, VerdictDataFault},
+		"refused at every try":       {[]Report{pass, pass, report(Withheld, Withheld, Withheld, Withheld)}, VerdictDataFault},
+		"refused, then it came":      {[]Report{pass, report(Pass, Withheld, Withheld, Pass), pass}, VerdictPass},
+		"refused, then away":         {[]Report{pass, report(Withheld, Withheld, Withheld, Unreachable), pass}, VerdictPass},
+		"slow at every try":          {[]Report{pass, report(Timeout, Timeout, Timeout, Timeout), pass}, VerdictPass},
 		"auditors asleep":            {nil, VerdictUnaudited},
 		"auditors broken":            {[]Report{report(AuditorFault), report(AuditorFault)}, VerdictUnaudited},
 		"only one auditor looked":    {[]Report{pass}, VerdictFail},

@@ -14,45 +14,82 @@ type Outcome string
 const (
 	Pass         Outcome = "pass"
 	BadData      Outcome = "bad_data"      // bytes came and their hash is wrong
-	Timeout      Outcome = "timeout"       // connected, advertised, did not deliver in time
+	Withheld     Outcome = "withheld"      // said it has a piece and refuses to send that one
+	Timeout      Outcome = "timeout"       // connected, did not deliver in time
 	Unreachable  Outcome = "unreachable"   // no connection, or no handshake
 	AuditorFault Outcome = "auditor_fault" // the auditor could not do its work; says nothing
 )
 
 // A Report is one auditor's finding for one lease and epoch, signed with the auditor's key.
 type Report struct {
+	ID        int64     `json:"id,omitzero" doc:"Its number in the market's log; not signed"`
 	Lease     int64     `json:"lease"`
 	Epoch     int64     `json:"epoch"`
 	Auditor   Address   `json:"auditor"`
 	Outcome   Outcome   `json:"outcome"`
-	Pieces    []int     `json:"pieces" doc:"Pieces asked for"`
+	Answers   []Answer  `json:"answers" doc:"What became of each challenge at the last try"`
 	Tries     []Outcome `json:"tries" doc:"What each try found, in order"`
-	Bytes     int64     `json:"bytes" doc:"Bytes received"`
+	Bytes     int64     `json:"bytes" doc:"Bytes of content received, all tries"`
+	Wire      int64     `json:"wire" doc:"Bytes on the wire both ways, all tries"`
 	TookMS    int64     `json:"took_ms" doc:"Time of the last try, milliseconds"`
 	At        time.Time `json:"at" doc:"End of the last try"`
 	Signature Signature `json:"signature" doc:"Over the report's text, TRON signed message"`
 }
 
-// Text returns what the auditor signs: every field but the signature, one line each.
+// WholePiece, in place of a block's number, means all of its piece.
+const WholePiece = -1
+
+// An Answer is what became of one challenge: 16 KiB of a piece, or all of it.
+type Answer struct {
+	Piece   int     `json:"piece"`
+	Block   int     `json:"block" doc:"16 KiB block of the piece; -1 is the whole piece"`
+	Outcome Outcome `json:"outcome"`
+	TookMS  int64   `json:"took_ms" doc:"From the beginning of the try, milliseconds"`
+	Hash    Hash    `json:"hash,omitzero" doc:"SHA-256 of what came; of a piece, its root"`
+}
+
+func (a Answer) text() string {
+	return fmt.Sprintf("\npiece %d block %d %s %d ms %s", a.Piece, a.Block, a.Outcome, a.TookMS, a.Hash)
+}
+
+// Text returns what the auditor signs: every field but the number and the signature, one line
+// each, and a line for each answer.
 func (r Report) Text() string {
 	tries := make([]string, len(r.Tries))
 	for i, t := range r.Tries {
 		tries[i] = string(t)
 	}
-	return fmt.Sprintf("Everseed audit report\nlease %d\nepoch %d\nauditor %s\noutcome %s\n"+
-		"pieces %s\ntries %s\nbytes %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
-		strings.Trim(fmt.Sprint(r.Pieces), "[]"), strings.Join(tries, " "), r.Bytes, r.TookMS,
-		r.At.UTC().Format(time.RFC3339Nano))
+	text := fmt.Sprintf("Everseed audit report\nlease %d\nepoch %d\nauditor %s\noutcome %s\n"+
+		"tries %s\nbytes %d\nwire %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
+		strings.Join(tries, " "), r.Bytes, r.Wire, r.TookMS, r.At.UTC().Format(time.RFC3339Nano))
+	for _, a := range r.Answers {
+		text += a.text()
+	}
+	return text
 }
 
-// dataFaultTries is how many tries with wrong bytes, over all auditors, make a data fault.
-const dataFaultTries = 2
+// Accuses says whether a report finds a data fault: bytes with a wrong hash in any try, or a piece
+// that the agent says it has and refuses at every try that an auditor has. A line that is slow or
+// down never does so.
+func (r Rules) Accuses(rep Report) bool {
+	withheld := 0
+	for _, try := range rep.Tries {
+		switch try {
+		case BadData:
+			return true
+		case Withheld:
+			withheld++
+		}
+	}
+	return rep.Outcome == BadData || withheld >= r.Attempts
+}
 
-// Judge returns the verdict of one lease and epoch from its reports. Wrong bytes seen twice are a
-// data fault whatever the majority says: by majority alone an agent that misses a tenth of the
-// data would pass two epochs in five (proof.md, Audits).
+// Judge returns the verdict of one lease and epoch from its reports. A data fault found by any
+// auditor is one whatever the majority says: by majority alone an agent that misses a tenth of the
+// data would pass two epochs in five, and one with a twentieth of it spoiled would earn a quarter
+// of an honest agent's pay before it is cut off (audit/ADVERSARIES.md).
 func (r Rules) Judge(reports []Report) (v Verdict, passes int) {
-	heard, bad := 0, 0
+	heard, accused := 0, false
 	for _, rep := range reports {
 		if rep.Outcome == AuditorFault {
 			continue
@@ -61,14 +98,10 @@ func (r Rules) Judge(reports []Report) (v Verdict, passes int) {
 		if rep.Outcome == Pass {
 			passes++
 		}
-		for _, try := range rep.Tries {
-			if try == BadData {
-				bad++
-			}
-		}
+		accused = accused || r.Accuses(rep)
 	}
 	switch {
-	case bad >= dataFaultTries:
+	case accused:
 		return VerdictDataFault, passes
 	case passes >= r.AuditQuorum:
 		return VerdictPass, passes
@@ -79,10 +112,10 @@ func (r Rules) Judge(reports []Report) (v Verdict, passes int) {
 	}
 }
 
-// Settle returns what an auditor reports after some tries: a pass ends the tries; otherwise the
-// gravest thing that was seen.
+// Settle returns what an auditor reports after some tries: wrong bytes outweigh a later pass, a
+// pass ends the tries, and otherwise it is the gravest thing that was seen.
 func Settle(tries []Outcome) Outcome {
-	for _, o := range []Outcome{Pass, BadData, Timeout, Unreachable} {
+	for _, o := range []Outcome{BadData, Pass, Withheld, Timeout, Unreachable} {
 		if slices.Contains(tries, o) {
 			return o
 		}

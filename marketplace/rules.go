@@ -21,7 +21,8 @@ type Rules struct {
 	Attempts     int  `json:"attempts" doc:"Tries an auditor has per epoch, all on the same pieces"`
 	AttemptGap   Span `json:"attempt_gap" doc:"Least time between two tries"`
 	ProbeTimeout Span `json:"probe_timeout" doc:"Longest time one try may take"`
-	Challenges   int  `json:"challenges" doc:"Random challenges per audit"`
+	Challenges   int  `json:"challenges" doc:"Random blocks asked for per audit"`
+	WholeEvery   Span `json:"whole_every" doc:"A whole piece is asked of a replica about this often"`
 
 	HoldbackBps int    `json:"holdback_bps" doc:"Part of pay that vests at the end of a lease"`
 	FeeBps      int    `json:"fee_bps" doc:"Fee on settled value, from the poster"`
@@ -29,14 +30,23 @@ type Rules struct {
 	BountyMin   Amount `json:"bounty_min" doc:"Smallest worst case of a bounty, and smallest pledge"`
 	FundersMax  int    `json:"funders_max" doc:"Most accounts that pay for one bounty"`
 
-	KeepMin        Span `json:"keep_min" doc:"Shortest term"`
-	KeepMax        Span `json:"keep_max" doc:"Longest term"`
-	GoodFor        Span `json:"good_for" doc:"How long an unfilled bounty stays, unless it says"`
-	ReplicasMax    int  `json:"replicas_max" doc:"Most replicas of one bounty"`
-	OpenMax        int  `json:"open_max" doc:"Most open bounties of one poster"`
-	LeasesNewMax   int  `json:"leases_new_max" doc:"Most leases of an agent that is not vetted"`
-	VetAudits      int  `json:"vet_audits" doc:"Passed audits that make an agent vetted"`
-	VetAfter       Span `json:"vet_after" doc:"Least age of an agent that becomes vetted"`
+	KeepMin      Span `json:"keep_min" doc:"Shortest term"`
+	KeepMax      Span `json:"keep_max" doc:"Longest term"`
+	GoodFor      Span `json:"good_for" doc:"How long an unfilled bounty stays, unless it says"`
+	ReplicasMax  int  `json:"replicas_max" doc:"Most replicas of one bounty"`
+	OpenMax      int  `json:"open_max" doc:"Most open bounties of one poster"`
+	LeasesNewMax int  `json:"leases_new_max" doc:"Most leases of an agent that is not vetted"`
+	VetAudits    int  `json:"vet_audits" doc:"Passed audits that make an agent vetted"`
+	VetAfter     Span `json:"vet_after" doc:"Least age of an agent that becomes vetted"`
+
+	// Scores: see Score. A memory of 9,900 bps weighs what was n audits ago by 0.99ⁿ.
+	ReputationMemoryBps int `json:"reputation_memory_bps" doc:"Weight a score keeps at each audit"`
+	ReputationWarnBps   int `json:"reputation_warn_bps" doc:"Reputation below which an agent is warned"`
+	ReputationMinBps    int `json:"reputation_min_bps" doc:"... below which it is disqualified"`
+	UptimeMemoryBps     int `json:"uptime_memory_bps" doc:"Weight uptime keeps at each try"`
+	UptimeWarnBps       int `json:"uptime_warn_bps" doc:"Uptime below which an agent is warned"`
+	UptimeMinBps        int `json:"uptime_min_bps" doc:"... below which it gets no new leases"`
+
 	AllowLoopback  bool `json:"allow_loopback" doc:"Peers on this machine are accepted (devnet)"`
 	NetworkPrefix4 int  `json:"network_prefix_4" doc:"Replicas differ in this IPv4 prefix"`
 	NetworkPrefix6 int  `json:"network_prefix_6" doc:"Replicas differ in this IPv6 prefix"`
@@ -52,11 +62,13 @@ func DefaultRules() Rules {
 		ProveDeadline: sec(14 * 3600), Notice: days(1),
 		Epoch: sec(6 * 3600), Grace: sec(2 * 3600), ReportSlack: sec(600),
 		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
-		Challenges:  8,
+		Challenges: 8, WholeEvery: days(1),
 		HoldbackBps: 2500, FeeBps: 100, BilledMin: 64 << 20, BountyMin: BTT(100_000),
 		FundersMax: 16,
 		KeepMin:    sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
 		LeasesNewMax: 5, VetAudits: 100, VetAfter: days(7),
+		ReputationMemoryBps: 9900, ReputationWarnBps: 9500, ReputationMinBps: 9000,
+		UptimeMemoryBps: 9500, UptimeWarnBps: 8000, UptimeMinBps: 6000,
 		NetworkPrefix4: 24, NetworkPrefix6: 48,
 		RedeemFeeBps: 200, RedeemAfter: days(7),
 	}
@@ -68,6 +80,7 @@ func DevnetRules() Rules {
 	r.CallEvery, r.AcceptDeadline, r.FetchDeadline = sec(1), sec(10), sec(60)
 	r.ProveDeadline, r.Notice = sec(20), sec(8)
 	r.Epoch, r.Grace, r.ReportSlack = sec(5), sec(4), sec(2)
+	r.WholeEvery = sec(20)
 	r.AttemptGap, r.ProbeTimeout = Span(300*time.Millisecond), Span(1500*time.Millisecond)
 	r.BilledMin, r.BountyMin = 1<<20, MustAmount("0.001")
 	r.KeepMin, r.VetAudits, r.VetAfter = sec(10), 10, sec(30)

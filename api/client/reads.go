@@ -182,6 +182,11 @@ func (c *Client) Proofs(ctx context.Context, f ProofFilter) ([]marketplace.Proof
 	}, f.Most)
 }
 
+// EpochReports returns all that auditors found in an epoch.
+func (c *Client) EpochReports(ctx context.Context, epoch int64) ([]marketplace.Report, error) {
+	return list[marketplace.Report](ctx, c, "/v1/reports", url.Values{"epoch": number(epoch)}, wholeMax)
+}
+
 // Reports returns what auditors found of a lease, newest first; epoch 0 means any.
 func (c *Client) Reports(
 	ctx context.Context, lease, epoch int64,

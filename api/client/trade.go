@@ -96,8 +96,8 @@ func (c *Client) lease(
 
 // Report hands in an auditor's signed finding.
 func (c *Client) Report(ctx context.Context, r marketplace.Report) error {
-	if r.Pieces == nil {
-		r.Pieces = []int{}
+	if r.Answers == nil {
+		r.Answers = []marketplace.Answer{}
 	}
 	if r.Tries == nil {
 		r.Tries = []marketplace.Outcome{}

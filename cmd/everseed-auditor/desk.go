@@ -19,10 +19,18 @@ import (
 type desk struct {
 	key    escrow.Key
 	market *client.Client
+	leaves *audit.Leaves
 	log    *slog.Logger
 
 	info     marketplace.MarketInfo
 	verified map[proofID]bool // proofs that were recomputed from their reports
+	heard    hearing          // the last epoch that was looked at as a whole
+}
+
+// A hearing is all that is said in an epoch, as far as it is believed.
+type hearing struct {
+	epoch   int64
+	reports map[int64][]marketplace.Report // of each lease
 }
 
 type proofID struct{ lease, epoch int64 }
@@ -61,7 +69,7 @@ func (d *desk) signIn(ctx context.Context) (err error) {
 // audit does this auditor's part of every epoch until ctx is done.
 func (d *desk) audit(ctx context.Context) error {
 	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
-		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Log: d.log}
+		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Leaves: d.leaves, Log: d.log}
 	return a.Run(ctx)
 }
 
@@ -162,25 +170,74 @@ func (d *desk) check(ctx context.Context, draft marketplace.Draft) error {
 
 // checkProof holds a paid proof against the auditors' signed reports and the lease's times.
 func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplace.Lease) error {
-	reports, err := d.market.Reports(ctx, p.Lease, p.Epoch)
+	v, err := d.verdict(ctx, p.Lease, p.Epoch)
 	if err != nil {
-		return fmt.Errorf("read reports: %w", err)
+		return err
 	}
-	seen := map[marketplace.Address]bool{}
-	for _, r := range reports {
-		who, err := escrow.RecoverText(r.Text(), r.Signature)
-		if err != nil || who != r.Auditor || seen[who] || r.Lease != p.Lease || r.Epoch != p.Epoch ||
-			!slices.Contains(d.info.Auditors, who) {
-			return fmt.Errorf("a report of %s is not theirs", r.Auditor)
-		}
-		seen[who] = true
-	}
-	if v, _ := d.info.Rules.Judge(reports); v != marketplace.VerdictPass {
+	if v != marketplace.VerdictPass {
 		return fmt.Errorf("the reports say %s", v)
 	}
 	most := d.info.Rules.PaidSeconds(p.Epoch, true, l.ActiveAt, l.EndsAt)
 	if p.Seconds > most {
 		return fmt.Errorf("%d s are paid of %d", p.Seconds, most)
+	}
+	return nil
+}
+
+// verdict judges a lease anew. If somebody accuses it, all that is said in the epoch is read:
+// whether the accuser is believed shows only there. It cannot turn a pass into anything else.
+func (d *desk) verdict(ctx context.Context, lease, epoch int64) (marketplace.Verdict, error) {
+	reports, err := d.market.Reports(ctx, lease, epoch)
+	if err == nil {
+		err = d.genuine(reports, epoch)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read reports: %w", err)
+	}
+	v, _ := d.info.Rules.Judge(reports)
+	if v != marketplace.VerdictDataFault {
+		return v, nil
+	}
+	if err := d.hear(ctx, epoch); err != nil {
+		return "", fmt.Errorf("read an epoch's reports: %w", err)
+	}
+	v, _ = d.info.Rules.Judge(d.heard.reports[lease])
+	return v, nil
+}
+
+// hear reads all that is said in an epoch.
+func (d *desk) hear(ctx context.Context, epoch int64) error {
+	if d.heard.epoch == epoch {
+		return nil
+	}
+	said, err := d.market.EpochReports(ctx, epoch)
+	if err == nil {
+		err = d.genuine(said, epoch)
+	}
+	if err != nil {
+		return err
+	}
+	d.heard = hearing{epoch, map[int64][]marketplace.Report{}}
+	for _, r := range d.info.Rules.Heard(said) {
+		d.heard.reports[r.Lease] = append(d.heard.reports[r.Lease], r)
+	}
+	return nil
+}
+
+// genuine holds reports against their signatures. An auditor says one thing of a lease.
+func (d *desk) genuine(reports []marketplace.Report, epoch int64) error {
+	type voice struct {
+		who   marketplace.Address
+		lease int64
+	}
+	seen := map[voice]bool{}
+	for _, r := range reports {
+		who, err := escrow.RecoverText(r.Text(), r.Signature)
+		if err != nil || who != r.Auditor || seen[voice{who, r.Lease}] || r.Epoch != epoch ||
+			!slices.Contains(d.info.Auditors, who) {
+			return fmt.Errorf("a report of %s on lease %d is not theirs", r.Auditor, r.Lease)
+		}
+		seen[voice{who, r.Lease}] = true
 	}
 	return nil
 }

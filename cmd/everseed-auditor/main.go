@@ -4,20 +4,30 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace/audit"
 )
 
 const keyVariable = "EVERSEED_AUDITOR_KEY"
 
 func main() { os.Exit(terminal.Main(command(os.Getenv))) }
 
+func defaultDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "everseed-auditor"
+	}
+	return filepath.Join(dir, "everseed-auditor")
+}
+
 func command(getenv func(string) string) *cobra.Command {
-	var market, key string
+	var market, key, dir string
 	root := &cobra.Command{
 		Use:   "everseed-auditor",
 		Short: "Check that agents serve what they are paid for, and sign their cheques",
@@ -26,8 +36,8 @@ func command(getenv func(string) string) *cobra.Command {
 	run := &cobra.Command{
 		Use:   "run",
 		Short: "Audit until stopped",
-		Long: `Reads every epoch which leases to audit, downloads random pieces from the agents as any leecher
-would, reports signed findings, and signs a cheque only after recomputing it from the public
+		Long: `Reads every epoch which leases to audit, downloads random blocks and pieces from the agents as any
+leecher would, reports signed findings, and signs a cheque only after recomputing it from the public
 proofs. The market must list the key's address among its auditors.
 
 The private key is read from EVERSEED_AUDITOR_KEY (64 hex digits) or from the file of --key, bare or
@@ -38,7 +48,12 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 			if err != nil {
 				return err
 			}
-			d := &desk{key: k, market: client.New(market), log: terminal.Log(cmd.ErrOrStderr())}
+			leaves, err := audit.OpenLeaves(filepath.Join(dir, k.Address().String()))
+			if err != nil {
+				return err
+			}
+			defer leaves.Close()
+			d := &desk{key: k, leaves: leaves, market: client.New(market), log: terminal.Log(cmd.ErrOrStderr())}
 			if err := d.open(cmd.Context()); err != nil {
 				return err
 			}
@@ -49,6 +64,8 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 		},
 	}
 	run.Flags().StringVar(&market, "market", "http://localhost:8080", "the market's address")
+	run.Flags().StringVar(&dir, "dir", defaultDir(), "where hashes of blocks are kept; losing them "+
+		"costs traffic only")
 	run.Flags().StringVar(&key, "key", "", "file with the private key; "+keyVariable+
 		" goes before it")
 	root.AddCommand(run)

@@ -178,7 +178,8 @@ func (d *devnet) startMarket(ctx context.Context) error {
 		return err
 	}
 	for i, key := range keys {
-		p := d.process(fmt.Sprint("auditor-", i+1), "everseed-auditor", "run", "--market", d.web)
+		p := d.process(fmt.Sprint("auditor-", i+1), "everseed-auditor", "run", "--market", d.web,
+			"--dir", filepath.Join(d.dir, "auditors"))
 		p.env = []string{"EVERSEED_AUDITOR_KEY=" + key.Hex()}
 		if err := p.start(); err != nil {
 			return err

@@ -23,10 +23,11 @@ that runs the real contracts, the market, its auditors and seeder agents. Nothin
 machine and no real money is touched.
 
   everseed-devnet demo      watch a dying torrent being kept alive and paid for
-  everseed-devnet chain     the TRON dev chain alone`,
+  everseed-devnet chain     the TRON dev chain alone
+  everseed-devnet sim       what cheats earn, in simulated months`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(demoCommand(), chainCommand())
+	root.AddCommand(demoCommand(), chainCommand(), simCommand())
 	return root
 }
 

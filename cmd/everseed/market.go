@@ -54,14 +54,14 @@ func (s *session) addCommand() *cobra.Command {
 }
 
 func (s *session) makeCommand() *cobra.Command {
-	var out string
+	var out, format string
 	var trackers []string
 	cmd := &cobra.Command{
 		Use:   "make PATH",
 		Short: "Make a .torrent file for a file or folder",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			raw, err := metainfo.Build(cmd.Context(), args[0], 0, trackers)
+			raw, err := metainfo.Format(format).Build(cmd.Context(), args[0], 0, trackers)
 			if err != nil {
 				return err
 			}
@@ -77,6 +77,7 @@ func (s *session) makeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "out.torrent", "file to write")
+	cmd.Flags().StringVar(&format, "format", string(metainfo.V1), "v1, v2 or hybrid")
 	cmd.Flags().StringSliceVar(&trackers, "tracker", nil, "announce address; may be repeated")
 	return cmd
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -31,18 +30,18 @@ type Auditor struct {
 	Market   Market
 	Rules    marketplace.Rules
 	Guard    metainfo.Guard
-	Parallel int // tries and reports at a time; 0 means 32
+	Leaves   *Leaves // nil: only whole pieces are asked for
+	Parallel int     // tries and reports at a time; 0 means 32
 	Log      *slog.Logger
 
-	mu     sync.Mutex // guards the fields below
-	epoch  int64      // the last one whose duties are in the queue
-	asked  time.Time  // when an epoch was last asked for in vain
-	queue  queue
-	busy   int
-	known  map[marketplace.Infohash]*metainfo.Torrent
-	recent []marketplace.Infohash // keys of known, oldest first
-	bytes  int                    // of metainfo in known
-	done   chan struct{}          // tells Run that something may have become due
+	library library
+
+	mu    sync.Mutex // guards the fields below
+	epoch int64      // the last one whose duties are in the queue
+	asked time.Time  // when an epoch was last asked for in vain
+	queue queue
+	busy  int
+	done  chan struct{} // tells Run that something may have become due
 }
 
 // A duty is one lease to audit in one epoch: its next try, or its report when it has one.
@@ -52,9 +51,11 @@ type duty struct {
 	epoch  int64
 	seed   marketplace.Hash
 	times  []time.Time // of tries that are left
+	asks   []Challenge // the same at every try
 	found  marketplace.Report
-	report bool // all is found; only the report is left
-	fails  int  // reports that did not get through
+	learnt map[int][]marketplace.Hash // by the last try
+	report bool                       // all is found; only the report is left
+	fails  int                        // reports that did not get through
 }
 
 // A queue has the earliest duty in front.
@@ -96,7 +97,6 @@ func (a *Auditor) start() {
 	defer a.mu.Unlock()
 	if a.done == nil {
 		a.done = make(chan struct{}, 1)
-		a.known = map[marketplace.Infohash]*metainfo.Torrent{}
 	}
 	if a.Parallel == 0 {
 		a.Parallel = 32
@@ -230,11 +230,12 @@ func (a *Auditor) serve(ctx context.Context, d *duty) {
 
 // try asks the agent once.
 func (a *Auditor) try(ctx context.Context, d *duty) (more bool) {
-	f, pieces := a.probe(ctx, d)
+	f := a.probe(ctx, d)
 	now := time.Now()
-	d.found.Pieces = pieces
+	d.found.Answers, d.learnt = f.Answers, f.learnt
 	d.found.Tries = append(d.found.Tries, f.Outcome)
 	d.found.Bytes += f.Bytes
+	d.found.Wire += f.Wire
 	d.found.TookMS = f.Took.Milliseconds()
 	d.found.At = now.UTC().Truncate(time.Microsecond) // as the book keeps it
 	d.found.Outcome = marketplace.Settle(d.found.Tries)
@@ -260,60 +261,61 @@ func (d *duty) plan(r marketplace.Rules, now time.Time) {
 	d.at, d.report = now, true
 }
 
-// probe gets the torrent and asks for its pieces.
-func (a *Auditor) probe(ctx context.Context, d *duty) (Finding, []int) {
-	t, err := a.torrent(ctx, d.lease.Infohash)
+// probe gets the torrent and puts the challenges.
+func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
+	v, err := a.volume(ctx, d.lease.Infohash)
 	if err != nil {
-		return Finding{Outcome: marketplace.AuditorFault, Err: err}, nil
+		return Finding{Outcome: marketplace.AuditorFault, Err: err}
 	}
-	pieces := Pieces(a.Rules, d.seed, d.lease.ID, a.Address, t.Pieces, t.PieceLength)
+	if d.asks == nil {
+		d.asks = a.challenges(ctx, d, v)
+	}
 	peer, err := netip.ParseAddrPort(d.lease.Peer)
 	if err != nil {
-		return Finding{Outcome: marketplace.Unreachable, Err: err}, pieces
+		f := Finding{Outcome: marketplace.Unreachable, Err: err}
+		for _, c := range d.asks {
+			f.Answers = append(f.Answers, marketplace.Answer{Piece: c.Piece, Block: c.Block,
+				Outcome: f.Outcome})
+		}
+		return f
 	}
-	return Probe(ctx, a.Guard, a.Rules.ProbeTimeout.Duration(), peer, t, pieces), pieces
+	return Probe(ctx, a.Guard, a.Rules.ProbeTimeout.Duration(), peer, v.torrent, d.asks)
 }
 
-// knownMax bounds the bytes of metainfo kept in memory.
-const knownMax = 64 << 20
+// challenges draws what to ask. A piece whose hashes turn out to be lost is no longer known, and
+// the draw is made again: a block must not be asked for alone and with its piece, for a peer may
+// hang up on who asks twice.
+func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challenge {
+	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
+	for {
+		asks := Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known)
+		err := v.shelf.fill(asks)
+		if err == nil {
+			return asks
+		}
+		a.Log.ErrorContext(ctx, "hashes lost", "infohash", d.lease.Infohash, "err", err)
+	}
+}
 
-func (a *Auditor) torrent(ctx context.Context, h marketplace.Infohash) (*metainfo.Torrent, error) {
-	a.mu.Lock()
-	t := a.known[h]
-	a.mu.Unlock()
-	if t != nil {
-		return t, nil
+// learn keeps the hashes that follow from a report which was handed in.
+func (a *Auditor) learn(ctx context.Context, d *duty) {
+	v := a.library.get(d.lease.Infohash)
+	for piece, leaves := range d.learnt {
+		if v == nil {
+			return
+		}
+		if err := v.shelf.learn(d.epoch, piece, leaves); err != nil {
+			a.Log.ErrorContext(ctx, "hashes not kept", "infohash", d.lease.Infohash, "err", err)
+			return
+		}
 	}
-	raw, err := a.Market.Metainfo(ctx, h)
-	if err != nil {
-		return nil, fmt.Errorf("get metainfo of %s: %w", h, err)
-	}
-	parsed, err := metainfo.Parse(raw, metainfo.DefaultLimits())
-	if err != nil {
-		return nil, err
-	}
-	if parsed.Infohash != h {
-		return nil, marketplace.Invalid.Errorf("metainfo is of %s, not of %s", parsed.Infohash, h)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.known[h] != nil {
-		return a.known[h], nil
-	}
-	a.known[h] = &parsed
-	a.recent = append(a.recent, h)
-	for a.bytes += len(parsed.Info); a.bytes > knownMax && len(a.recent) > 1; {
-		a.bytes -= len(a.known[a.recent[0]].Info)
-		delete(a.known, a.recent[0])
-		a.recent = slices.Delete(a.recent, 0, 1)
-	}
-	return &parsed, nil
 }
 
 // handIn reports, and says whether to do so again.
 func (a *Auditor) handIn(ctx context.Context, d *duty) (again bool) {
 	err := a.Market.Report(ctx, d.found)
 	if err == nil {
+		a.learn(ctx, d)
 		return false
 	}
 	now := time.Now()

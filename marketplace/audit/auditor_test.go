@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/audit"
+	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
 // A desk is a market that hands out duties from memory.
@@ -152,9 +154,86 @@ func TestAnAuditorReportsEveryLeaseOfTheEpoch(t *testing.T) {
 			!r.At.Equal(r.At.Truncate(time.Microsecond)) {
 			t.Errorf("lease %d: reported as of %s", id, r.At)
 		}
-		if id <= 2 && len(r.Pieces) != 5 || id == 1 && r.Bytes != meta.Size {
-			t.Errorf("lease %d: %d bytes of pieces %v", id, r.Bytes, r.Pieces)
+		if id <= 2 && len(r.Answers) == 0 || id == 1 && r.Bytes != asked(meta, r) || r.Wire < r.Bytes {
+			t.Errorf("lease %d: %d bytes, %d on the wire, for %+v", id, r.Bytes, r.Wire, r.Answers)
 		}
+		for _, ans := range r.Answers {
+			if ans.Outcome != want[0] || ans.Hash.IsZero() == (id <= 2) {
+				t.Errorf("lease %d: %+v", id, ans)
+			}
+		}
+	}
+}
+
+// asked returns how many bytes the challenges of a report have.
+func asked(meta *metainfo.Torrent, r marketplace.Report) (n int64) {
+	for _, a := range r.Answers {
+		if a.Block == marketplace.WholePiece {
+			n += meta.PieceSize(a.Piece)
+			continue
+		}
+		n += min(metainfo.BlockSize, meta.PieceSize(a.Piece)-int64(a.Block)*metainfo.BlockSize)
+	}
+	return n
+}
+
+// told says whether a report of an earlier epoch tells that a whole piece passed.
+func (d *desk) told(before int64, piece int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.reports {
+		for _, a := range r.Answers {
+			if r.Epoch < before && a.Piece == piece && a.Block == marketplace.WholePiece &&
+				a.Outcome == pass {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestAnAuditorAsksForBlocksOfPiecesThatItKnows(t *testing.T) {
+	t.Parallel()
+	parent, raw, all := content(t, 64<<10, 300_000, 9)
+	meta := parse(t, raw)
+	good := agent(t, parent, raw)
+	d := &desk{
+		rules: rules(), auditors: []marketplace.Address{{1}}, heard: make(chan struct{}, 1),
+		torrents: map[marketplace.Infohash][]byte{meta.Infohash: raw},
+		leases:   []marketplace.Lease{{ID: 1, Infohash: meta.Infohash, Peer: good.Addr().String()}},
+		tried:    map[[2]int64]bool{},
+	}
+	leaves, err := audit.OpenLeaves(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leaves.Close()
+	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet,
+		Leaves: leaves}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- a.Run(ctx) }()
+	blocks := 0
+	for epoch := 0; epoch < 6 && blocks == 0; epoch++ {
+		r := d.wait(t, 1)[0]
+		if r.Outcome != pass || r.Bytes != asked(meta, r) {
+			t.Errorf("%+v", r)
+		}
+		for _, ans := range r.Answers {
+			if ans.Block == marketplace.WholePiece {
+				continue
+			}
+			blocks++
+			at := ans.Piece<<16 + ans.Block<<14
+			block := all[at:min(len(all), at+metainfo.BlockSize)]
+			if !d.told(r.Epoch, ans.Piece) || ans.Hash != sha256.Sum256(block) {
+				t.Errorf("%+v was asked", ans)
+			}
+		}
+	}
+	stop()
+	if err := <-ended; err != nil || blocks == 0 {
+		t.Errorf("%d blocks were asked for, %v", blocks, err)
 	}
 }
 

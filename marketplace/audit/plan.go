@@ -86,28 +86,6 @@ func tries(
 	return times
 }
 
-// askedMax bounds the bytes of one audit, so that an honest agent behind a slow line can deliver
-// them within the time for a try. At least one piece is always asked.
-const askedMax = 16 << 20
-
-// Pieces draws which pieces an auditor asks of a lease: the same ones at every try, else missing
-// data would be drawn away.
-func Pieces(
-	r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address,
-	pieces int, pieceLength int64,
-) []int {
-	want := min(int64(r.Challenges), int64(pieces), max(1, askedMax/pieceLength))
-	draw := newChance(seed, "piece", number(lease), who[:])
-	drawn := make([]int, 0, want)
-	for int64(len(drawn)) < want {
-		i := int(draw.below(uint64(pieces))) // #nosec G115 -- below an int
-		if !slices.Contains(drawn, i) {
-			drawn = append(drawn, i)
-		}
-	}
-	return drawn
-}
-
 func mac(seed marketplace.Hash, label string, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, seed[:])
 	h.Write([]byte(label))

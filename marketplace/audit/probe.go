@@ -3,13 +3,13 @@ package audit
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" // #nosec G505 -- BitTorrent v1 names pieces by SHA-1
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"net/netip"
 	"os"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,43 +20,42 @@ import (
 // A Finding is what one try found.
 type Finding struct {
 	Outcome marketplace.Outcome
-	Pieces  []PieceFinding // in the order they were asked for
-	Bytes   int64          // of content received
+	Answers []marketplace.Answer // in the order of the challenges
+	Bytes   int64                // of content received
+	Wire    int64                // both ways, everything
 	Took    time.Duration
 	Err     error // what ended it, if it is not a pass: for the log, it proves nothing
+
+	learnt map[int][]marketplace.Hash // hashes of the blocks of whole pieces that passed
 }
 
-// A PieceFinding is what became of one piece.
-type PieceFinding struct {
-	Piece   int
-	Outcome marketplace.Outcome
-	Took    time.Duration // since the try began
-}
-
-// Probe asks a peer for whole pieces of a torrent and checks their hashes. It takes no longer than
-// the timeout. On the wire it is a downloader that has nothing yet.
+// Probe puts challenges to a peer and checks the hashes of what comes. It takes no longer than the
+// timeout. On the wire it is a downloader that has nothing yet.
 func Probe(ctx context.Context, guard metainfo.Guard, timeout time.Duration, peer netip.AddrPort,
-	t *metainfo.Torrent, pieces []int,
+	t *metainfo.Torrent, asks []Challenge,
 ) Finding {
 	began := time.Now()
-	p := newProbe(t, pieces, began)
+	p := newProbe(t, asks, began)
 	err := p.run(ctx, guard, peer, began.Add(timeout))
-	f := Finding{Outcome: p.outcome(ctx, err), Pieces: p.found, Bytes: p.bytes, Err: err}
-	f.Took = time.Since(began)
+	f := Finding{Outcome: p.outcome(ctx, err), Answers: p.answers, Bytes: p.bytes, Err: err,
+		Wire: p.wire.Load(), Took: time.Since(began), learnt: p.learnt}
 	return f
 }
 
 // A probe is one try under way.
 type probe struct {
-	t     *metainfo.Torrent
-	began time.Time
-	found []PieceFinding
-	bytes int64
-	met   bool // the peer said something of this torrent, or let us wait for it
+	t       *metainfo.Torrent
+	asks    []Challenge
+	began   time.Time
+	answers []marketplace.Answer
+	learnt  map[int][]marketplace.Hash
+	bytes   int64
+	wire    atomic.Int64
+	met     bool // the peer said something of this torrent, or let us wait for it
 
-	blocks  []block // of all pieces, in order
+	blocks  []block // of all challenges, in order
 	next    int     // the first block that is not hashed
-	hash    hash.Hash
+	sum     tally
 	early   map[int][]byte // blocks that came before those in front of them
 	open    bool           // the peer has unchoked us
 	said    bool           // we are interested
@@ -68,63 +67,50 @@ type probe struct {
 // A block is a part of a piece that is asked for at once, or known to be zeros.
 type block struct {
 	piece, begin, length int
-	of                   int // index in found
+	of                   int // index of the challenge
 	pad                  bool
 	asked, done          bool
 }
 
-const (
-	blockSize = 16 << 10
-	// window is how many blocks are asked for ahead: 1 MiB, which is also the most that is held
-	// in memory.
-	window = 64
-)
+// window is how many blocks are asked for ahead: 1 MiB, which is also the most that is held in
+// memory.
+const window = 64
 
-func newProbe(t *metainfo.Torrent, pieces []int, began time.Time) *probe {
+func newProbe(t *metainfo.Torrent, asks []Challenge, began time.Time) *probe {
 	p := &probe{
-		t: t, began: began, hash: sha1.New(), // #nosec G401 -- as above
+		t: t, asks: asks, began: began, sum: newTally(), learnt: map[int][]marketplace.Hash{},
 		early: map[int][]byte{}, has: map[int]bool{},
 	}
-	for of, piece := range pieces {
-		p.found = append(p.found, PieceFinding{Piece: piece})
-		p.has[piece] = false
-		p.cut(piece, of)
+	for of, c := range asks {
+		p.answers = append(p.answers, marketplace.Answer{Piece: c.Piece, Block: c.Block})
+		p.has[c.Piece] = false
+		begin, end := 0, int(p.t.PieceSize(c.Piece))
+		if c.Block != marketplace.WholePiece {
+			begin = c.Block * metainfo.BlockSize
+			end = min(end, begin+metainfo.BlockSize)
+		}
+		p.cut(c.Piece, begin, end, of)
 	}
 	return p
 }
 
-// cut divides a piece into blocks, at 16 KiB and where padding begins and ends.
-func (p *probe) cut(piece, of int) {
-	size := int(p.t.PieceSize(piece))
-	for begin := 0; begin < size; {
-		end := min(size, begin/blockSize*blockSize+blockSize)
-		pad, until := p.padding(int64(piece)*p.t.PieceLength + int64(begin))
-		end = int(min(int64(end), until-int64(piece)*p.t.PieceLength))
-		p.blocks = append(p.blocks, block{piece: piece, begin: begin, length: end - begin, of: of,
+// cut divides a part of a piece into blocks, at 16 KiB and where padding begins and ends.
+func (p *probe) cut(piece, begin, end, of int) {
+	start := int64(piece) * p.t.PieceLength
+	for begin < end {
+		most := min(end, begin/metainfo.BlockSize*metainfo.BlockSize+metainfo.BlockSize)
+		pad, until := p.t.Padding(start+int64(begin), start+int64(most))
+		to := int(until - start)
+		p.blocks = append(p.blocks, block{piece: piece, begin: begin, length: to - begin, of: of,
 			pad: pad})
-		begin = end
+		begin = to
 	}
-}
-
-// padding says whether an offset of the torrent is in padding, and until where that holds.
-func (p *probe) padding(at int64) (pad bool, until int64) {
-	until = p.t.Size
-	for _, f := range p.t.Files {
-		switch {
-		case !f.Pad || f.Length == 0 || f.Offset+f.Length <= at:
-		case f.Offset <= at:
-			return true, f.Offset + f.Length
-		default:
-			return false, f.Offset
-		}
-	}
-	return false, until
 }
 
 func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort,
 	deadline time.Time,
 ) error {
-	w, connected, err := greet(ctx, guard, peer, p.t, deadline)
+	w, connected, err := greet(ctx, guard, peer, p.t, &p.wire, deadline)
 	if err != nil {
 		p.met = connected && errors.Is(err, os.ErrDeadlineExceeded)
 		return fmt.Errorf("meet %s: %w", peer, err)
@@ -248,36 +234,42 @@ func (p *probe) receive(payload []byte) {
 	p.take(i, payload[8:])
 }
 
-// take keeps a block's content until those before it are here, then hashes them in order.
+// take keeps a block's content until those before it are here, then hashes them in order. The
+// content is good only until take returns, so what is kept is copied.
 func (p *probe) take(i int, content []byte) {
 	p.blocks[i].done = true
-	p.early[i] = bytes.Clone(content)
+	p.early[i] = content
 	p.drain()
+	if kept, waits := p.early[i]; waits {
+		p.early[i] = bytes.Clone(kept)
+	}
 }
 
 func (p *probe) drain() {
 	for ; p.next < len(p.blocks); p.next++ {
-		of := p.blocks[p.next].of
-		lost := p.found[of].Outcome != ""
+		b := &p.blocks[p.next]
+		lost := p.answers[b.of].Outcome != ""
 		content, here := p.early[p.next]
 		if !here && !lost {
 			return
 		}
 		delete(p.early, p.next)
-		p.hash.Write(content)
-		if p.next+1 < len(p.blocks) && p.blocks[p.next+1].of == of {
+		last := p.next+1 == len(p.blocks) || p.blocks[p.next+1].of != b.of
+		p.sum.add(b, content, last, p.t.V1)
+		if !last {
 			continue
 		}
 		if !lost {
-			p.judge(of)
+			p.judge(b.of)
 		}
-		p.hash.Reset()
+		p.sum.reset()
 	}
 }
 
-// lose gives up a piece that the peer refuses, and goes on with the others.
+// lose gives up a challenge that the peer refuses, and goes on with the others.
 func (p *probe) lose(of int) {
-	p.found[of].Outcome, p.found[of].Took = marketplace.Timeout, time.Since(p.began)
+	a := &p.answers[of]
+	a.Outcome, a.TookMS = marketplace.Withheld, time.Since(p.began).Milliseconds()
 	p.refused = true
 	for i := range p.blocks {
 		if p.blocks[i].of == of {
@@ -287,15 +279,7 @@ func (p *probe) lose(of int) {
 	p.drain()
 }
 
-func (p *probe) judge(of int) {
-	f := &p.found[of]
-	f.Outcome, f.Took = marketplace.Pass, time.Since(p.began)
-	if [20]byte(p.hash.Sum(nil)) != p.t.PieceHash(f.Piece) {
-		f.Outcome = marketplace.BadData
-	}
-}
-
-// outcome sums up, and names what became of pieces that never came.
+// outcome sums up, and names what became of what never came.
 func (p *probe) outcome(ctx context.Context, err error) marketplace.Outcome {
 	missing := marketplace.Unreachable
 	switch {
@@ -305,17 +289,21 @@ func (p *probe) outcome(ctx context.Context, err error) marketplace.Outcome {
 		missing = marketplace.Timeout
 	}
 	sum := marketplace.Pass
-	for i := range p.found {
-		f := &p.found[i]
-		if f.Outcome == "" {
-			f.Outcome, f.Took = missing, time.Since(p.began)
+	for i := range p.answers {
+		a := &p.answers[i]
+		if a.Outcome == "" {
+			a.Outcome, a.TookMS = missing, time.Since(p.began).Milliseconds()
 		}
-		if f.Outcome != marketplace.Pass && sum != marketplace.BadData {
-			sum = f.Outcome
+		if slices.Index(gravity, a.Outcome) > slices.Index(gravity, sum) {
+			sum = a.Outcome
 		}
 	}
 	return sum
 }
+
+// gravity orders what may become of a piece: the gravest sums up a try.
+var gravity = []marketplace.Outcome{marketplace.Pass, marketplace.AuditorFault,
+	marketplace.Unreachable, marketplace.Timeout, marketplace.Withheld, marketplace.BadData}
 
 // ourFault knows errors that say something of this machine and nothing of the peer.
 func ourFault(err error) bool {

@@ -68,25 +68,7 @@ func parse(t *testing.T, raw []byte) *metainfo.Torrent {
 // agent serves content that lies in parent.
 func agent(t *testing.T, parent string, raw []byte) *swarm.Engine {
 	t.Helper()
-	e, err := swarm.Open(swarm.Config{
-		Dir: t.TempDir(), Listen: "127.0.0.1:0", KeepFree: 1, AllowLoopback: true, NoDHT: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	h, err := e.Adopt(raw, parent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for s, _ := e.Status(h); s.Checking; s, _ = e.Status(h) {
-		time.Sleep(time.Millisecond)
-	}
-	return e
+	return agentAt(t, "127.0.0.1:0", parent, raw)
 }
 
 func spoil(t *testing.T, path string, at int64) {
@@ -106,11 +88,19 @@ func spoil(t *testing.T, path string, at int64) {
 	}
 }
 
+// whole asks for whole pieces.
+func whole(pieces ...int) (asks []audit.Challenge) {
+	for _, piece := range pieces {
+		asks = append(asks, audit.Challenge{Piece: piece, Block: marketplace.WholePiece})
+	}
+	return asks
+}
+
 // want fails unless the whole and every piece came out as said.
 func want(t *testing.T, f audit.Finding, whole marketplace.Outcome, pieces ...marketplace.Outcome) {
 	t.Helper()
 	var got []marketplace.Outcome
-	for _, p := range f.Pieces {
+	for _, p := range f.Answers {
 		got = append(got, p.Outcome)
 	}
 	if f.Outcome != whole || !slices.Equal(got, pieces) {
@@ -122,6 +112,7 @@ const (
 	pass    = marketplace.Pass
 	bad     = marketplace.BadData
 	timeout = marketplace.Timeout
+	refused = marketplace.Withheld
 	away    = marketplace.Unreachable
 )
 
@@ -130,7 +121,7 @@ func TestAnAgentThatHoldsItAllPasses(t *testing.T) {
 	parent, raw, all := content(t, 256<<10, 1_500_000, 200_001)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	last := meta.Pieces - 1
-	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, []int{last, 0, 3})
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, whole(last, 0, 3))
 	want(t, f, pass, pass, pass, pass)
 	if expect := meta.PieceSize(last) + 2*meta.PieceLength; f.Bytes != expect || len(all) == 0 {
 		t.Errorf("%d bytes came, want %d", f.Bytes, expect)
@@ -142,19 +133,19 @@ func TestOneFlippedBitIsBadData(t *testing.T) {
 	parent, raw, _ := content(t, 64<<10, 500_000, 100_000)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	spoil(t, filepath.Join(parent, "things", "a"), 3*64<<10+77)
-	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, []int{1, 3, 2})
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, whole(1, 3, 2))
 	want(t, f, bad, pass, bad, pass)
 }
 
-func TestContentThatIsCutOffTimesOut(t *testing.T) {
+func TestContentThatIsCutOffIsWithheld(t *testing.T) {
 	t.Parallel()
 	parent, raw, _ := content(t, 64<<10, 500_000, 100_000)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	if err := os.Truncate(filepath.Join(parent, "things", "a"), 100_000); err != nil {
 		t.Fatal(err)
 	}
-	f := audit.Probe(t.Context(), devnet, time.Second, e.Addr(), meta, []int{0, 5})
-	want(t, f, timeout, pass, timeout)
+	f := audit.Probe(t.Context(), devnet, time.Second, e.Addr(), meta, whole(0, 5))
+	want(t, f, refused, pass, refused)
 	if f.Took > 900*time.Millisecond {
 		t.Errorf("a refusal took %s to understand", f.Took)
 	}
@@ -165,11 +156,11 @@ func TestAPeerThatIsGoneIsUnreachable(t *testing.T) {
 	parent, raw, _ := content(t, 64<<10, 100_000, 1)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	addr := e.Addr()
-	want(t, audit.Probe(t.Context(), metainfo.Guard{}, time.Second, addr, meta, []int{0}), away, away)
+	want(t, audit.Probe(t.Context(), metainfo.Guard{}, time.Second, addr, meta, whole(0)), away, away)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	want(t, audit.Probe(t.Context(), devnet, time.Second, addr, meta, []int{0, 1}), away, away, away)
+	want(t, audit.Probe(t.Context(), devnet, time.Second, addr, meta, whole(0, 1)), away, away, away)
 }
 
 func TestAPeerWithoutTheTorrentIsUnreachable(t *testing.T) {
@@ -178,10 +169,10 @@ func TestAPeerWithoutTheTorrentIsUnreachable(t *testing.T) {
 	e := agent(t, parent, raw)
 	_, other, _ := content(t, 64<<10, 100_001, 1)
 	meta := parse(t, other)
-	f := audit.Probe(t.Context(), devnet, 2*time.Second, e.Addr(), meta, []int{0})
+	f := audit.Probe(t.Context(), devnet, 2*time.Second, e.Addr(), meta, whole(0))
 	want(t, f, away, away)
 	confused := script(t, parse(t, raw), haveAll+unchoke, func(net.Conn, byte, []byte) {})
-	want(t, audit.Probe(t.Context(), devnet, time.Second, confused, meta, []int{0}), away, away)
+	want(t, audit.Probe(t.Context(), devnet, time.Second, confused, meta, whole(0)), away, away)
 }
 
 func TestAnAuditorThatStopsSaysNothingOfTheAgent(t *testing.T) {
@@ -191,7 +182,7 @@ func TestAnAuditorThatStopsSaysNothingOfTheAgent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	began := time.Now()
-	f := audit.Probe(ctx, devnet, 20*time.Second, addr, parse(t, raw), []int{0})
+	f := audit.Probe(ctx, devnet, 20*time.Second, addr, parse(t, raw), whole(0))
 	want(t, f, marketplace.AuditorFault, marketplace.AuditorFault)
 	if time.Since(began) > 5*time.Second {
 		t.Errorf("it took %s to stop", time.Since(began))
@@ -269,11 +260,10 @@ func TestAPeerThatDoesNotDeliverTimesOut(t *testing.T) {
 		"sends keepalives only":       script(t, meta, "\x00\x00\x00\x00\x00\x00\x00\x00", nothing),
 		"sends an unasked piece":      script(t, meta, haveAll+unchoke+message(7, make([]byte, 12)), nothing),
 		"sends a piece cut too short": script(t, meta, haveAll+unchoke, cutShort),
-		"refuses":                     script(t, meta, haveAll+unchoke, refuse),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := audit.Probe(t.Context(), devnet, 600*time.Millisecond, addr, meta, []int{0})
+			f := audit.Probe(t.Context(), devnet, 600*time.Millisecond, addr, meta, whole(0))
 			want(t, f, timeout, timeout)
 			if f.Took > 3*time.Second {
 				t.Errorf("it took %s", f.Took)
@@ -292,6 +282,15 @@ func refuse(c net.Conn, kind byte, body []byte) {
 	if kind == 6 {
 		_, _ = io.WriteString(c, message(16, body))
 	}
+}
+
+func TestAPeerThatRefusesAPieceThatItSaysItHasWithholdsIt(t *testing.T) {
+	t.Parallel()
+	_, raw, _ := content(t, 64<<10, 200_000, 1)
+	meta := parse(t, raw)
+	addr := script(t, meta, haveAll+unchoke, refuse)
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, addr, meta, whole(0, 2))
+	want(t, f, refused, refused, refused)
 }
 
 func TestBlocksMayComeInAnyOrderAndAfterAChoke(t *testing.T) {
@@ -321,7 +320,7 @@ func TestBlocksMayComeInAnyOrderAndAfterAChoke(t *testing.T) {
 		}
 		waiting = nil
 	})
-	f := audit.Probe(t.Context(), devnet, 5*time.Second, addr, meta, []int{1, 0})
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, addr, meta, whole(1, 0))
 	want(t, f, pass, pass, pass)
 }
 
@@ -348,7 +347,7 @@ func TestPaddingIsKnownWithoutAsking(t *testing.T) {
 	t.Parallel()
 	parent, raw := hybrid(t)
 	e, meta := agent(t, parent, raw), parse(t, raw)
-	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, []int{0, 1})
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, whole(0, 1))
 	want(t, f, pass, pass, pass)
 	if f.Bytes != 30_000 {
 		t.Errorf("%d bytes came, want 30000", f.Bytes)
@@ -360,7 +359,7 @@ func TestAnAgentServesPaddingToAClientThatDoesNotKnowOfIt(t *testing.T) {
 	parent, raw := hybrid(t)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	meta.Files[1].Pad = false // as aria2 or an old client reads the torrent
-	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, []int{0, 1})
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, whole(0, 1))
 	want(t, f, pass, pass, pass)
 	if f.Bytes != 32_768 {
 		t.Errorf("%d bytes came, want 32768", f.Bytes)
@@ -396,48 +395,11 @@ func TestAria2PassesAnAudit(t *testing.T) {
 	var f audit.Finding
 	for range 300 {
 		time.Sleep(50 * time.Millisecond)
-		f = audit.Probe(t.Context(), devnet, 10*time.Second, addr, parse(t, raw), []int{2, 13, 0})
+		f = audit.Probe(t.Context(), devnet, 10*time.Second, addr, parse(t, raw), whole(2, 13, 0))
 		if f.Outcome != away {
 			break
 		}
 	}
 	want(t, f, pass, pass, pass, pass)
 	t.Logf("aria2c answered in %s", f.Took)
-}
-
-// BenchmarkProbe reports how long an audit of one 1 MiB piece takes, agent and auditor in one
-// process on loopback.
-func BenchmarkProbe(b *testing.B) {
-	dir := b.TempDir()
-	path := filepath.Join(dir, "x")
-	if err := os.WriteFile(path, make([]byte, 64<<20), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	raw, err := metainfo.Build(b.Context(), path, 1<<20, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	meta, err := metainfo.Parse(raw, metainfo.DefaultLimits())
-	if err != nil {
-		b.Fatal(err)
-	}
-	e, err := swarm.Open(swarm.Config{
-		Dir: b.TempDir(), Listen: "127.0.0.1:0", KeepFree: 1, AllowLoopback: true, NoDHT: true,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer e.Close()
-	if _, err := e.Adopt(raw, dir); err != nil {
-		b.Fatal(err)
-	}
-	if err := e.Wait(b.Context(), meta.Infohash); err != nil {
-		b.Fatal(err)
-	}
-	for i := 0; b.Loop(); i++ {
-		f := audit.Probe(b.Context(), devnet, 10*time.Second, e.Addr(), &meta, []int{i % 64})
-		if f.Outcome != pass {
-			b.Fatal(f.Outcome, f.Err)
-		}
-	}
 }

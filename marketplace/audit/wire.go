@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anacrolix/torrent/mse"
@@ -46,15 +48,43 @@ var errStranger = errors.New("peer answered for another torrent or protocol")
 type wire struct {
 	net.Conn
 	in   *bufio.Reader
-	out  io.Writer
-	fast bool // BEP 6: have none, reject
+	out  *bufio.Writer // sent before we wait for an answer
+	fast bool          // BEP 6: have none, reject
 	buf  []byte
+}
+
+// readers are buffers of connections that are over.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
+
+// Close ends the connection; it is called once.
+func (w *wire) Close() error {
+	w.in.Reset(nil)
+	readers.Put(w.in)
+	return w.Conn.Close()
+}
+
+// A meter counts bytes both ways.
+type meter struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (m meter) Read(b []byte) (int, error) {
+	n, err := m.Conn.Read(b)
+	m.bytes.Add(int64(n))
+	return n, err
+}
+
+func (m meter) Write(b []byte) (int, error) {
+	n, err := m.Conn.Write(b)
+	m.bytes.Add(int64(n))
+	return n, err
 }
 
 // greet connects and shakes hands like our downloaders do: obfuscated first, plainly if that
 // fails. The parts share the time that is left until the deadline.
 func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *metainfo.Torrent,
-	deadline time.Time,
+	spent *atomic.Int64, deadline time.Time,
 ) (w *wire, connected bool, err error) {
 	for _, obfuscate := range []bool{true, false} {
 		until := deadline
@@ -67,6 +97,7 @@ func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *me
 			return nil, connected, err
 		}
 		connected = true
+		c = meter{c, spent}
 		if w, err = shake(ctx, c, t, obfuscate, until); err == nil {
 			return w, true, c.SetDeadline(deadline)
 		}
@@ -99,7 +130,8 @@ func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool,
 	if _, err := rw.Write(hello); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
-	w := &wire{Conn: c, in: bufio.NewReaderSize(rw, 32<<10), out: rw}
+	w := &wire{Conn: c, in: readers.Get().(*bufio.Reader), out: bufio.NewWriter(rw)}
+	w.in.Reset(rw)
 	var theirs [68]byte
 	if _, err := io.ReadFull(w.in, theirs[:]); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
@@ -156,6 +188,9 @@ func (w *wire) request(piece, begin, length int) error {
 // receive returns the next message; a keepalive has no kind. The payload is good until something
 // else is sent or received.
 func (w *wire) receive() (kind int, payload []byte, err error) {
+	if err := w.out.Flush(); err != nil {
+		return 0, nil, err
+	}
 	var head [4]byte
 	if _, err := io.ReadFull(w.in, head[:]); err != nil {
 		return 0, nil, err

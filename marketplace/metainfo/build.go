@@ -2,21 +2,39 @@ package metainfo
 
 import (
 	"context"
-	"crypto/sha1" // #nosec G505 -- BitTorrent v1 names pieces by SHA-1
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/everseed/everseed/marketplace"
 )
 
+// A Format says which hashes a .torrent carries.
+type Format string
+
+// The formats. A hybrid is read by every client; v2 alone only by new ones.
+const (
+	V1     Format = "v1"
+	V2     Format = "v2"
+	Hybrid Format = "hybrid"
+)
+
 // Build makes a v1 .torrent of a file or of a folder's regular files, in the order of their
 // paths. A pieceLength of 0 chooses one. The same content always makes the same infohash.
 func Build(ctx context.Context, path string, pieceLength int64, trackers []string) ([]byte, error) {
+	return V1.Build(ctx, path, pieceLength, trackers)
+}
+
+// Build makes a .torrent of this format, otherwise as the function Build does.
+func (f Format) Build(ctx context.Context, path string, pieceLength int64, trackers []string) (
+	[]byte, error,
+) {
+	if f != V1 && f != V2 && f != Hybrid {
+		return nil, marketplace.Invalid.Errorf("format %q is none of v1, v2 and hybrid", f)
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("build torrent: %w", err)
@@ -35,11 +53,15 @@ func Build(ctx context.Context, path string, pieceLength int64, trackers []strin
 	if pieceLength == 0 {
 		pieceLength = choosePieceLength(size)
 	}
-	hashes, err := hashPieces(ctx, path, found, single, pieceLength)
-	if err != nil {
+	if pieceLength < BlockSize || f != V1 && pieceLength&(pieceLength-1) != 0 {
+		return nil, marketplace.Invalid.Errorf("pieces of %d bytes are too small, or no power of two",
+			pieceLength)
+	}
+	b := newBuilder(f, pieceLength)
+	if err := b.read(ctx, path, found, single); err != nil {
 		return nil, fmt.Errorf("build torrent: %w", err)
 	}
-	raw := encode(filepath.Base(path), found, single, pieceLength, hashes, trackers)
+	raw := b.encode(filepath.Base(path), single, trackers)
 	if _, err := Parse(raw, HardLimits()); err != nil {
 		return nil, err
 	}
@@ -75,38 +97,6 @@ func collect(root string) (found []File, single bool, err error) {
 	return found, single, err
 }
 
-func hashPieces(ctx context.Context, root string, found []File, single bool, pieceLength int64) (
-	hashes []byte, err error,
-) {
-	piece, room := sha1.New(), pieceLength // #nosec G401 -- as above
-	for _, f := range found {
-		path := root
-		if !single {
-			path = filepath.Join(root, filepath.Join(f.Path...))
-		}
-		err := readFile(path, f.Length, func(part []byte) error {
-			for len(part) > 0 {
-				n := min(int64(len(part)), room)
-				piece.Write(part[:n])
-				part = part[n:]
-				if room -= n; room == 0 {
-					hashes = piece.Sum(hashes)
-					piece.Reset()
-					room = pieceLength
-				}
-			}
-			return ctx.Err()
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	if room < pieceLength {
-		hashes = piece.Sum(hashes)
-	}
-	return hashes, nil
-}
-
 // readFile gives a file's bytes to use, and refuses a file that changed its size meanwhile.
 func readFile(path string, length int64, use func([]byte) error) error {
 	f, err := os.Open(path) // #nosec G304 -- the caller's own file
@@ -133,63 +123,4 @@ func readFile(path string, length int64, use func([]byte) error) error {
 		return marketplace.Conflict.Errorf("%s changed while it was read", path)
 	}
 	return nil
-}
-
-// An encoder writes bencoding; keys come in order from the caller.
-type encoder struct{ out []byte }
-
-func (e *encoder) raw(s string)  { e.out = append(e.out, s...) }
-func (e *encoder) text(s string) { e.raw(strconv.Itoa(len(s)) + ":" + s) }
-func (e *encoder) int(n int64)   { e.raw("i" + strconv.FormatInt(n, 10) + "e") }
-
-func encode(name string, found []File, single bool, pieceLength int64, hashes []byte,
-	trackers []string,
-) []byte {
-	var e encoder
-	e.raw("d")
-	if len(trackers) > 0 {
-		e.text("announce")
-		e.text(trackers[0])
-		e.text("announce-list")
-		e.raw("l")
-		for _, tracker := range trackers {
-			e.raw("l")
-			e.text(tracker)
-			e.raw("e")
-		}
-		e.raw("e")
-	}
-	e.text("info")
-	e.raw("d")
-	if single {
-		e.text("length")
-		e.int(found[0].Length)
-	} else {
-		e.files(found)
-	}
-	e.text("name")
-	e.text(name)
-	e.text("piece length")
-	e.int(pieceLength)
-	e.text("pieces")
-	e.text(string(hashes))
-	e.raw("ee")
-	return e.out
-}
-
-func (e *encoder) files(found []File) {
-	e.text("files")
-	e.raw("l")
-	for _, f := range found {
-		e.raw("d")
-		e.text("length")
-		e.int(f.Length)
-		e.text("path")
-		e.raw("l")
-		for _, part := range f.Path {
-			e.text(part)
-		}
-		e.raw("ee")
-	}
-	e.raw("e")
 }

@@ -7,8 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// files reads the list of files, or the one file, into p.t.Files and p.t.Size.
+// files reads the v1 list of files, or the one file, into p.t.Files and p.t.Size.
 func (p *parser) files(info value) error {
+	if !p.t.V1 {
+		return nil // the v2 tree has them
+	}
 	f := info.fields("files", "length")
 	if f[0] == nil {
 		length, ok := f[1].integer()

@@ -20,7 +20,8 @@ type Magnet struct {
 // magnetBytesMax bounds a link; browsers stop far below.
 const magnetBytesMax = 16 << 10
 
-// ParseMagnet reads a magnet link with a v1 infohash (hex or base32).
+// ParseMagnet reads a magnet link with a v1 infohash (hex or base32) or a v2 one. A hybrid, which
+// has both, is named by its v1 infohash; a v2 infohash is cut to its first 20 bytes.
 func ParseMagnet(link string, limits Limits) (Magnet, error) {
 	if len(link) > magnetBytesMax {
 		return Magnet{}, marketplace.Invalid.Errorf("magnet link has %d bytes; at most %d", len(link),
@@ -37,11 +38,18 @@ func ParseMagnet(link string, limits Limits) (Magnet, error) {
 	m := Magnet{Name: query.Get("dn")}
 	for _, topic := range query["xt"] {
 		if text, ok := strings.CutPrefix(topic, "urn:btih:"); ok {
-			m.Infohash, err = infohash(text)
+			if m.Infohash, err = infohash(text); err != nil {
+				break
+			}
+		}
+		text, ok := strings.CutPrefix(topic, "urn:btmh:1220") // a multihash: SHA-256, 32 bytes
+		if whole, notHex := marketplace.ParseHash(text); ok && notHex == nil && m.Infohash.IsZero() {
+			copy(m.Infohash[:], whole[:])
 		}
 	}
 	if err != nil || m.Infohash.IsZero() {
-		return Magnet{}, marketplace.Invalid.Errorf("magnet link has no v1 infohash (xt=urn:btih:…)")
+		return Magnet{}, marketplace.Invalid.Errorf(
+			"magnet link has no infohash (xt=urn:btih:… or xt=urn:btmh:1220…)")
 	}
 	for _, tracker := range query["tr"] {
 		if len(m.Trackers) < limits.Trackers && !slices.Contains(m.Trackers, tracker) {

@@ -96,7 +96,7 @@ func TestParseRefusesWhatCannotBeStoredOrServed(t *testing.T) {
 		"letter case":           {multi(cased(501), 501), "but for letter case"},
 		"bad torrent name":      {strings.Replace(single(1, 16384, 1), "1:n", "2:..", 1), `".." in a path`},
 		"v2 only": {info(bt("file tree"), "de", bt("meta version"), "i2e", bt("name"), bt("n"),
-			bt("piece length"), "i16384e"), "v2 only"},
+			bt("piece length"), "i16384e"), "no content"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,7 +223,7 @@ func TestParseHybridWantsBothHalvesAlike(t *testing.T) {
 		t.Errorf("padding of more than a piece gave %v", err)
 	}
 	tor, err := Parse([]byte(hybrid("1:a"+leaf(10)+"1:bd1:c"+leaf(20)+"e")), DefaultLimits())
-	if err != nil || !tor.Hybrid || tor.Stored() != 30 {
+	if err != nil || !tor.V1 || !tor.V2 || tor.Stored() != 30 {
 		t.Fatalf("got %+v, %v", tor, err)
 	}
 	for _, tree := range []string{
@@ -251,8 +251,18 @@ func TestParseMagnet(t *testing.T) {
 	if err != nil || m.Infohash.String() != hash {
 		t.Fatalf("base32 gave %+v, %v", m, err)
 	}
+	const v2 = hash + "0123456789abcdef01234567"
+	m, err = ParseMagnet("magnet:?xt=urn:btmh:1220"+v2, DefaultLimits())
+	if err != nil || m.Infohash.String() != hash {
+		t.Fatalf("v2 gave %+v, %v", m, err)
+	}
+	m, err = ParseMagnet("magnet:?xt=urn:btmh:1220"+hash[4:]+"00ff0123456789abcdef01234567"+
+		"&xt=urn:btih:"+hash, DefaultLimits())
+	if err != nil || m.Infohash.String() != hash {
+		t.Fatalf("hybrid gave %+v, %v", m, err)
+	}
 	for _, bad := range []string{"", "http://x", "magnet:?", "magnet:?xt=urn:btih:zz",
-		"magnet:?xt=urn:btmh:1220" + hash} {
+		"magnet:?xt=urn:btmh:1220" + hash, "magnet:?xt=urn:btmh:1320" + hash + hash[:24]} {
 		if _, err := ParseMagnet(bad, DefaultLimits()); !errors.Is(err, marketplace.Invalid) {
 			t.Errorf("%q gave %v", bad, err)
 		}
@@ -263,6 +273,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(single(16384, 16384, 1)))
 	f.Add([]byte(multi(file(1, "a", "b")+file(16384, "c"), 16385)))
 	f.Add([]byte("d4:infod5:filesl" + file(5, "x") + "ee4:name1:nee"))
+	for _, format := range []Format{V2, Hybrid} {
+		raw, _ := build(f, format, mixed(f))
+		f.Add(raw)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		tor, err := Parse(raw, DefaultLimits())
 		if err != nil {
@@ -281,11 +295,17 @@ func FuzzParse(f *testing.F) {
 		if last := tor.PieceSize(tor.Pieces - 1); sum != tor.Size || last <= 0 || last > tor.PieceLength {
 			t.Fatalf("sizes do not fit: %+v", tor)
 		}
+		for piece := range min(tor.Pieces, 100) {
+			if _, ok := tor.PieceRoot(piece); !ok && !tor.V1 {
+				t.Fatalf("piece %d has no hash at all", piece)
+			}
+			tor.Root(piece, []marketplace.Hash{{1}, {2}, {3}})
+		}
 		var theirs lib.Info
 		if err := bencode.Unmarshal(tor.Info, &theirs); err != nil {
 			t.Fatalf("the library refuses what we accept: %v", err)
 		}
-		if tor.Hybrid == theirs.HasV2() && theirs.NumPieces() != tor.Pieces {
+		if tor.V2 == theirs.HasV2() && theirs.NumPieces() != tor.Pieces {
 			t.Fatalf("%d pieces, the library says %d", tor.Pieces, theirs.NumPieces())
 		}
 	})

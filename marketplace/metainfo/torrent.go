@@ -2,8 +2,10 @@ package metainfo
 
 import (
 	"crypto/sha1" // #nosec G505 -- BitTorrent v1 names pieces by SHA-1
+	"crypto/sha256"
 	"net/url"
 	"slices"
+	"sort"
 
 	"github.com/everseed/everseed/marketplace"
 )
@@ -17,11 +19,15 @@ type Torrent struct {
 	Size        int64 // bytes of all files, padding included
 	Files       []File
 	Private     bool // BEP 27: peers come from its trackers only
-	Hybrid      bool // also a v2 torrent
+	V1          bool // pieces have SHA-1s
+	V2          bool // files have Merkle trees; with V1 it is a hybrid
 	Trackers    []string
-	Info        []byte // the info dictionary as it stands; its SHA-1 is Infohash
+	// Info is the info dictionary as it stands. Its SHA-1 is Infohash; of a torrent that is v2 only,
+	// the first 20 bytes of its SHA-256 are.
+	Info []byte
 
 	hashes []byte
+	trees  []sumTree // of files with content, in order; none if only v1 hashes are known
 }
 
 // A File is one file of a torrent.
@@ -32,10 +38,11 @@ type File struct {
 	Pad    bool  // BEP 47: zeros that align the next file; never stored
 }
 
-// PieceHash returns the SHA-1 of piece i.
+// PieceHash returns the SHA-1 of piece i of a torrent with V1.
 func (t *Torrent) PieceHash(i int) [20]byte { return [20]byte(t.hashes[i*20:]) }
 
-// PieceSize returns the bytes of piece i; only the last may be shorter than PieceLength.
+// PieceSize returns the bytes of piece i, padding included; only the last may be shorter than
+// PieceLength.
 func (t *Torrent) PieceSize(i int) int64 {
 	return min(t.PieceLength, t.Size-int64(i)*t.PieceLength)
 }
@@ -51,21 +58,40 @@ func (t *Torrent) Stored() int64 {
 	return size
 }
 
-// Parse reads a .torrent, v1 or hybrid. Every error is marketplace.Invalid and says what is wrong.
+// Padding says whether the torrent's byte at an offset is padding, and until where the same holds,
+// looking no further than limit.
+func (t *Torrent) Padding(at, limit int64) (pad bool, until int64) {
+	i := sort.Search(len(t.Files), func(i int) bool {
+		return t.Files[i].Offset+t.Files[i].Length > at
+	})
+	if i == len(t.Files) {
+		return false, limit
+	}
+	pad, until = t.Files[i].Pad, at
+	for ; i < len(t.Files) && until < limit; i++ {
+		if f := t.Files[i]; f.Pad == pad || f.Length == 0 {
+			until = f.Offset + f.Length
+			continue
+		}
+		break
+	}
+	return pad, min(until, limit)
+}
+
+// Parse reads a .torrent: v1, v2 or hybrid. Every error is marketplace.Invalid and says what is wrong.
 func Parse(raw []byte, limits Limits) (Torrent, error) {
 	if err := scan(raw, limits); err != nil {
 		return Torrent{}, err
 	}
-	root := value(raw).fields("announce", "announce-list", "info")
+	root := value(raw).fields("announce", "announce-list", "info", "piece layers")
 	info := root[2]
 	if !info.isDict() {
 		return Torrent{}, refuse("has no info dictionary; is this a .torrent file?")
 	}
-	p := parser{limits: limits}
+	p := parser{limits: limits, layers: root[3]}
 	p.t.Info = info
-	p.t.Infohash = sha1.Sum(info) // #nosec G401 -- as above
 	p.t.Trackers = trackers(root[0], root[1], limits.Trackers)
-	for _, step := range []func(value) error{p.head, p.files, p.sums, p.second} {
+	for _, step := range []func(value) error{p.head, p.files, p.second, p.sums} {
 		if err := step(info); err != nil {
 			return Torrent{}, err
 		}
@@ -75,31 +101,32 @@ func Parse(raw []byte, limits Limits) (Torrent, error) {
 
 type parser struct {
 	limits Limits
+	layers value // v2 piece hashes; they stand outside the info dictionary
 	t      Torrent
 }
 
-// head reads the name, the piece length and the hashes.
+// head reads the version, the name, the piece length and the hashes.
 func (p *parser) head(info value) error {
 	f := info.fields("meta version", "name", "name.utf-8", "piece length", "pieces", "private")
 	version, _ := f[0].integer()
-	pieces, isV1 := f[4].text()
-	switch {
-	case version > 2:
+	if version > 2 {
 		return refuse("is of version %d; known are 1 and 2", version)
-	case !isV1 && version == 2:
-		return refuse("is v2 only, which is not supported yet; use a hybrid or v1 torrent")
-	case !isV1:
-		return refuse("has no piece hashes")
-	case len(pieces) == 0 || len(pieces)%20 != 0:
-		return refuse("has %d bytes of piece hashes, which is no multiple of 20", len(pieces))
-	case len(pieces)/20 > p.limits.Pieces:
-		return refuse("has %d pieces; at most %d", len(pieces)/20, p.limits.Pieces)
 	}
-	p.t.hashes, p.t.Pieces, p.t.Hybrid = pieces, len(pieces)/20, version == 2
+	p.t.V2 = version == 2
+	if err := p.sha1s(f[4]); err != nil {
+		return err
+	}
+	if p.t.Infohash = sha1.Sum(info); !p.t.V1 { // #nosec G401 -- as above
+		whole := sha256.Sum256(info)
+		copy(p.t.Infohash[:], whole[:])
+	}
 	p.t.PieceLength, _ = f[3].integer()
 	if p.t.PieceLength < p.limits.PieceLengthMin || p.t.PieceLength > p.limits.PieceLengthMax {
 		return refuse("has pieces of %d bytes; %d to %d will do", p.t.PieceLength,
 			p.limits.PieceLengthMin, p.limits.PieceLengthMax)
+	}
+	if p.t.V2 && p.t.PieceLength&(p.t.PieceLength-1) != 0 {
+		return refuse("is v2 with pieces of %d bytes, which is no power of two", p.t.PieceLength)
 	}
 	private, _ := f[5].integer()
 	p.t.Private = private == 1
@@ -115,9 +142,26 @@ func (p *parser) head(info value) error {
 	return err
 }
 
-// sums checks that the pieces cover the files exactly.
+// sha1s reads the v1 piece hashes, which a v2 torrent need not have.
+func (p *parser) sha1s(v value) error {
+	pieces, isV1 := v.text()
+	switch {
+	case !isV1 && p.t.V2:
+		return nil
+	case !isV1:
+		return refuse("has no piece hashes")
+	case len(pieces) == 0 || len(pieces)%20 != 0:
+		return refuse("has %d bytes of piece hashes, which is no multiple of 20", len(pieces))
+	case len(pieces)/20 > p.limits.Pieces:
+		return refuse("has %d pieces; at most %d", len(pieces)/20, p.limits.Pieces)
+	}
+	p.t.hashes, p.t.Pieces, p.t.V1 = pieces, len(pieces)/20, true
+	return nil
+}
+
+// sums checks that the pieces cover the files exactly, and that there is something in them.
 func (p *parser) sums(value) error {
-	if p.t.Size == 0 {
+	if p.t.Stored() == 0 {
 		return refuse("has no content")
 	}
 	if want := (p.t.Size-1)/p.t.PieceLength + 1; int64(p.t.Pieces) != want {

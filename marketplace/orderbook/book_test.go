@@ -102,8 +102,9 @@ func TestWrongDataCostsTheLeaseAndItsHoldback(t *testing.T) {
 	if len(f.Bounties) != 1 || len(f.Barred) != 1 || f.Barred[0].Agent != first.Agent {
 		t.Errorf("next call sees %d bounties, bars %v", len(f.Bounties), f.Barred)
 	}
-	if o, err := s.OfferOf(t.Context(), first.Agent); err != nil || o.Standing != marketplace.Suspended {
-		t.Errorf("agent is %s, %v", o.Standing, err)
+	o, err := s.OfferOf(t.Context(), first.Agent)
+	if err != nil || o.Standing != marketplace.New || o.Outlook.Reputation.Bps >= 10_000 {
+		t.Errorf("agent is %s, %+v, %v", o.Standing, o.Outlook, err)
 	}
 	s.clear(b, second)
 	if got := s.bounty(b.ID).State; got != marketplace.Filled {

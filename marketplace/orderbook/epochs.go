@@ -62,11 +62,12 @@ func (b *Book) LastEpoch(ctx context.Context) (int64, error) {
 		`SELECT coalesce(max(epoch), 0) FROM audit_epochs`)
 }
 
-// SaveReport takes an auditor's signed report, once a lease and epoch, until the epoch is judged.
+// SaveReport takes an auditor's signed report, once a lease and epoch, until the epoch is closed.
 func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Time) error {
 	return b.act(ctx, now, func(a *act) error {
 		e, err := one(ctx, a.Tx, fmt.Sprint("epoch ", r.Epoch), scanEpoch,
-			selectEpoch+`WHERE epoch = $1 AND judged_at IS NULL FOR SHARE`, r.Epoch)
+			selectEpoch+`WHERE epoch = $1
+				AND closed_at IS NULL AND judged_at IS NULL FOR SHARE`, r.Epoch)
 		if errors.Is(err, marketplace.NotFound) {
 			return marketplace.Conflict.Errorf("epoch %d is not open for reports", r.Epoch)
 		}
@@ -78,6 +79,7 @@ func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Ti
 			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease,
 				r.Epoch)
 		}
+		r.ID = 0
 		if _, err := a.exec(`INSERT INTO reports (lease, epoch, auditor, body, at)
 			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, r.Lease, r.Epoch, r.Auditor, mustJSON(r),
 			a.now); err != nil {
@@ -88,23 +90,32 @@ func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Ti
 }
 
 // A ReportFilter chooses reports; zero fields choose all.
-type ReportFilter struct{ Lease, Epoch int64 }
-
-func scanReport(row pgx.CollectableRow) (r marketplace.Report, err error) {
-	var body []byte
-	if err := row.Scan(&body); err != nil {
-		return r, err
-	}
-	return r, json.Unmarshal(body, &r)
+type ReportFilter struct {
+	Lease, Epoch int64
+	Reader       marketplace.Address // reads its own reports before others do
 }
 
-// Reports returns reports of epochs before page.After, newest epoch first.
+func scanReport(row pgx.CollectableRow) (r marketplace.Report, err error) {
+	var id int64
+	var body []byte
+	if err := row.Scan(&id, &body); err != nil {
+		return r, err
+	}
+	err = json.Unmarshal(body, &r)
+	r.ID = id
+	return r, err
+}
+
+// Reports returns reports numbered below page.After, newest first. As long as an epoch takes
+// reports, only their authors read them: nobody shall report what others found.
 func (b *Book) Reports(
 	ctx context.Context, f ReportFilter, p Page,
 ) ([]marketplace.Report, error) {
-	return many(ctx, b.pool, "reports", scanReport, `SELECT body FROM reports WHERE epoch < $1
+	return many(ctx, b.pool, "reports", scanReport, `SELECT id, body FROM reports r WHERE id < $1
 		AND ($2::bigint = 0 OR lease = $2) AND ($3::bigint = 0 OR epoch = $3)
-		ORDER BY epoch DESC, lease DESC, auditor LIMIT $4`, p.before(), f.Lease, f.Epoch, p.limit())
+		AND (auditor = $4 OR EXISTS (SELECT FROM audit_epochs e
+			WHERE e.epoch = r.epoch AND coalesce(closed_at, judged_at) IS NOT NULL))
+		ORDER BY id DESC LIMIT $5`, p.before(), f.Lease, f.Epoch, f.Reader.String(), p.limit())
 }
 
 // A ProofFilter chooses proofs; zero fields choose all.

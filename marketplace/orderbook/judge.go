@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -60,6 +59,10 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 	if err != nil {
 		return 0, err
 	}
+	d := docket{epoch: epoch, stuck: stuck}
+	if d.heard, err = b.heard(ctx, epoch, now); err != nil {
+		return 0, err
+	}
 	ids, all := make([]int64, 0, len(e.Leases)), true
 	for _, l := range e.Leases {
 		if all = all && !stuck[l.ID]; !stuck[l.ID] {
@@ -67,30 +70,56 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 		}
 	}
 	for some := range slices.Chunk(ids, judgeMax) {
-		m, failed := b.judgeSome(ctx, some, epoch, stuck, now)
+		m, failed := b.judgeSome(ctx, some, d, now)
 		n, err = n+m, errors.Join(err, failed)
 	}
 	if err != nil || !all {
 		return n, err
 	}
-	_, err = b.exec(ctx, "close epoch", `UPDATE audit_epochs SET judged_at = $2
-		WHERE epoch = $1 AND judged_at IS NULL`, epoch, now)
-	return n, err
+	return n, b.closeEpoch(ctx, epoch, now)
+}
+
+// A docket is an epoch before its judge.
+type docket struct {
+	epoch int64
+	heard map[int64][]marketplace.Report // of each lease, as far as they are believed
+	stuck map[int64]bool                 // leases that cannot be judged; kept up to date
+}
+
+// heard closes an epoch to reports and reads all that is said in it, before any lease is judged:
+// whether an auditor is believed shows only in all that it says. What answers came is not needed
+// for that.
+func (b *Book) heard(ctx context.Context, epoch int64, now time.Time) (
+	map[int64][]marketplace.Report, error) {
+	if _, err := b.exec(ctx, "close to reports", `UPDATE audit_epochs SET closed_at = $2
+		WHERE epoch = $1 AND closed_at IS NULL`, epoch, now); err != nil {
+		return nil, err
+	}
+	said, err := many(ctx, b.pool, "reports", scanReport, `SELECT id, body - 'answers' FROM reports
+		WHERE epoch = $1 ORDER BY lease, auditor`, epoch)
+	if err != nil {
+		return nil, err
+	}
+	of := map[int64][]marketplace.Report{}
+	for _, r := range b.opts.Rules.Heard(said) {
+		of[r.Lease] = append(of[r.Lease], r)
+	}
+	return of, nil
 }
 
 // judgeSome judges leases together, or, when that fails, one by one to find out which is stuck.
-func (b *Book) judgeSome(ctx context.Context, ids []int64, epoch int64, stuck map[int64]bool,
-	now time.Time) (n int, err error) {
+func (b *Book) judgeSome(ctx context.Context, ids []int64, d docket, now time.Time) (
+	n int, err error) {
 	err = b.act(ctx, now, func(a *act) (err error) {
-		n, err = a.judge(ids, epoch)
+		n, err = a.judge(ids, d)
 		return err
 	})
 	if err == nil || ctx.Err() != nil {
 		return n, err
 	}
 	return b.each(ctx, now, "lease", ids, func(a *act, id int64) (bool, error) {
-		n, err := a.judge([]int64{id}, epoch)
-		stuck[id] = err != nil
+		n, err := a.judge([]int64{id}, d)
+		d.stuck[id] = err != nil
 		return n == 1, err
 	})
 }
@@ -99,15 +128,16 @@ func (b *Book) judgeSome(ctx context.Context, ids []int64, epoch int64, stuck ma
 type hearing struct {
 	lease  marketplace.Lease
 	from   marketplace.LeaseState
-	before bool // it passed the epoch before
+	before bool                 // it passed the epoch before
+	said   []marketplace.Report // as far as it is believed
 	proof  marketplace.Proof
 	fault  string // why the lease fails, if it does
 }
 
 // judge writes the proofs of an epoch for live leases that have none, books the pay, and moves
 // the leases. It returns how many there were.
-func (a *act) judge(ids []int64, epoch int64) (int, error) {
-	all, err := a.hear(ids, epoch)
+func (a *act) judge(ids []int64, d docket) (int, error) {
+	all, err := a.hear(ids, d)
 	if err != nil || len(all) == 0 {
 		return 0, err
 	}
@@ -122,40 +152,29 @@ func (a *act) judge(ids []int64, epoch int64) (int, error) {
 }
 
 // hear locks leases, behind their bounties, and reads what there is to say about each.
-func (a *act) hear(ids []int64, epoch int64) ([]*hearing, error) {
+func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 	if _, err := a.exec(`SELECT FROM bounties WHERE id IN (SELECT bounty FROM leases
 		WHERE id = ANY($1)) ORDER BY id FOR UPDATE`, ids); err != nil {
 		return nil, fmt.Errorf("lock bounties: %w", err)
 	}
 	leases, err := many(a.ctx, a.Tx, "leases", scanLease, selectLease+`WHERE id = ANY($1)
 		AND state IN `+live+` AND NOT EXISTS (SELECT FROM proofs p WHERE p.lease = leases.id
-			AND p.epoch = $2) ORDER BY id`, ids, epoch)
-	if err != nil {
-		return nil, err
-	}
-	reports, err := many(a.ctx, a.Tx, "reports", scanReport, `SELECT body FROM reports
-		WHERE lease = ANY($1) AND epoch = $2 ORDER BY lease, auditor`, ids, epoch)
+			AND p.epoch = $2) ORDER BY id`, ids, d.epoch)
 	if err != nil {
 		return nil, err
 	}
 	passed, err := many(a.ctx, a.Tx, "proofs", pgx.RowTo[int64], `SELECT lease FROM proofs
-		WHERE lease = ANY($1) AND epoch = $2 AND verdict = 'pass'`, ids, epoch-1)
+		WHERE lease = ANY($1) AND epoch = $2 AND verdict = 'pass'`, ids, d.epoch-1)
 	if err != nil {
 		return nil, err
 	}
-	all, byID := make([]*hearing, len(leases)), map[int64]*hearing{}
+	all := make([]*hearing, len(leases))
 	for i, l := range leases {
-		all[i] = &hearing{lease: l, from: l.State, before: slices.Contains(passed, l.ID)}
-		byID[l.ID] = all[i]
-	}
-	said := map[int64][]marketplace.Report{}
-	for _, r := range reports {
-		said[r.Lease] = append(said[r.Lease], r)
-	}
-	for id, h := range byID {
-		h.proof = marketplace.Proof{Lease: id, Bounty: h.lease.Bounty, Agent: h.lease.Agent,
-			Epoch: epoch, Reports: len(said[id]), At: a.now}
-		h.proof.Verdict, h.proof.Passes = a.rules.Judge(said[id])
+		h := &hearing{lease: l, from: l.State, before: slices.Contains(passed, l.ID), said: d.heard[l.ID]}
+		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.epoch,
+			Reports: len(h.said), At: a.now}
+		h.proof.Verdict, h.proof.Passes = a.rules.Judge(h.said)
+		all[i] = h
 	}
 	return all, nil
 }
@@ -249,77 +268,12 @@ func (a *act) settleJudged(all []*hearing) error {
 	return nil
 }
 
-// sentence is what a verdict does to a lease. Grace ends with a verdict and not by the clock: only
-// an audit can find that an agent is back.
+// sentence is what a verdict does to a lease.
 func (a *act) sentence(h *hearing) {
-	l := &h.lease
-	switch v := h.proof.Verdict; {
-	case v == marketplace.VerdictPass:
-		l.Passed++
-		l.State, l.Deadline, l.Reason = marketplace.Active, time.Time{}, ""
-	case v == marketplace.VerdictDataFault:
-		l.Missed++
-		h.fault = "served wrong data"
-	case v == marketplace.VerdictFail && h.from == marketplace.Active:
-		l.Missed++
-		l.State, l.Deadline = marketplace.Grace, a.now.Add(a.rules.Grace.Duration())
-		l.Reason = "missed the audit of an epoch"
-	case v == marketplace.VerdictFail:
-		l.Missed++
-		if h.from == marketplace.Grace && !l.Deadline.After(a.now) {
-			h.fault = "missed audits for longer than the grace"
-		}
+	after := a.rules.Follow(h.lease, h.proof.Verdict, a.now)
+	if after.State == marketplace.Failed {
+		h.fault = after.Reason
+		after.State, after.Reason = h.lease.State, h.lease.Reason
 	}
-}
-
-// faultsMax is how many data faults disqualify an agent for good; the first one suspends it.
-const faultsMax = 3
-
-// judgeStandings counts verdicts and moves agents' standings.
-func (a *act) judgeStandings(all []*hearing) error {
-	passed, faults := map[string]int{}, map[string]int{}
-	for _, h := range all {
-		switch agent := h.lease.Agent.String(); h.proof.Verdict {
-		case marketplace.VerdictPass:
-			passed[agent]++
-		case marketplace.VerdictDataFault:
-			faults[agent]++
-		}
-	}
-	agents := slices.Sorted(maps.Keys(passed))
-	agents = slices.AppendSeq(agents, maps.Keys(faults))
-	slices.Sort(agents)
-	agents = slices.Compact(agents)
-	passes, wrongs := make([]int, len(agents)), make([]int, len(agents))
-	for i, agent := range agents {
-		passes[i], wrongs[i] = passed[agent], faults[agent]
-	}
-	// Standing is only ever lowered by faults and raised by passes, in one statement.
-	moved, err := many(a.ctx, a.Tx, "standing", pgx.RowTo[string], `
-		WITH before AS (SELECT o.agent, o.standing, v.passed, v.faults
-			FROM unnest($1::text[], $2::int[], $3::int[]) AS v (agent, passed, faults)
-			JOIN offers o USING (agent) ORDER BY o.agent FOR UPDATE OF o)
-		UPDATE offers o SET passed = o.passed + b.passed, faults = o.faults + b.faults,
-			standing = CASE
-				WHEN o.faults + b.faults >= $4 THEN 'disqualified'
-				WHEN b.faults > 0 AND o.standing <> 'disqualified' THEN 'suspended'
-				WHEN o.standing = 'new' AND o.passed + b.passed >= $5 AND first_seen <= $6 THEN 'vetted'
-				ELSE o.standing END
-		FROM before b WHERE o.agent = b.agent
-		RETURNING CASE WHEN o.standing <> b.standing THEN o.agent ELSE '' END`,
-		agents, passes, wrongs, faultsMax, a.rules.VetAudits, a.now.Add(-a.rules.VetAfter.Duration()))
-	if err != nil {
-		return err
-	}
-	for _, agent := range moved {
-		if agent == "" {
-			continue
-		}
-		o, err := one(a.ctx, a.Tx, "offer", scanOffer, selectOffer+`WHERE o.agent = $1`, agent)
-		if err != nil {
-			return err
-		}
-		a.happened("agent."+string(o.Standing), o.ID, o, o.Agent)
-	}
-	return nil
+	h.lease = after
 }

@@ -12,17 +12,22 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectOffer = `SELECT o.id, o.agent, o.terms, o.state, o.standing, o.reason, o.posted_at,
-	o.seen_at, coalesce((SELECT sum(size) FROM leases l WHERE l.agent = o.agent
+const selectOffer = `SELECT o.id, o.agent, o.terms, o.state, o.standing, o.outlook, o.reason,
+	o.posted_at, o.seen_at, coalesce((SELECT sum(size) FROM leases l WHERE l.agent = o.agent
 		AND l.state IN ` + live + `), 0)::bigint,
 	(SELECT count(*) FROM leases l WHERE l.agent = o.agent AND l.state IN ` + live + `)
 	FROM offers o `
 
 func scanOffer(row pgx.CollectableRow) (o marketplace.Offer, err error) {
-	var terms []byte
-	if err := row.Scan(&o.ID, &o.Agent, &terms, &o.State, &o.Standing, &o.Reason, at{&o.PostedAt},
-		at{&o.SeenAt}, &o.Used, &o.Leases); err != nil {
+	var terms, outlook []byte
+	if err := row.Scan(&o.ID, &o.Agent, &terms, &o.State, &o.Standing, &outlook, &o.Reason,
+		at{&o.PostedAt}, at{&o.SeenAt}, &o.Used, &o.Leases); err != nil {
 		return o, err
+	}
+	if outlook != nil {
+		if err := json.Unmarshal(outlook, &o.Outlook); err != nil {
+			return o, err
+		}
 	}
 	return o, json.Unmarshal(terms, &o.Terms)
 }

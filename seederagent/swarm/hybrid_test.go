@@ -46,7 +46,7 @@ func TestAHybridTorrentTravels(t *testing.T) {
 	t.Parallel()
 	parent, raw := hybrid(t)
 	meta := parse(t, raw)
-	if !meta.Hybrid || meta.Pieces != 5 {
+	if !meta.V2 || meta.Pieces != 5 {
 		t.Fatalf("%+v", meta)
 	}
 	source, e := seeder(t, parent, raw), open1(t, config(t.TempDir()))

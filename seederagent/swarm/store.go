@@ -65,11 +65,15 @@ func (s *store) empty() {
 
 // OpenTorrent is the library's way in, before it lays out the torrent's pieces. A hybrid is made a
 // v1 torrent for it: as v2 its pieces end where files do, and a stock v1 client that asks for the
-// padding behind (aria2, Transmission) would be disconnected.
+// padding behind (aria2, Transmission) would be disconnected. A torrent that is v2 only stays one.
 func (s *store) OpenTorrent(_ context.Context, info *lib.Info, _ lib.Hash) (
 	storage.TorrentImpl, error,
 ) {
-	info.MetaVersion, info.FileTree = 0, lib.FileTree{}
+	if s.meta.V1 {
+		info.MetaVersion, info.FileTree = 0, lib.FileTree{}
+	} else {
+		prune(&info.FileTree)
+	}
 	if !s.readOnly {
 		for i, f := range s.meta.Files {
 			if f.Length == 0 && !f.Pad {
@@ -83,6 +87,17 @@ func (s *store) OpenTorrent(_ context.Context, info *lib.Info, _ lib.Hash) (
 		Piece: func(p lib.Piece) storage.PieceImpl { return piece{s, p.Index()} },
 		Close: s.close,
 	}, nil
+}
+
+// prune takes empty files out of a v2 tree: v1.62.0 panics on them, and there is nothing in them to
+// fetch or to serve.
+func prune(tree *lib.FileTree) {
+	for name, below := range tree.Dir {
+		prune(&below)
+		if len(below.Dir) == 0 && below.File.Length == 0 {
+			delete(tree.Dir, name)
+		}
+	}
 }
 
 func (s *store) create(i int) error {

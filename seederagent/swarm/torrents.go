@@ -111,9 +111,13 @@ func (e *Engine) newStore(meta metainfo.Torrent) *store {
 // start hands a torrent to the library. The caller holds mu.
 func (e *Engine) start(h *held) error {
 	meta := h.store.meta
-	t, isNew := e.client.AddTorrentOpt(torrent.AddTorrentOpts{
+	options := torrent.AddTorrentOpts{
 		InfoHash: lib.Hash(meta.Infohash), InfoBytes: meta.Info, Storage: h.store,
-	})
+	}
+	if !meta.V1 { // the library sees a hybrid as v1, where layers would be out of place
+		options.PieceLayers = meta.PieceLayers()
+	}
+	t, isNew := e.client.AddTorrentOpt(options)
 	if !isNew {
 		return marketplace.Conflict.Errorf("torrent %s is held already", meta.Infohash)
 	}

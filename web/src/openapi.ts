@@ -694,7 +694,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Auditors' signed findings */
+        /**
+         * Auditors' signed findings, newest first
+         * @description As long as an epoch takes reports, only their author reads them: nobody shall report what others found.
+         */
         get: operations["get-reports"];
         put?: never;
         post?: never;
@@ -910,6 +913,28 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             address: string;
+        };
+        Answer: {
+            /**
+             * Format: int64
+             * @description 16 KiB block of the piece; -1 is the whole piece
+             */
+            block: number;
+            /**
+             * Format: hash
+             * @description SHA-256 of what came; of a piece, its root
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash?: string;
+            /** @enum {string} */
+            outcome: "pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault";
+            /** Format: int64 */
+            piece: number;
+            /**
+             * Format: int64
+             * @description From the beginning of the try, milliseconds
+             */
+            took_ms: number;
         };
         AuditEpoch: {
             auditors: string[];
@@ -1230,6 +1255,30 @@ export interface components {
              */
             poster: string;
         };
+        Gauge: {
+            /**
+             * Format: int64
+             * @description The score, 0 to 10000
+             */
+            bps: number;
+            /** @description What it costs below min_bps */
+            costs: string;
+            /**
+             * Format: int64
+             * @description Failures in a row from here that cost
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Below it it costs
+             */
+            min_bps: number;
+            /**
+             * Format: int64
+             * @description Below it the agent is warned
+             */
+            warn_bps: number;
+        };
         Key: {
             /** Format: date-time */
             created_at: string;
@@ -1496,6 +1545,8 @@ export interface components {
              * @description Live leases
              */
             leases: number;
+            /** @description Scores and warnings, from its first audit on */
+            outlook?: components["schemas"]["Outlook"];
             /**
              * Format: date-time
              * @description Last change that lost priority
@@ -1575,6 +1626,37 @@ export interface components {
              * @description Bytes/s
              */
             upload_rate: number;
+        };
+        Outlook: {
+            /**
+             * Format: int64
+             * @description Most leases by standing; 0 without a limit of its own
+             */
+            leases_max: number;
+            /** @description Whether calls give it leases */
+            new_leases: boolean;
+            /** @description What changes its standing next, in words */
+            next: string;
+            /**
+             * Format: int64
+             * @description Audits passed, ever
+             */
+            passed: number;
+            reputation: components["schemas"]["Gauge"];
+            /** @enum {string} */
+            standing: "new" | "vetted" | "suspended" | "disqualified";
+            uptime: components["schemas"]["Gauge"];
+            /**
+             * Format: int64
+             * @description Passed audits that a vetted agent has
+             */
+            vet_audits: number;
+            /**
+             * Format: date-time
+             * @description Not vetted before
+             */
+            vet_from: string;
+            warnings?: components["schemas"]["Warning"][];
         };
         PageBounty: {
             items: components["schemas"]["Bounty"][];
@@ -1789,6 +1871,8 @@ export interface components {
             reason: string;
         };
         Report: {
+            /** @description What became of each challenge at the last try */
+            answers: components["schemas"]["Answer"][];
             /**
              * Format: date-time
              * @description End of the last try
@@ -1801,17 +1885,20 @@ export interface components {
             auditor: string;
             /**
              * Format: int64
-             * @description Bytes received
+             * @description Bytes of content received, all tries
              */
             bytes: number;
             /** Format: int64 */
             epoch: number;
+            /**
+             * Format: int64
+             * @description Its number in the market's log; not signed
+             */
+            id?: number;
             /** Format: int64 */
             lease: number;
             /** @enum {string} */
-            outcome: "pass" | "bad_data" | "timeout" | "unreachable" | "auditor_fault";
-            /** @description Pieces asked for */
-            pieces: number[];
+            outcome: "pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault";
             /**
              * Format: signature
              * @description Over the report's text, TRON signed message
@@ -1823,7 +1910,12 @@ export interface components {
              */
             took_ms: number;
             /** @description What each try found, in order */
-            tries: ("pass" | "bad_data" | "timeout" | "unreachable" | "auditor_fault")[];
+            tries: ("pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault")[];
+            /**
+             * Format: int64
+             * @description Bytes on the wire both ways, all tries
+             */
+            wire: number;
         };
         Rules: {
             /**
@@ -1874,7 +1966,7 @@ export interface components {
             call_every: string;
             /**
              * Format: int64
-             * @description Random challenges per audit
+             * @description Random blocks asked for per audit
              */
             challenges: number;
             /**
@@ -1989,6 +2081,36 @@ export interface components {
              */
             report_slack: string;
             /**
+             * Format: int64
+             * @description Weight a score keeps at each audit
+             */
+            reputation_memory_bps: number;
+            /**
+             * Format: int64
+             * @description ... below which it is disqualified
+             */
+            reputation_min_bps: number;
+            /**
+             * Format: int64
+             * @description Reputation below which an agent is warned
+             */
+            reputation_warn_bps: number;
+            /**
+             * Format: int64
+             * @description Weight uptime keeps at each try
+             */
+            uptime_memory_bps: number;
+            /**
+             * Format: int64
+             * @description ... below which it gets no new leases
+             */
+            uptime_min_bps: number;
+            /**
+             * Format: int64
+             * @description Uptime below which an agent is warned
+             */
+            uptime_warn_bps: number;
+            /**
              * Format: span
              * @description Least age of an agent that becomes vetted
              * @example 30d
@@ -1999,6 +2121,12 @@ export interface components {
              * @description Passed audits that make an agent vetted
              */
             vet_audits: number;
+            /**
+             * Format: span
+             * @description A whole piece is asked of a replica about this often
+             * @example 30d
+             */
+            whole_every: string;
         };
         Session: {
             /**
@@ -2189,6 +2317,11 @@ export interface components {
              * @description How often it was found so, in a row
              */
             tries: number;
+        };
+        Warning: {
+            detail: string;
+            /** @enum {string} */
+            kind: "data" | "uptime" | "suspended" | "disqualified";
         };
     };
     responses: never;

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/api"
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/deploy/devstack"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/orderbook"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newKey(t *testing.T) escrow.Key {
+	t.Helper()
+	k, err := escrow.NewKey()
+	must(t, err)
+	return k
+}
+
+// A court is a market with three auditors and a bounty whose replicas await their first audit.
+type court struct {
+	*testing.T
+	book     *orderbook.Book
+	info     marketplace.MarketInfo
+	auditors []escrow.Key
+	leases   []marketplace.Lease
+	web      string
+	now      time.Time
+}
+
+func newCourt(t *testing.T) *court {
+	t.Helper()
+	c := &court{T: t, info: marketplace.MarketInfo{Rules: marketplace.DevnetRules(), ChainID: 9,
+		Quorum: 2, Vault: newKey(t).Address(), FeePayee: newKey(t).Address()}}
+	for range 3 {
+		k := newKey(t)
+		c.auditors = append(c.auditors, k)
+		c.info.Auditors = append(c.info.Auditors, k.Address())
+	}
+	var err error
+	c.book, err = orderbook.Open(t.Context(), devstack.TestDatabase(t),
+		orderbook.Options{Rules: c.info.Rules, FeePayee: c.info.FeePayee})
+	must(t, err)
+	t.Cleanup(c.book.Close)
+	web := httptest.NewUnstartedServer(nil)
+	web.Config.Handler = api.New(api.Config{Book: c.book, Info: c.info,
+		Domain: web.Listener.Addr().String()}).Handler()
+	web.Start()
+	t.Cleanup(web.Close)
+	c.web, c.now = web.URL, c.info.Rules.EpochStart(c.info.Rules.EpochAt(time.Now())-10)
+	c.lease(c.post(4), 4)
+	return c
+}
+
+func (c *court) post(replicas int) marketplace.Bounty {
+	c.Helper()
+	ctx, poster, mandate := c.Context(), newKey(c.T).Address(), marketplace.Hash{1}
+	must(c.T, c.book.Apply(ctx, []orderbook.ChainBlock{{Number: 1, At: c.now,
+		Events: []orderbook.ChainEvent{
+			{Kind: orderbook.ChainDeposit, Tx: "a", Account: poster, Amount: marketplace.BTT(100_000)},
+			{Kind: orderbook.ChainMandate, Tx: "b", Account: poster, Mandate: marketplace.Mandate{
+				Poster: poster, ID: mandate, Threshold: 2, Cap: marketplace.BTT(100_000),
+				Signers: c.info.Auditors, Expiry: c.now.Add(90 * marketplace.Day)}},
+		}}}, c.now))
+	infohash := marketplace.Infohash{1}
+	_, err := c.book.RegisterTorrent(ctx, poster, marketplace.Torrent{Infohash: infohash, Name: "a",
+		Size: 64 << 20, PieceLength: 1 << 18, Pieces: 256, Files: 1}, []byte("d4:infoe"), c.now)
+	must(c.T, err)
+	b, _, err := c.book.Post(ctx, orderbook.Key{Account: poster}, marketplace.BountyTerms{
+		Instrument: marketplace.Keepalive, Infohash: infohash, Replicas: replicas,
+		PriceMax: marketplace.BTT(5000), KeepFor: marketplace.Span(time.Hour), Mandate: mandate,
+		GoodFor: marketplace.Span(time.Hour)}, c.now)
+	must(c.T, err)
+	return b
+}
+
+// lease gives a bounty to as many agents.
+func (c *court) lease(b marketplace.Bounty, replicas int) {
+	c.Helper()
+	ctx := c.Context()
+	lead, err := c.book.Lead(ctx, "matcher")
+	must(c.T, err)
+	defer lead.Resign()
+	call := marketplace.Call{Hash: marketplace.Hash{1}, Bounties: 1, Offers: replicas}
+	for i := range replicas {
+		a := newKey(c.T).Address()
+		o, err := c.book.PutOffer(ctx, a, marketplace.OfferTerms{Storage: 1 << 30, UploadRate: 1 << 20,
+			LeasesMax: 10, PriceMin: marketplace.BTT(1000), TermMax: marketplace.Span(marketplace.Day),
+			TorrentMax: 1 << 30, Region: "europe", Peer: fmt.Sprintf("10.0.%d.1:6881", i), Payee: a}, c.now)
+		must(c.T, err)
+		call.Fills = append(call.Fills, marketplace.Fill{Bounty: b.ID, Offer: o.ID,
+			Price: marketplace.BTT(2000)})
+	}
+	_, err = c.book.RecordCall(ctx, lead.Fence(), call, orderbook.Reasons{}, c.now)
+	must(c.T, err)
+	c.leases, err = c.book.Leases(ctx, orderbook.LeaseFilter{Bounty: b.ID}, orderbook.Page{})
+	must(c.T, err)
+	for _, l := range c.leases {
+		_, err = c.book.Accept(ctx, l.Agent, l.ID, c.now)
+		must(c.T, err)
+		_, err = c.book.Ready(ctx, l.Agent, l.ID, c.now)
+		must(c.T, err)
+	}
+}
+
+// epoch lives through one in which all leases pass, but the first auditor may say otherwise.
+func (c *court) epoch(first marketplace.Outcome) {
+	c.Helper()
+	ctx, k := c.Context(), c.info.Rules.EpochAt(c.now)
+	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
+		Auditors: c.info.Auditors}, c.now))
+	for _, l := range c.leases {
+		for i, key := range c.auditors {
+			found := marketplace.Pass
+			if i == 0 {
+				found = first
+			}
+			rep := marketplace.Report{Lease: l.ID, Epoch: k, Auditor: key.Address(), Outcome: found,
+				Tries: []marketplace.Outcome{found}, At: c.now.UTC().Truncate(time.Microsecond)}
+			var err error
+			rep.Signature, err = key.SignText(rep.Text())
+			must(c.T, err)
+			must(c.T, c.book.SaveReport(ctx, rep, c.now))
+		}
+	}
+	c.now = c.info.Rules.EpochStart(k + 1)
+	_, err := c.book.JudgeEpochs(ctx, c.now)
+	must(c.T, err)
+}
+
+func TestADeskSignsForAgentsThatALiarAccuses(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for _, first := range []marketplace.Outcome{marketplace.Pass, marketplace.Pass,
+		marketplace.BadData, marketplace.Pass} {
+		c.epoch(first)
+	}
+	var log strings.Builder
+	for _, key := range c.auditors[1:] {
+		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
+		must(t, d.open(t.Context()))
+		must(t, d.signDrafts(t.Context()))
+	}
+	signed, err := c.book.Cheques(t.Context(),
+		orderbook.ChequeFilter{State: marketplace.ChequeSigned}, orderbook.Page{})
+	must(t, err)
+	payees := map[marketplace.Address]bool{}
+	for _, s := range signed {
+		payees[s.Cheque.To] = true
+	}
+	for _, l := range c.leases {
+		if !payees[l.Agent] {
+			t.Errorf("the agent of lease %d has no signed cheque\n%s", l.ID, log.String())
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package audit
+
+import (
+	"slices"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// A Challenge is what an auditor asks for: a block whose SHA-256 it knows, or a whole piece.
+type Challenge struct {
+	Piece int
+	Block int              // in the piece, or marketplace.WholePiece
+	Leaf  marketplace.Hash // what must come, if it is a block
+}
+
+// askedMax bounds the bytes of one audit, so that an honest agent behind a slow line can deliver
+// them within the time for a try. At least one challenge is always asked.
+const askedMax = 16 << 20
+
+// Challenges draws what an auditor asks of a lease in an epoch. Blocks are drawn from all of the
+// content, each equally likely. One in a piece that the auditor knows the hashes of is asked for
+// alone; for one in another piece the whole piece is, which can always be checked. Once in
+// WholeEvery on the average a whole piece comes on top, by lot, so that nobody knows when. Every
+// try of the epoch asks for the same, else missing data would be drawn away.
+//
+// An auditor may ask for a whole piece where a block would do, never the other way round.
+func Challenges(r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address,
+	t *metainfo.Torrent, known func(piece int) bool,
+) []Challenge {
+	l := list{t: t, left: askedMax, seen: map[[2]int]bool{}}
+	if piece, ok := wholePiece(r, seed, lease, who, t); ok {
+		l.add(piece, marketplace.WholePiece)
+	}
+	draw := newChance(seed, "block", number(lease), who[:])
+	per := blocksIn(t.PieceLength)
+	all := int64(t.Pieces-1)*per + blocksIn(t.PieceSize(t.Pieces-1))
+	want := int(min(int64(r.Challenges), all))
+	for tries := 64 * want; tries > 0 && len(l.seen) < want; tries-- {
+		i := int64(draw.below(uint64(all))) // #nosec G115 -- not negative
+		piece, block := int(i/per), int(i%per)
+		if !l.fresh(piece, block) {
+			continue
+		}
+		if !known(piece) {
+			block = marketplace.WholePiece
+		}
+		l.add(piece, block)
+	}
+	return l.asks
+}
+
+// wholePiece draws whether it is time for a whole piece, and which.
+func wholePiece(r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address,
+	t *metainfo.Torrent,
+) (piece int, ok bool) {
+	every := uint64(r.WholeEvery.Duration()) * uint64(r.Auditors) // #nosec G115 -- not negative
+	draw := newChance(seed, "whole", number(lease), who[:])
+	if every == 0 || draw.below(every) >= uint64(r.Epoch.Duration()) { // #nosec G115 -- likewise
+		return 0, false
+	}
+	return int(draw.below(uint64(t.Pieces))), true // #nosec G115 -- below an int
+}
+
+// blocksIn returns how many blocks n bytes have.
+func blocksIn(n int64) int64 { return (n + metainfo.BlockSize - 1) / metainfo.BlockSize }
+
+// A list gathers challenges, each once and no more bytes than fit.
+type list struct {
+	t    *metainfo.Torrent
+	asks []Challenge
+	left int64
+	seen map[[2]int]bool // blocks that were drawn
+}
+
+// fresh says whether a block is drawn for the first time and has content.
+func (l *list) fresh(piece, block int) bool {
+	begin := int64(piece)*l.t.PieceLength + int64(block)*metainfo.BlockSize
+	end := min(begin+metainfo.BlockSize, int64(piece)*l.t.PieceLength+l.t.PieceSize(piece))
+	if pad, until := l.t.Padding(begin, end); l.seen[[2]int{piece, block}] || pad && until == end {
+		return false
+	}
+	l.seen[[2]int{piece, block}] = true
+	return true
+}
+
+// add asks for something that is not asked for already.
+func (l *list) add(piece, block int) {
+	bytes := int64(metainfo.BlockSize)
+	if block == marketplace.WholePiece {
+		bytes = l.t.PieceSize(piece)
+	}
+	covered := func(c Challenge) bool {
+		return c.Piece == piece && (c.Block == block || c.Block == marketplace.WholePiece)
+	}
+	if slices.ContainsFunc(l.asks, covered) || len(l.asks) > 0 && bytes > l.left {
+		return
+	}
+	l.left -= bytes
+	l.asks = append(l.asks, Challenge{Piece: piece, Block: block})
+}
+
+// What a try costs on the wire beside content: the handshakes and greetings, and the messages
+// around each block.
+const (
+	meetBytes  = 2500
+	blockBytes = 30
+)
+
+// Spend estimates the bytes on the wire for one replica and day, when its auditors know the hashes
+// of a share of its pieces, and every audit passes at the first try.
+func Spend(r marketplace.Rules, pieceLength int64, known float64) int64 {
+	whole := float64(pieceLength + blocksIn(pieceLength)*blockBytes)
+	block := float64(metainfo.BlockSize + blockBytes)
+	asked := min(float64(r.Challenges)*(known*block+(1-known)*whole), max(askedMax, whole))
+	audits := float64(r.Auditors) * float64(24*time.Hour) / float64(r.Epoch)
+	sum := audits * (meetBytes + asked)
+	if r.WholeEvery > 0 {
+		sum += whole * min(audits, float64(24*time.Hour)/float64(r.WholeEvery))
+	}
+	return int64(sum)
+}

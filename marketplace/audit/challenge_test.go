@@ -1,0 +1,195 @@
+package audit
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+func torrentOf(size, pieceLength int64, files ...metainfo.File) *metainfo.Torrent {
+	return &metainfo.Torrent{PieceLength: pieceLength, Size: size, V1: true, Files: files,
+		Pieces: int((size + pieceLength - 1) / pieceLength)}
+}
+
+func all(int) bool  { return true }
+func none(int) bool { return false }
+
+func TestSeedsLeasesAndAuditorsGetChallengesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r, who, meta := marketplace.DefaultRules(), auditors(2), torrentOf(1<<33, 1<<20)
+	draw := func(seed byte, lease int64, who marketplace.Address) []Challenge {
+		return Challenges(r, marketplace.Hash{seed}, lease, who, meta, all)
+	}
+	base := draw(1, 1, who[0])
+	for name, other := range map[string][]Challenge{
+		"seed": draw(2, 1, who[0]), "lease": draw(1, 2, who[0]), "auditor": draw(1, 1, who[1]),
+	} {
+		if slices.Equal(base, other) {
+			t.Errorf("another %s draws the same", name)
+		}
+	}
+	if !slices.Equal(base, draw(1, 1, who[0])) {
+		t.Error("a second try draws something else")
+	}
+}
+
+func TestChallengesAreDistinctInRangeAndNotTooMuch(t *testing.T) {
+	t.Parallel()
+	r, who := marketplace.DefaultRules(), auditors(1)[0]
+	for _, tc := range []struct {
+		size, pieceLength int64
+		known             func(int) bool
+		least, most       int
+	}{
+		{1, 16384, all, 1, 1},
+		{5 * 16384, 16384, all, 4, 5},
+		{100 << 20, 1 << 20, all, 7, 9},
+		{100 << 20, 1 << 20, none, 5, 9},
+		{100 << 20, 4 << 20, none, 2, 4},
+		{10 << 30, 32 << 20, none, 1, 1},
+		{10 << 30, 32 << 20, all, 1, 9}, // a whole piece of 32 MiB leaves no room beside it
+		{1_000_000, 100_000, all, 7, 9},
+	} {
+		meta := torrentOf(tc.size, tc.pieceLength)
+		for lease := range int64(100) {
+			got := Challenges(r, marketplace.Hash{3}, lease, who, meta, tc.known)
+			seen, bytes := map[[2]int]bool{}, int64(0)
+			for _, c := range got {
+				begin := int64(c.Piece)*tc.pieceLength + int64(max(0, c.Block))*16384
+				if seen[[2]int{c.Piece, c.Block}] || c.Piece < 0 || begin >= tc.size ||
+					int64(c.Block)*16384 >= tc.pieceLength {
+					t.Fatalf("%+v: drew %v", tc, got)
+				}
+				seen[[2]int{c.Piece, c.Block}] = true
+				bytes += 16384
+				if c.Block == marketplace.WholePiece {
+					bytes += meta.PieceSize(c.Piece) - 16384
+				}
+			}
+			if len(got) < tc.least || len(got) > tc.most || len(got) > 1 && bytes > askedMax {
+				t.Fatalf("%+v: drew %d bytes in %v", tc, bytes, got)
+			}
+		}
+	}
+}
+
+func TestPaddingIsNeverAskedFor(t *testing.T) {
+	t.Parallel()
+	meta := torrentOf(40<<20, 1<<20, metainfo.File{Length: 20_000},
+		metainfo.File{Offset: 20_000, Length: 40<<20 - 20_000 - 1, Pad: true},
+		metainfo.File{Offset: 40<<20 - 1, Length: 1})
+	for lease := range int64(200) {
+		got := Challenges(marketplace.DefaultRules(), marketplace.Hash{4}, lease, auditors(1)[0], meta,
+			all)
+		for _, c := range got {
+			if c.Block != marketplace.WholePiece && c.Piece != 39 && (c.Piece != 0 || c.Block > 1) {
+				t.Fatalf("asks for padding: %v", got)
+			}
+		}
+	}
+}
+
+// TestMissingDataIsFoundAsOftenAsReckoned holds the draws of simulated days against
+// 1 − (1−f)^n, for blocks that are missing here and there.
+func TestMissingDataIsFoundAsOftenAsReckoned(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		days  int64
+		known func(int) bool
+	}{"blocks": {10_000, all}, "pieces": {2_000, none}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shares, found, asked := []int{100, 500, 1000}, [3]float64{}, 0
+			for day := range tc.days {
+				n, lowest := oneDay(day, tc.known)
+				asked += n
+				for i, share := range shares {
+					if lowest < share {
+						found[i]++
+					}
+				}
+			}
+			days, n := float64(tc.days), float64(asked)/float64(tc.days)
+			for i, share := range shares {
+				want, got := 1-math.Pow(1-float64(share)/10_000, n), found[i]/days
+				sigma := math.Sqrt(want * (1 - want) / days)
+				t.Logf("%d %% missing is found in %.4f of %.0f days, reckoned %.5f by %.1f a day", share/100,
+					got, days, want, n)
+				if math.Abs(got-want) > 4*sigma+0.001 || share == 1000 && got < 0.999 {
+					t.Errorf("%d %% missing is found in %.4f of all days", share/100, got)
+				}
+			}
+		})
+	}
+}
+
+// oneDay asks for what a day's audits of a lease ask for, and returns the lowest number of what was
+// asked for, of 10,000: who misses f of the content misses the numbers below 10,000·f.
+func oneDay(day int64, known func(int) bool) (asked, lowest int) {
+	r, meta, lowest := marketplace.DefaultRules(), torrentOf(10_000<<20, 1<<20), 10_000
+	r.WholeEvery = 0 // it only helps
+	for epoch := range int64(4) {
+		seed := Seed(day*4+epoch, marketplace.Hash{1}, marketplace.Hash{2})
+		for _, who := range auditors(3) {
+			for _, c := range Challenges(r, seed, 1, who, meta, known) {
+				asked++
+				i := c.Piece
+				if c.Block != marketplace.WholePiece {
+					i = (c.Piece*64 + c.Block) % 10_000
+				}
+				lowest = min(lowest, i)
+			}
+		}
+	}
+	return asked, lowest
+}
+
+func TestAWholePieceIsAskedForAboutOnceADay(t *testing.T) {
+	t.Parallel()
+	r, meta, wholes := marketplace.DefaultRules(), torrentOf(10<<30, 1<<20), 0
+	const days = 1000
+	for epoch := range int64(4 * days) {
+		for _, who := range auditors(3) {
+			for _, c := range Challenges(r, Seed(epoch, marketplace.Hash{}, marketplace.Hash{}), 1, who,
+				meta, all) {
+				if c.Block == marketplace.WholePiece {
+					wholes++
+				}
+			}
+		}
+	}
+	if wholes < 0.88*days || wholes > 1.12*days {
+		t.Errorf("%d whole pieces in %d days", wholes, days)
+	}
+}
+
+// TestAuditsTakeAtMostAHundredthOfTheContentADay says from which size on that holds by default,
+// with pieces as our own .torrents have them.
+func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
+	t.Parallel()
+	r := marketplace.DefaultRules()
+	share := func(size int64, known float64) float64 {
+		pieceLength := int64(16 << 10)
+		for pieceLength < 16<<20 && size/pieceLength > 1500 {
+			pieceLength *= 2
+		}
+		return float64(Spend(r, pieceLength, known)) / float64(size)
+	}
+	for size := int64(192 << 20); size < 1<<43; size += size / 7 {
+		if s := share(size, 1); s > 0.01 {
+			t.Errorf("%d MiB: %.4f a day", size>>20, s)
+		}
+	}
+	for _, size := range []int64{64 << 20, 192 << 20, 1 << 30, 16 << 30, 256 << 30} {
+		t.Logf("%6d MiB: %.2f %% a day when all pieces are known, half %.2f %%, none %.2f %%", size>>20,
+			100*share(size, 1), 100*share(size, 0.5), 100*share(size, 0))
+	}
+	r.WholeEvery = marketplace.Span(time.Hour)
+	if Spend(r, 1<<20, 1) <= Spend(marketplace.DefaultRules(), 1<<20, 1) {
+		t.Error("more whole pieces cost nothing")
+	}
+}

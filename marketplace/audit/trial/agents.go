@@ -1,0 +1,184 @@
+package trial
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+// A kind is a sort of agent on trial.
+type kind struct {
+	name   string
+	begin  func(World, *rand.Rand) answer
+	honest bool
+	free   bool   // may earn more than limit; why says why
+	few    int    // careers, where less than the world's say enough
+	panel  int    // size of the panel where it is not the world's
+	others []word // auditors that are on its side
+	why    string
+}
+
+// limit is the most that a cheat may earn before it is cut off, in per cent of an honest agent's
+// pay over the same time.
+const limit = 25
+
+// always answers every try the same.
+func always(o marketplace.Outcome) func(World, *rand.Rand) answer {
+	return func(World, *rand.Rand) answer {
+		return func(*visit, time.Time) marketplace.Outcome { return o }
+	}
+}
+
+// sometimes answers a share of all tries one way and the others otherwise.
+func sometimes(share float64, that, otherwise marketplace.Outcome) func(World, *rand.Rand) answer {
+	return func(_ World, chance *rand.Rand) answer {
+		return func(*visit, time.Time) marketplace.Outcome {
+			if chance.Float64() < share {
+				return that
+			}
+			return otherwise
+		}
+	}
+}
+
+// home is an honest agent behind a line that is down a part of the time.
+func home(up, down time.Duration) func(World, *rand.Rand) answer {
+	return func(w World, chance *rand.Rand) answer {
+		from := w.Rules.EpochStart(firstEpoch)
+		line := newLine(chance, from, w.Rules.EpochStart(firstEpoch+w.epochs()), up, down)
+		return func(_ *visit, at time.Time) marketplace.Outcome {
+			if line.down(at) {
+				return marketplace.Unreachable
+			}
+			return marketplace.Pass
+		}
+	}
+}
+
+// without answers for all but a share of the pieces, the same ones for as long as it lives; asked
+// for one of those it does the other thing.
+func without(share float64, other marketplace.Outcome) func(World, *rand.Rand) answer {
+	return func(w World, chance *rand.Rand) answer {
+		gone := make([]bool, w.Torrent.Pieces)
+		for _, i := range chance.Perm(len(gone))[:int(share*float64(len(gone)))] {
+			gone[i] = true
+		}
+		return func(v *visit, _ time.Time) marketplace.Outcome {
+			for _, c := range v.asks() {
+				if gone[c.Piece] {
+					return other
+				}
+			}
+			return marketplace.Pass
+		}
+	}
+}
+
+// spoils answers a share of all challenges with an error in them, others each time.
+func spoils(share float64) func(World, *rand.Rand) answer {
+	return func(_ World, chance *rand.Rand) answer {
+		return func(v *visit, _ time.Time) marketplace.Outcome {
+			for range v.asks() {
+				if chance.Float64() < share {
+					return marketplace.BadData
+				}
+			}
+			return marketplace.Pass
+		}
+	}
+}
+
+// knows serves only addresses that it knows to be an auditor's; a share of all visits comes from
+// one that it does not know.
+func knows(fresh float64) func(World, *rand.Rand) answer {
+	return func(_ World, chance *rand.Rand) answer {
+		strange := map[*visit]bool{}
+		return func(v *visit, _ time.Time) marketplace.Outcome {
+			if _, met := strange[v]; !met {
+				clear(strange)
+				strange[v] = chance.Float64() < fresh
+			}
+			if strange[v] {
+				return marketplace.Unreachable
+			}
+			return marketplace.Pass
+		}
+	}
+}
+
+// agents are the sorts on trial. The first one is the measure of all others.
+func agents() []kind {
+	return slices.Concat(honest(), empty(), partial(), choosy())
+}
+
+func honest() []kind {
+	return []kind{
+		{name: "honest", honest: true, few: 1, begin: always(marketplace.Pass),
+			why: "the measure: there whenever it is asked"},
+		{name: "honest, one try in ten fails", honest: true, few: 3,
+			begin: sometimes(0.1, marketplace.Unreachable, marketplace.Pass),
+			why:   "an auditor has three tries, and two of three auditors are enough"},
+		{name: "honest, line down 10 % of the time", honest: true, few: 3, begin: home(awake, asleep),
+			why: "outages of 10 min on average; the rare one of hours fails an epoch"},
+		{name: "honest, every second try fails", honest: true, few: 3,
+			begin: sometimes(0.5, marketplace.Timeout, marketplace.Pass),
+			why:   "paid for what it serves; an uptime score below 60 % gives no new leases"},
+	}
+}
+
+// Lines of a home are down for 10 of 100 minutes.
+const (
+	awake  = 90 * time.Minute
+	asleep = 10 * time.Minute
+)
+
+func empty() []kind {
+	return []kind{
+		{name: "holds nothing, relays; nobody else has it", begin: always(marketplace.Timeout),
+			why: "never passes, so that no lease becomes active"},
+		{name: "holds nothing, relays from other paid agents", free: true, few: 1,
+			begin: always(marketplace.Pass),
+			why:   "not caught: what is fetched within a try's minute is as good as held; see below"},
+		{name: "answers slowly, after the time for a try", begin: always(marketplace.Timeout),
+			why: "an answer after the minute is no answer"},
+		{name: "holds nothing; one of three auditors colludes", begin: always(marketplace.Timeout),
+			panel: 3, others: []word{vouch}, why: "one pass is not two of three"},
+	}
+}
+
+func partial() []kind {
+	return []kind{
+		{name: "holds 90 %, refuses the rest", begin: without(0.1, marketplace.Withheld),
+			why: "57 % of audits ask for it; refused at three tries it is a data fault"},
+		{name: "holds 90 %, makes up the rest", begin: without(0.1, marketplace.BadData),
+			why: "57 % of audits ask for it; one wrong hash is a data fault"},
+		{name: "holds 90 %, is silent about the rest", begin: without(0.1, marketplace.Timeout),
+			why: "no data fault, but 60 % of epochs fail, and two in a row end a lease"},
+		{name: "makes up 10 %; one of three auditors colludes", begin: without(0.1, marketplace.BadData),
+			panel: 3, others: []word{vouch}, why: "the other two find it in four epochs of five"},
+		{name: "5 % of its disk is corrupt", begin: without(0.05, marketplace.BadData),
+			why: "34 % of audits and 71 % of epochs hit it"},
+		{name: "corrupts 5 % of what it sends", begin: spoils(0.05),
+			why: "a good answer at a later try does not undo a wrong one"},
+	}
+}
+
+func choosy() []kind {
+	return []kind{
+		{name: "serves auditors only; their addresses are fresh", begin: knows(1),
+			why: "it cannot tell them from a downloader, so it serves nobody"},
+		{name: "serves auditors only; half of the visits are from fresh addresses", begin: knows(0.5),
+			why: "half of the visits fail, so half of the epochs, and two in a row end a lease"},
+		{name: "serves auditors only; it knows all their addresses", free: true, few: 1,
+			begin: knows(0),
+			why:   "not caught: it shows auditors what they want to see; see below"},
+	}
+}
+
+// vouch passes without asking.
+func vouch(v *visit) (marketplace.Report, bool) { return v.report(marketplace.Pass), true }
+
+// accuse lies that it got wrong bytes.
+func accuse(v *visit) (marketplace.Report, bool) { return v.report(marketplace.BadData), true }

@@ -1,0 +1,230 @@
+package trial
+
+import (
+	"math/rand/v2"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
+)
+
+// A desk is a sort of auditor on trial. One of the market's auditors is of this sort, the others
+// are honest.
+type desk struct {
+	name    string
+	says    func(v *visit, to subject) (marketplace.Report, bool)
+	copies  bool // takes over what another one said
+	commits bool // reports are committed before any is revealed
+	why     string
+}
+
+// A subject is a replica that auditors look at.
+type subject struct {
+	lease  int64
+	agent  answer
+	canary bool
+	truth  marketplace.Outcome // of a canary
+	rival  bool                // of the auditor's friend
+}
+
+func desks() []desk {
+	honest := func(v *visit, _ subject) (marketplace.Report, bool) { return look(v) }
+	return []desk{
+		{name: "honest", says: honest, commits: true, why: "the measure"},
+		{name: "sleeps", commits: true,
+			says: func(*visit, subject) (marketplace.Report, bool) { return marketplace.Report{}, false },
+			why:  "the schedule says who had to report; ten silences in a row suspend"},
+		{name: "copies what others reported", says: honest, copies: true,
+			why: "reports that are public as they come can be copied word for word"},
+		{name: "copies; reports are committed first", says: honest, copies: true, commits: true,
+			why: "a copied commitment opens for its author only: to the market it sleeps"},
+		{name: "invents passes", commits: true,
+			says: func(v *visit, _ subject) (marketplace.Report, bool) { return vouch(v) },
+			why:  "passes a dead canary; two lies disqualify"},
+		{name: "invents data faults", commits: true,
+			says: func(v *visit, _ subject) (marketplace.Report, bool) { return accuse(v) },
+			why:  "accuses a sound canary; two lies disqualify. Accusations in heaps are not believed"},
+		{name: "colludes with one agent and passes it", commits: true, says: honest,
+			why: "canaries do not see it; its word alone earns its friend nothing (table above)"},
+		{name: "colludes against one agent and accuses it", commits: true,
+			says: func(v *visit, to subject) (marketplace.Report, bool) {
+				if to.rival {
+					return accuse(v)
+				}
+				return look(v)
+			}, why: "canaries do not see it (below)"},
+	}
+}
+
+// A tally is what a sort of auditor came to.
+type tally struct {
+	who    string
+	cut    took    // until it was suspended or disqualified
+	paid   float64 // % of an honest auditor's pay until then
+	missed float64 // epochs per 10,000 of sound replicas that did not pass meanwhile
+	failed float64 // ... that were found to be data faults
+	why    string
+}
+
+// tallies puts every sort of auditor on trial.
+func (w World) tallies() (rows []tally) {
+	for _, d := range desks() {
+		rows = append(rows, w.office(d))
+	}
+	return rows
+}
+
+// A tenure is one auditor's time in office.
+type tenure struct {
+	w        World
+	desk     desk
+	chance   *rand.Rand
+	who      []marketplace.Address
+	replicas []subject
+	record   marketplace.Record
+	standing marketplace.Standing
+	cut      int
+	total    marketplace.Duties
+	judged   int
+	missed   int
+	faults   int
+}
+
+func (w World) office(d desk) tally {
+	row := tally{who: d.name, why: d.why}
+	var cut []int
+	var sum tenure
+	for run := range w.Tenures {
+		t := w.newTenure(d, run)
+		for k := range w.epochs() {
+			if t.serve(firstEpoch+k, int(k)+1); t.cut > 0 {
+				break
+			}
+		}
+		cut = append(cut, t.cut)
+		sum.total.Due += t.total.Due
+		sum.total.Done += t.total.Done
+		sum.judged, sum.missed, sum.faults = sum.judged+t.judged, sum.missed+t.missed, sum.faults+t.faults
+	}
+	row.cut = epochs(cut)
+	row.paid = 100 * float64(sum.total.Done) / float64(sum.total.Due)
+	row.missed = 1e4 * float64(sum.missed) / float64(sum.judged)
+	row.failed = 1e4 * float64(sum.faults) / float64(sum.judged)
+	return row
+}
+
+// newTenure stocks a market with sound replicas at home and with canaries: as many dead as sound.
+func (w World) newTenure(d desk, run int) *tenure {
+	t := &tenure{w: w, desk: d, chance: w.chance(run), who: auditors(w.Auditors),
+		standing: marketplace.New, record: w.Rules.NewRecord(w.Rules.EpochStart(firstEpoch))}
+	for i := range w.Replicas {
+		t.add(subject{agent: home(awake, asleep)(w, t.chance), rival: i == 0})
+	}
+	for range w.Canaries {
+		for _, truth := range []marketplace.Outcome{marketplace.Unreachable, marketplace.Pass} {
+			t.add(subject{agent: always(truth)(w, t.chance), canary: true, truth: truth})
+		}
+	}
+	return t
+}
+
+func (t *tenure) add(s subject) {
+	s.lease = int64(len(t.replicas) + 1)
+	t.replicas = append(t.replicas, s)
+}
+
+// serve is one epoch of the whole panel.
+func (t *tenure) serve(epoch int64, nth int) {
+	var secret, block marketplace.Hash
+	secret[0], block[0] = byte(t.chance.Uint32()), byte(t.chance.Uint32())
+	seed := audit.Seed(epoch, secret, block)
+	var duties marketplace.Duties
+	var all []marketplace.Report
+	for _, s := range t.replicas {
+		all = append(all, t.reports(s, epoch, seed, &duties)...)
+	}
+	t.judge(t.w.Rules.Heard(all))
+	t.total.Due += duties.Due
+	t.total.Done += duties.Done
+	t.record = t.w.Rules.Watch(t.record, epoch, duties)
+	t.standing = t.w.Rules.Standing(t.standing, t.record, epoch)
+	if t.standing == marketplace.Suspended || t.standing == marketplace.Disqualified {
+		t.cut = nth
+	}
+}
+
+// judge counts what becomes of the sound replicas.
+func (t *tenure) judge(heard []marketplace.Report) {
+	of := map[int64][]marketplace.Report{}
+	for _, report := range heard {
+		of[report.Lease] = append(of[report.Lease], report)
+	}
+	for _, s := range t.replicas {
+		if s.canary {
+			continue
+		}
+		t.judged++
+		switch verdict, _ := t.w.Rules.Judge(of[s.lease]); verdict {
+		case marketplace.VerdictPass:
+		case marketplace.VerdictDataFault:
+			t.faults++
+			t.missed++
+		default:
+			t.missed++
+		}
+	}
+}
+
+// A statement is a report with what was committed of it before.
+type statement struct {
+	commitment marketplace.Hash
+	report     marketplace.Report
+}
+
+// reports lets the panel look at a replica and returns what holds of what it says. Auditor 0 is
+// the one on trial; it speaks last.
+func (t *tenure) reports(s subject, epoch int64, seed marketplace.Hash,
+	duties *marketplace.Duties) (valid []marketplace.Report) {
+	var said []statement
+	var mine *visit
+	for _, planned := range audit.Plan(t.w.Rules, seed, epoch, s.lease, t.who) {
+		v := &visit{Visit: planned, w: t.w, epoch: epoch, lease: s.lease, seed: seed,
+			chance: t.chance, agent: s.agent}
+		if index(planned.Auditor) == 0 {
+			mine = v
+			continue
+		}
+		report, _ := look(v)
+		said = append(said, statement{report.Commitment(), report})
+	}
+	for _, one := range said {
+		valid = append(valid, one.report)
+	}
+	if mine == nil {
+		return valid
+	}
+	duties.Due++
+	own, ok := t.speak(mine, s, said)
+	if !ok || t.desk.commits && own.report.Commitment() != own.commitment {
+		return valid
+	}
+	duties.Done++
+	if s.canary {
+		duties.Canaries++
+		if t.w.Rules.Lie(own.report, s.truth) {
+			duties.Lies++
+		}
+	}
+	return append(valid, own.report)
+}
+
+// speak is what the auditor on trial says. A copier signs another's report as its own; where
+// reports are committed first it has only the other's commitment to copy.
+func (t *tenure) speak(v *visit, s subject, said []statement) (statement, bool) {
+	if t.desk.copies && len(said) > 0 {
+		copied := said[0]
+		copied.report.Auditor = v.Auditor
+		return copied, true
+	}
+	report, ok := t.desk.says(v, s)
+	return statement{report.Commitment(), report}, ok
+}

@@ -1,0 +1,55 @@
+package trial
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
+)
+
+// A visit is one auditor's part in the audit of one lease and epoch.
+type visit struct {
+	audit.Visit
+	w      World
+	epoch  int64
+	lease  int64
+	seed   marketplace.Hash
+	chance *rand.Rand
+	agent  answer
+	asked  []audit.Challenge // what was drawn, once somebody needs it
+}
+
+// An answer is what a try finds at an agent.
+type answer func(v *visit, at time.Time) marketplace.Outcome
+
+// A word is what an auditor says after a visit; nothing when it is silent.
+type word func(v *visit) (marketplace.Report, bool)
+
+// asks returns what the auditor asks for: the same at every try. It knows the hashes of all blocks,
+// so that it asks for the least.
+func (v *visit) asks() []audit.Challenge {
+	if v.asked == nil {
+		known := func(int) bool { return true }
+		v.asked = audit.Challenges(v.w.Rules, v.seed, v.lease, v.Auditor, &v.w.Torrent, known)
+	}
+	return v.asked
+}
+
+// report is what is said of some tries.
+func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
+	return marketplace.Report{Lease: v.lease, Epoch: v.epoch, Auditor: v.Auditor,
+		Outcome: marketplace.Settle(tries), Tries: tries}
+}
+
+// look is the work of an honest auditor.
+func look(v *visit) (marketplace.Report, bool) {
+	tries := make([]marketplace.Outcome, 0, len(v.Tries))
+	for _, at := range v.Tries {
+		tries = append(tries, v.agent(v, at))
+		if marketplace.Settle(tries) == marketplace.Pass {
+			break
+		}
+	}
+	return v.report(tries...), true
+}

@@ -1,0 +1,66 @@
+package trial
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// A World is what a trial assumes of the market, and how long it goes on.
+type World struct {
+	Rules      marketplace.Rules
+	Auditors   int              // of the market; the rules draw some of them for each lease
+	Leases     int              // that an agent has at a time, while it gets any
+	Replicas   int              // that the market has besides, for trials of auditors
+	Canaries   int              // replicas among them that the market keeps dead on purpose
+	Days       int              // of a career
+	Runs       int              // careers of each sort of agent
+	Tenures    int              // of each sort of auditor
+	Households int              // of three names on one disk
+	Lives      int              // lives of the first day
+	Torrent    metainfo.Torrent // of every lease, as far as challenges are drawn from it
+	Seed       uint64
+}
+
+// Default is the world of ADVERSARIES.md: seven auditors, torrents of 1 GiB, new agents with as
+// many leases as they may have, thirty days.
+func Default() World {
+	r := marketplace.DefaultRules()
+	return World{Rules: r, Auditors: 7, Leases: r.LeasesNewMax, Replicas: 10, Canaries: 1, Days: 30,
+		Runs: 40, Tenures: 4, Households: 6, Lives: 10_000, Seed: 1,
+		Torrent: metainfo.Torrent{V1: true, Pieces: 4096, PieceLength: 256 << 10, Size: 1 << 30}}
+}
+
+// firstEpoch is where careers begin: in 2026.
+const firstEpoch = 82_000
+
+func (w World) epochs() int64 {
+	return int64(time.Duration(w.Days) * marketplace.Day / w.Rules.Epoch.Duration())
+}
+
+// chance returns the source of chance of one career.
+func (w World) chance(run int) *rand.Rand {
+	return rand.New(rand.NewPCG(w.Seed, uint64(run))) // #nosec G404 G115 -- a simulation repeats itself
+}
+
+// auditors returns the addresses of n auditors; the last byte is the index plus one.
+func auditors(n int) []marketplace.Address {
+	all := make([]marketplace.Address, n)
+	for i := range all {
+		binary.BigEndian.PutUint16(all[i][18:], uint16(i+1)) // #nosec G115 -- a handful
+	}
+	return all
+}
+
+// index is the inverse of auditors.
+func index(a marketplace.Address) int { return int(binary.BigEndian.Uint16(a[18:])) - 1 }
+
+// newLease is a duty for one GiB at a price of 700 BTT.
+func (w World) newLease(id int64, at time.Time) marketplace.Lease {
+	return marketplace.Lease{ID: id, Size: w.Torrent.Size, Billed: w.Rules.Billed(w.Torrent.Size),
+		Price: marketplace.BTT(700), KeepFor: marketplace.Span(time.Duration(w.Days) * marketplace.Day),
+		State: marketplace.Proving, ReservedAt: at, Deadline: at.Add(w.Rules.ProveDeadline.Duration())}
+}

@@ -1,0 +1,1 @@
+ALTER TABLE audit_epochs DROP COLUMN closed_at;
