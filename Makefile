@@ -41,10 +41,15 @@ test: web $(CONTRACT)/node_modules/.package-lock.json $(TRONWEB)/node_modules/.p
 	chromium=$$(deploy/browser/setup.sh) && \
 	EVERSEED_CHROMIUM="$$chromium" go test -count=1 -timeout 20m ./...
 
-.PHONY: bench bench-ledger
-bench: bench-ledger ## measure what is promised: the ledger against pgbench, and a hot account
-bench-ledger:
+.PHONY: bench
+bench: ## measure what is promised: the vault's energy by call, the ledger against pgbench
+	go test -run '^$$' -bench . ./$(CONTRACT)
 	go test -run '^$$' -bench Ledger -benchtime 8s ./marketplace/orderbook
+
+.PHONY: chaos
+chaos: ## kill everything 24 times under 16 posters at work, then follow every base unit
+	EVERSEED_CHAOS=full go test -count=1 -timeout 30m -v -run TestMoneySurvivesChaos \
+		./cmd/everseed-devnet
 
 .PHONY: check
 check: check-go check-web check-made ## all that is checked without running the market
@@ -74,13 +79,6 @@ check-made: web/node_modules/.package-lock.json $(CONTRACT)/node_modules/.packag
 	go test -count=1 -run TestOpenAPIIsCurrent ./api
 	go test -count=1 -run TestTheCommittedBytecodeIsWhatTheSourcesCompileTo ./$(CONTRACT)
 	npm run --prefix web types:check
-
-# Packages whose benchmarks say something about the market.
-BENCHES := ./$(CONTRACT)
-
-.PHONY: bench
-bench: ## measure: energy per call of the vault against its baseline
-	go test -run '^$$' -bench . $(BENCHES)
 
 .PHONY: mutants
 mutants: $(CONTRACT)/node_modules/.package-lock.json ## compile the vault's mutants anew and judge them

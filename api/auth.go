@@ -17,6 +17,7 @@ import (
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 // How long sign-in texts, sessions and keys are good for.
@@ -188,7 +189,8 @@ func (s *Server) login(ctx context.Context, in *signedText) (client.Session, err
 	}
 	token, hash := newToken()
 	end := now.Add(sessionFor)
-	_, err = s.Book.CreateKey(ctx, account, sessionName, scopeTexts(allScopes), hash, end, now)
+	_, err = s.Book.CreateKey(ctx, orderbook.Key{Account: account}, sessionName,
+		scopeTexts(allScopes), hash, end, now)
 	return client.Session{Token: token, Account: account, ExpiresAt: end}, err
 }
 
@@ -200,7 +202,11 @@ func scopeTexts(scopes []client.Scope) []string {
 	return out
 }
 
-type keyBody struct{ Body client.KeyTerms }
+type keyBody struct {
+	Once    string `header:"Idempotency-Key" maxLength:"200"`
+	Body    client.KeyTerms
+	RawBody []byte
+}
 
 func (s *Server) createKey(ctx context.Context, in *keyBody) (client.Key, error) {
 	c, t := callerOf(ctx), in.Body
@@ -224,7 +230,8 @@ func (s *Server) createKey(ctx context.Context, in *keyBody) (client.Key, error)
 	}
 	token, hash := newToken()
 	end := now.Add(t.ExpiresIn.Duration())
-	made, err := s.Book.CreateKey(ctx, c.account, t.Name, scopeTexts(t.Scopes), hash, end, now)
+	made, err := s.Book.CreateKey(ctx, onceKey(ctx, in.Once, "/v1/keys", in.RawBody), t.Name,
+		scopeTexts(t.Scopes), hash, end, now)
 	if err != nil {
 		return client.Key{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 // session signs in by hand and returns the token.
@@ -171,7 +172,7 @@ func TestAKeyExpires(t *testing.T) {
 	r := newRig(t)
 	me := newKey(t)
 	token, hash := newToken()
-	_, err := r.book.CreateKey(t.Context(), me.Address(), "old", scopeTexts(allScopes), hash,
+	_, err := r.book.CreateKey(t.Context(), orderbook.Key{Account: me.Address()}, "old", scopeTexts(allScopes), hash,
 		time.Now().Add(-time.Second), time.Now().Add(-time.Hour))
 	must(t, err)
 	_, err = r.server.identify(context.Background(), "Bearer "+token, time.Now())

@@ -80,7 +80,9 @@ func New(c Config) *Server {
 		hub:    newHub(c.Book),
 		router: chi.NewRouter(), writeMax: 10 * time.Second,
 	}
-	c.Metrics.MustRegister(money{c.Book})
+	if c.Book != nil {
+		c.Metrics.MustRegister(money{c.Book})
+	}
 	s.use(s.router)
 	a := humachi.New(s.router, s.humaConfig())
 	a.UseMiddleware(s.authorize)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,8 +78,10 @@ func drawCheques(cmd *cobra.Command, market string, held []purse.Held) error {
 	}
 	for _, h := range held {
 		if w := known[h.ID].Wait; w != nil {
-			cmd.Printf("cheque %d waits since %s: %s\n  %s\n", h.ID,
-				w.Since.Local().Format(time.DateTime), w.Detail, w.Next)
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "cheque %d waits since %s: %s\n  %s\n", h.ID,
+				w.Since.Local().Format(time.DateTime), w.Detail, w.Next); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

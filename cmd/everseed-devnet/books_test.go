@@ -52,22 +52,22 @@ func (s *story) balance(ctx context.Context) error {
 }
 
 // payouts compares what each payee has on chain with what its leases earned, and adds it up.
-func (s *story) payouts(ctx context.Context) (sum marketplace.Amount, err error) {
-	info, err := s.client.Rules(ctx)
+func (d *devnet) payouts(ctx context.Context) (sum marketplace.Amount, err error) {
+	info, err := d.client.Rules(ctx)
 	if err != nil {
 		return sum, err
 	}
 	payees := []marketplace.Address{info.FeePayee}
-	for _, a := range s.agents {
+	for _, a := range d.agents {
 		payees = append(payees, a.key.Address())
 	}
 	for _, payee := range payees {
 		// In this order: what is earned only grows, so nobody may ever be seen with more.
-		have, err := s.vault.TokenBalance(ctx, payee)
+		have, err := d.vault.TokenBalance(ctx, payee)
 		if err != nil {
 			return sum, err
 		}
-		due, err := s.due(ctx, info, payee)
+		due, err := d.due(ctx, info, payee)
 		if err != nil {
 			return sum, err
 		}
@@ -83,9 +83,9 @@ func (s *story) payouts(ctx context.Context) (sum marketplace.Amount, err error)
 }
 
 // due is what a payee should have by now, computed from what the leases say.
-func (s *story) due(ctx context.Context, info marketplace.MarketInfo, payee marketplace.Address) (
+func (d *devnet) due(ctx context.Context, info marketplace.MarketInfo, payee marketplace.Address) (
 	sum marketplace.Amount, err error) {
-	leases, err := s.client.Leases(ctx, client.LeaseFilter{})
+	leases, err := d.client.Leases(ctx, client.LeaseFilter{Most: 1_000_000})
 	for _, l := range leases {
 		switch {
 		case payee == info.FeePayee:

@@ -307,7 +307,7 @@ func (d *devnet) aPoster(ctx context.Context, btt marketplace.Amount) (*poster, 
 func (p *poster) run(ctx context.Context, out any, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "everseed"), // #nosec G204 -- our own program
 		append(args, "--json", "--market", p.web, "--tron", p.tron)...)
-	cmd.Env = append(os.Environ(), "EVERSEED_KEY="+p.key.Hex())
+	cmd.Env = append(os.Environ(), "EVERSEED_KEY="+p.key.Hex(), "HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	text, err := cmd.Output()

@@ -157,7 +157,7 @@ func (d *demo) tellChecks(checks []invariant) error {
 // booksAreRight has the market's program recompute the ledger.
 func (d *devnet) booksAreRight(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "everseed-market"), "audit-books") // #nosec G204
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+d.postgres.URL("everseed"))
+	cmd.Env = append(os.Environ(), d.market.env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("audit-books: %w\n%s", err, out)
 	}

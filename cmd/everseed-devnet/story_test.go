@@ -67,6 +67,7 @@ func TestStories(t *testing.T) {
 				return err
 			}
 			env.Values["story"] = s
+			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("EVERSEED_MARKET", s.web)
 			env.Setenv("EVERSEED_TRON_GRPC", s.tron)
 			env.Setenv("EVERSEED_KEY", s.poster.key.Hex())
@@ -78,7 +79,7 @@ func TestStories(t *testing.T) {
 			"credited": verb((*story).awaitCredit), "agent": verb((*story).hire),
 			"await": verb((*story).await), "kill9": verb((*story).kill9),
 			"restart": verb((*story).restart), "books": verb((*story).books),
-			"thawed": verb((*story).awaitThaw), "stop": verb((*story).stopProcess),
+			"thawed": verb((*story).awaitThaw), "quit": verb((*story).stopProcess),
 			"request": verb((*story).request), "twins": verb((*story).twins),
 			"storm": verb((*story).storm), "count": verb((*story).count),
 			"cancel-all": verb((*story).cancelAll), "memory": verb((*story).memory),
@@ -309,7 +310,8 @@ func (s *story) named(name string) (*process, error) {
 	return nil, fmt.Errorf("nobody is called %q", name)
 }
 
-// stopProcess NAME ends market, an agent or an auditor in order.
+// stopProcess makes "quit NAME": market, an agent or an auditor ends in order. (testscript has a
+// stop of its own, which ends the script.)
 func (s *story) stopProcess(_ *testscript.TestScript, args []string) error {
 	p, err := s.named(args[0])
 	if err != nil {

@@ -41,6 +41,7 @@ type purse struct {
 	*escrow.Vault
 	key  escrow.Key
 	info marketplace.MarketInfo
+	live bool // the market answers, so that info is what it says today
 }
 
 // atVault reads the key, connects to the vault and does something there.
@@ -49,16 +50,16 @@ func (s *session) atVault(cmd *cobra.Command, do func(purse) error) error {
 	if err != nil {
 		return err
 	}
-	info, err := s.visitor().Rules(cmd.Context())
+	info, live, err := s.vaultOf(cmd)
 	if err != nil {
-		return fmt.Errorf("read the rules of %s: %w", s.market, err)
+		return err
 	}
 	v, err := escrow.Dial(cmd.Context(), escrow.Config{GRPC: s.tron,
 		APIKey: s.getenv(apiKeyVariable), Token: info.Token, Vault: info.Vault})
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(purse{v, key, info}), v.Close())
+	return errors.Join(do(purse{v, key, info, live}), v.Close())
 }
 
 // send stores nothing: it sends one transaction and waits until it is solid. A run that is cut
@@ -118,6 +119,10 @@ What is not reserved for a bounty can be taken back with ` + "`everseed wallet t
 
 func (s *session) deposit(cmd *cobra.Command, v purse, amount marketplace.Amount,
 	open time.Duration) error {
+	if !v.live {
+		return marketplace.Unavailable.Errorf("a mandate names the market's auditors of today; deposit when" +
+			" it answers again")
+	}
 	have, err := v.TokenBalance(cmd.Context(), v.key.Address())
 	if err != nil {
 		return fmt.Errorf("read your balance: %w", err)

@@ -16,7 +16,7 @@ import (
 
 // Where a passphrase comes from when nobody is there to type it.
 const (
-	passphraseVariable = "EVERSEED_PASSPHRASE"
+	passphraseVariable = "EVERSEED_PASSPHRASE"      // #nosec G101 -- the name of a variable
 	passphraseFile     = "EVERSEED_PASSPHRASE_FILE" // #nosec G101 -- the name of a variable
 )
 

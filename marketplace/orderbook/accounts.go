@@ -79,24 +79,17 @@ func (b *Book) Solvency(ctx context.Context) (s marketplace.Solvency, err error)
 	if err != nil && !errors.Is(err, marketplace.NotFound) {
 		return s, err
 	}
-	rows, err := b.pool.Query(ctx, `SELECT
+	_, err = one(ctx, b.pool, "ledger", func(row pgx.CollectableRow) (x struct{}, err error) {
+		return x, row.Scan(&s.Ledger, &s.Free, &s.Reserved, &s.Payable, &s.Held, &s.LedgerDebit,
+			&s.LedgerCred)
+	}, `SELECT
 		coalesce(sum(debits - credits) FILTER (WHERE key = 'vault'), 0),
 		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'free:%'), 0),
 		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'reserved:%'), 0),
 		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'payable:%'), 0),
 		coalesce(sum(credits - debits) FILTER (WHERE key LIKE 'holdback:%'), 0),
 		coalesce(sum(debits), 0), coalesce(sum(credits), 0) FROM accounts`)
-	if err != nil {
-		return s, fmt.Errorf("read ledger: %w", err)
-	}
-	_, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (x struct{}, err error) {
-		return x, row.Scan(&s.Ledger, &s.Free, &s.Reserved, &s.Payable, &s.Held, &s.LedgerDebit,
-			&s.LedgerCred)
-	})
-	if err != nil {
-		return s, fmt.Errorf("read ledger: %w", err)
-	}
-	return s, nil
+	return s, err
 }
 
 // Market returns the whole market at a glance.

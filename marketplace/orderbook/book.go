@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -70,7 +72,7 @@ func (b *Book) act(ctx context.Context, now time.Time, f func(*act) error) error
 	for try := 1; ; try++ {
 		err := b.once(ctx, now, f)
 		if err == nil || !lostRace(err) || try == tries {
-			return err
+			return answered(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -93,12 +95,46 @@ func lostRace(err error) bool {
 	}
 }
 
+// answered returns err, and says Unavailable when it comes of a database that was lost or is only
+// starting: the same request may be sent again, and it is no fault of ours.
+func answered(err error) error {
+	var ours *marketplace.Error
+	var pg *pgconn.PgError
+	var dial *pgconn.ConnectError
+	var network net.Error
+	lost := false
+	switch {
+	case err == nil, errors.As(err, &ours), errors.Is(err, context.Canceled):
+	case errors.As(err, &pg):
+		class := pg.Code[:2]
+		lost = class == "08" || class == "57" // connection; shut down, crashed, starting
+	default:
+		lost = errors.As(err, &dial) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
+			errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+			pgconn.SafeToRetry(err)
+	}
+	if !lost {
+		return err
+	}
+	return fmt.Errorf("%w: %w", marketplace.Unavailable.Errorf(
+		"the database does not answer; send it again in a moment"), err)
+}
+
 func codeOf(err error) string {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code
 	}
 	return ""
+}
+
+// exec runs one statement that needs no act, and returns how many rows it changed.
+func (b *Book) exec(ctx context.Context, doing, sql string, args ...any) (int64, error) {
+	tag, err := b.pool.Exec(ctx, sql, args...)
+	if err != nil {
+		err = answered(fmt.Errorf("%s: %w", doing, err))
+	}
+	return tag.RowsAffected(), err
 }
 
 func (b *Book) once(ctx context.Context, now time.Time, f func(*act) error) error {
@@ -161,14 +197,14 @@ func one[T any](
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		var none T
-		return none, fmt.Errorf("read %s: %w", what, err)
+		return none, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	v, err := pgx.CollectExactlyOneRow(rows, scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return v, marketplace.NotFound.Errorf("there is no %s", what)
 	}
 	if err != nil {
-		return v, fmt.Errorf("read %s: %w", what, err)
+		return v, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	return v, nil
 }
@@ -179,11 +215,11 @@ func many[T any](
 ) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
+		return nil, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	all, err := pgx.CollectRows(rows, scan)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
+		return nil, answered(fmt.Errorf("read %s: %w", what, err))
 	}
 	return all, nil
 }

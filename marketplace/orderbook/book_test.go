@@ -138,6 +138,28 @@ func TestTheSameKeyPostsOnce(t *testing.T) {
 	}
 }
 
+func TestARequestMakesOneKey(t *testing.T) {
+	t.Parallel()
+	s := aStage(t)
+	make := func(k orderbook.Key, secret byte) error {
+		_, err := s.CreateKey(t.Context(), k, "bot", []string{"read"}, [32]byte{secret},
+			s.now.Add(time.Hour), s.now)
+		return err
+	}
+	key := orderbook.Key{Account: poster, Key: "k", Body: [32]byte{1}}
+	s.must(make(key, 1))
+	if err := make(key, 2); !errors.Is(err, marketplace.Conflict) {
+		t.Errorf("the same request: %v", err)
+	}
+	key.Body[0] = 2
+	if err := make(key, 3); !errors.Is(err, marketplace.Invalid) {
+		t.Errorf("another request under the same key: %v", err)
+	}
+	if all, err := s.Keys(t.Context(), poster); err != nil || len(all) != 1 {
+		t.Errorf("%d keys were made (%v)", len(all), err)
+	}
+}
+
 func TestNobodyPostsMoreThanIsFree(t *testing.T) {
 	t.Parallel()
 	s := aStage(t)

@@ -178,7 +178,7 @@ func (b *Book) explain(
 }
 
 // SignCheque adds a signer's signature, which the caller has checked. With enough of them the
-// cheque is signed, and older ones that nobody redeems are replaced.
+// cheque is signed, and older ones that nobody redeems are replaced. Signing twice is signing once.
 func (b *Book) SignCheque(ctx context.Context, id int64, signer marketplace.Address,
 	sig marketplace.Signature, now time.Time) (out marketplace.SignedCheque, err error) {
 	err = b.act(ctx, now, func(a *act) error {
@@ -187,6 +187,9 @@ func (b *Book) SignCheque(ctx context.Context, id int64, signer marketplace.Addr
 		}
 		if out, err = cheque(ctx, a.Tx, id); err != nil {
 			return err
+		}
+		if i := slices.Index(out.Signers, signer); i >= 0 && out.Signatures[i] == sig {
+			return nil // said before
 		}
 		if out.State != marketplace.ChequeOwed {
 			return marketplace.Conflict.Errorf("cheque %d is %s; it takes no more signatures", id,

@@ -73,12 +73,9 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 	if err != nil || !all {
 		return n, err
 	}
-	_, err = b.pool.Exec(ctx, `UPDATE audit_epochs SET judged_at = $2
+	_, err = b.exec(ctx, "close epoch", `UPDATE audit_epochs SET judged_at = $2
 		WHERE epoch = $1 AND judged_at IS NULL`, epoch, now)
-	if err != nil {
-		return n, fmt.Errorf("close epoch: %w", err)
-	}
-	return n, nil
+	return n, err
 }
 
 // judgeSome judges leases together, or, when that fails, one by one to find out which is stuck.

@@ -29,12 +29,28 @@ func scanKey(row pgx.CollectableRow) (k APIKey, err error) {
 		at{&k.RevokedAt})
 }
 
-// CreateKey stores a key by the hash of its secret.
-func (b *Book) CreateKey(ctx context.Context, account marketplace.Address, name string,
-	scopes []string, hash [32]byte, expires, now time.Time) (APIKey, error) {
-	return one(ctx, b.pool, "key", scanKey, `INSERT INTO api_keys
-		(account, name, scopes, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
-		RETURNING `+keyColumns, account, name, scopes, hash[:], now, expires)
+// CreateKey stores a key by the hash of its secret. Asked again by the same request it makes no
+// second one, and cannot say the first one's secret again.
+func (b *Book) CreateKey(ctx context.Context, k Key, name string, scopes []string, hash [32]byte,
+	expires, now time.Time) (made APIKey, err error) {
+	err = b.act(ctx, now, func(a *act) error {
+		before, err := a.repeated(k)
+		if err != nil {
+			return err
+		}
+		if before != 0 {
+			return marketplace.Conflict.Errorf("this request made key %d before, and its secret is told"+
+				" once only: end that key and make another", before)
+		}
+		made, err = one(ctx, a.Tx, "key", scanKey, `INSERT INTO api_keys
+			(account, name, scopes, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+			RETURNING `+keyColumns, k.Account, name, scopes, hash[:], now, expires)
+		if err != nil {
+			return err
+		}
+		return a.answer(k, made.ID)
+	})
+	return made, err
 }
 
 // KeyByHash returns a key that is still good, or refuses.
@@ -58,27 +74,21 @@ func (b *Book) Keys(ctx context.Context, account marketplace.Address) ([]APIKey,
 func (b *Book) RevokeKey(
 	ctx context.Context, account marketplace.Address, id int64, now time.Time,
 ) error {
-	tag, err := b.pool.Exec(ctx, `UPDATE api_keys SET revoked_at = $3
+	n, err := b.exec(ctx, "revoke key", `UPDATE api_keys SET revoked_at = $3
 		WHERE id = $1 AND account = $2 AND revoked_at IS NULL`, id, account, now)
-	if err != nil {
-		return fmt.Errorf("revoke key: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
+	if err == nil && n == 0 {
 		return marketplace.NotFound.Errorf("you have no key %d that is still good", id)
 	}
-	return nil
+	return err
 }
 
 // NewNonce stores what a login text must carry.
 func (b *Book) NewNonce(
 	ctx context.Context, nonce string, account marketplace.Address, expires time.Time,
 ) error {
-	_, err := b.pool.Exec(ctx, `INSERT INTO nonces (nonce, account, expires) VALUES ($1, $2, $3)`,
-		nonce, account, expires)
-	if err != nil {
-		return fmt.Errorf("store nonce: %w", err)
-	}
-	return nil
+	_, err := b.exec(ctx, "store nonce", `INSERT INTO nonces (nonce, account, expires)
+		VALUES ($1, $2, $3)`, nonce, account, expires)
+	return err
 }
 
 // UseNonce takes a nonce, once, and forgets those that expired.

@@ -101,12 +101,9 @@ func (b *Book) SetOfferState(ctx context.Context, agent marketplace.Address,
 
 // Seen notes a sign of life of an agent.
 func (b *Book) Seen(ctx context.Context, agent marketplace.Address, now time.Time) error {
-	_, err := b.pool.Exec(ctx, `UPDATE offers SET seen_at = $2 WHERE agent = $1 AND seen_at < $2`,
-		agent, now)
-	if err != nil {
-		return fmt.Errorf("note agent: %w", err)
-	}
-	return nil
+	_, err := b.exec(ctx, "note agent", `UPDATE offers SET seen_at = $2
+		WHERE agent = $1 AND seen_at < $2`, agent, now)
+	return err
 }
 
 func scanCall(row pgx.CollectableRow) (c marketplace.Call, err error) {

@@ -22,7 +22,7 @@ func (s *Settler) reconcile(ctx context.Context, now time.Time) (int, error) {
 	if err != nil || was.Number == s.compared {
 		return 0, err // nothing new, or nothing yet
 	}
-	owed, held, err := s.askVault(ctx)
+	owed, held, err := s.askVault(ctx, was.Number)
 	if err != nil {
 		return 0, err
 	}
@@ -65,8 +65,13 @@ func (s *Settler) tell(ctx context.Context, found, before marketplace.Solvency) 
 	}
 }
 
-// askVault returns what the vault owes to all accounts and what it holds, as of some solid block.
-func (s *Settler) askVault(ctx context.Context) (owed, held marketplace.Amount, err error) {
+// askVault returns what the vault owes to all accounts and what it holds, as of some solid block
+// that is not before since.
+func (s *Settler) askVault(ctx context.Context, since int64) (owed, held marketplace.Amount,
+	err error) {
+	if err := s.reached(ctx, since); err != nil {
+		return owed, held, err
+	}
 	d, err := s.Vault.Domain(ctx)
 	if err != nil {
 		return owed, held, err
@@ -74,8 +79,21 @@ func (s *Settler) askVault(ctx context.Context) (owed, held marketplace.Amount, 
 	if owed, err = s.Vault.Obligations(ctx); err != nil {
 		return owed, held, err
 	}
-	held, err = s.Vault.TokenBalance(ctx, d.Vault)
-	return owed, held, err
+	if held, err = s.Vault.TokenBalance(ctx, d.Vault); err != nil {
+		return owed, held, err
+	}
+	return owed, held, s.reached(ctx, since)
+}
+
+// reached refuses a node that is behind the ledger: what it says of the vault is old news and no
+// difference.
+func (s *Settler) reached(ctx context.Context, number int64) error {
+	head, err := s.Vault.SolidHead(ctx)
+	if err == nil && head.Number < number {
+		err = marketplace.Unavailable.Errorf("TRON node is at solid block %d, the ledger at %d",
+			head.Number, number)
+	}
+	return err
 }
 
 // difference says in words what does not match; nothing when all does. Tokens beyond what is owed

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/everseed/everseed/deploy/devchain"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/orderbook"
@@ -92,6 +93,38 @@ func TestASecretFollowsFromKeyAndEpochAlone(t *testing.T) {
 }
 
 // The ledger misses a deposit, as it would if a node had kept it from us.
+// A node that is behind tells of a vault that the ledger has left behind.
+func TestANodeThatIsBehindIsNoDifference(t *testing.T) {
+	h := newHouse(t)
+	h.fund(marketplace.BTT(500))
+	s := h.settler()
+	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
+	h.await("the second deposit is in the ledger", func() bool {
+		_, err := s.readChain(t.Context(), time.Now())
+		h.must(err)
+		return h.account(poster.Address()).Free == marketplace.BTT(501)
+	})
+	h.must(h.chain.Misbehave(devchain.Faults{Stale: true, Behind: devchain.SolidAfter}))
+	cursor, err := h.ChainCursor(t.Context())
+	h.must(err)
+	if owed, _, err := s.askVault(t.Context(), cursor.Number); !errors.Is(err, marketplace.Unavailable) {
+		t.Errorf("at block %d the vault owes %s by old news (%v)", cursor.Number, owed, err)
+	}
+	if n, err := s.reconcile(t.Context(), time.Now()); !errors.Is(err, marketplace.Unavailable) {
+		t.Errorf("compared %d times with old news: %v", n, err)
+	}
+	if why, err := h.Frozen(t.Context()); err != nil || why != "" {
+		t.Errorf("redemptions were frozen: %s (%v)", why, err)
+	}
+	h.must(h.chain.Misbehave(devchain.Faults{}))
+	h.await("vault and ledger are compared", func() bool {
+		_, err := s.Step(t.Context(), time.Now())
+		h.must(err)
+		state, err := h.Solvency(t.Context())
+		return err == nil && state.Vault == marketplace.BTT(501) && !state.Frozen
+	})
+}
+
 func TestADifferenceBetweenVaultAndLedgerFreezesRedemptionsAndNothingElse(t *testing.T) {
 	h := newHouse(t)
 	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))

@@ -2970,7 +2970,6 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Repeats of a request carry the same */
                 "Idempotency-Key"?: string;
             };
             path?: never;
