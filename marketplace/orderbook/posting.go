@@ -15,8 +15,8 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-// A posting is the transfers that one act books together, all or none. They are judged one after the
-// other, in memory, on balances that are locked; the table's CHECKs judge again.
+// A posting is the transfers that one act books together, all or none. They are judged one after
+// the other, in memory, on balances that are locked; the table's CHECKs judge again.
 type posting struct {
 	transfers []transfer
 	at        time.Time
@@ -217,6 +217,7 @@ func (p *posting) queueBalances(q *pgx.Batch) {
 		})
 	if len(made.rows) > 0 {
 		q.Queue(`INSERT INTO accounts (key, debits, credits) SELECT k, d, c FROM unnest($1::text[],
-			$2::text[]::numeric[], $3::text[]::numeric[]) AS x (k, d, c)`, made.rows, made.debits, made.credits)
+			$2::text[]::numeric[], $3::text[]::numeric[]) AS x (k, d, c)`,
+			made.rows, made.debits, made.credits)
 	}
 }
