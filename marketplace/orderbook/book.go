@@ -24,9 +24,8 @@ type Options struct {
 
 // A Book is a pool of connections to the market's database. It is safe for concurrent use.
 type Book struct {
-	pool   *pgxpool.Pool
-	opts   Options
-	writer *writer
+	pool *pgxpool.Pool
+	opts Options
 }
 
 // Open connects to a migrated database.
@@ -40,15 +39,11 @@ func Open(ctx context.Context, url string, o Options) (*Book, error) {
 		pool.Close()
 		return nil, err
 	}
-	b.writer = newWriter(pool)
 	return b, nil
 }
 
-// Close books what was handed in, waits for connections in use and closes all.
-func (b *Book) Close() {
-	b.writer.close()
-	b.pool.Close()
-}
+// Close waits for connections in use and closes all.
+func (b *Book) Close() { b.pool.Close() }
 
 // Rules returns the market's constants.
 func (b *Book) Rules() marketplace.Rules { return b.opts.Rules }

@@ -22,6 +22,9 @@ func (a *act) happened(kind string, thing int64, data any, who ...marketplace.Ad
 
 // tell writes the queued events.
 func (a *act) tell() error {
+	if len(a.events) == 0 {
+		return nil
+	}
 	batch := &pgx.Batch{}
 	for _, e := range a.events {
 		batch.Queue(`INSERT INTO events (kind, who, thing, data, at) VALUES ($1, $2, $3, $4, $5)`,

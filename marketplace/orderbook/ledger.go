@@ -79,12 +79,9 @@ func (a *act) post() error {
 	if len(a.transfers) == 0 {
 		return nil
 	}
-	p := &posting{transfers: a.transfers, at: a.now}
+	queued := a.transfers
 	a.transfers = nil
-	if err := postAll(a.ctx, a.Tx, []*posting{p}, ""); err != nil {
-		return err
-	}
-	return p.refusal
+	return book(a.ctx, a.Tx, queued, a.now)
 }
 
 // balance returns an account's balance, with what this transaction queued, and locks it.
