@@ -85,7 +85,8 @@ export function SolvencyPage() {
       <p className="intro">
         Every BTT that posters deposited is in one contract on TRON. The market's ledger says whom
         it belongs to. Both are compared at blocks that can no longer be reverted; when they differ,
-        redemptions stop until a person has looked.
+        redemptions stop until they agree again. <a href="/docs/money">Who holds your money</a> says
+        whom you have to trust with what.
       </p>
       <Answer of={solvency} what="Solvency">
         {(s) => <Statement of={s} />}
