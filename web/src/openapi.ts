@@ -448,6 +448,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/knocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have an agent that you cannot reach connect to you
+         * @description Needs the scope `trade`.
+         */
+        post: operations["post-knocks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/leases": {
         parameters: {
             query?: never;
@@ -784,7 +804,7 @@ export interface paths {
         };
         /**
          * Events as they happen
-         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id.
+         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id. An account that follows its own events also gets `knock`, whose data holds a Knock: it has no id and is not repeated.
          */
         get: operations["stream"];
         put?: never;
@@ -1302,6 +1322,21 @@ export interface components {
             /** @description What it may do */
             scopes: ("read" | "trade" | "withdraw")[];
         };
+        Knock: {
+            /** @description Where the caller listens for BitTorrent peers, ip:port; without ip: at the address that the market sees */
+            address: string;
+            /**
+             * Format: tron-address
+             * @description Who shall connect
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /**
+             * Format: infohash
+             * @example c12fe1c06bba254a9dc9f519b335aa7c1367a88a
+             */
+            infohash: string;
+        };
         Lease: {
             /**
              * Format: date-time
@@ -1377,7 +1412,7 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Where the agent serves, ip:port */
+            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks */
             peer: string;
             /**
              * Format: tron-address
@@ -1590,8 +1625,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Address for BitTorrent peers, ip:port */
-            peer: string;
+            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks */
+            peer?: string;
             /**
              * Format: btt
              * @description Least BTT per GiB-day
@@ -3144,6 +3179,40 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-knocks": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Knock"];
+            };
+        };
         responses: {
             /** @description No Content */
             204: {
