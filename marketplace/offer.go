@@ -124,6 +124,10 @@ type Lease struct {
 	Passed     int        `json:"passed" doc:"Epochs passed"`
 	Missed     int        `json:"missed" doc:"Epochs failed"`
 
+	Dropping      bool  `json:"dropping,omitempty" doc:"In grace and forecast to miss again: another agent is called"`
+	Replaces      int64 `json:"replaces,omitzero" doc:"The lease whose replica it took over"`
+	ReplacedAfter Span  `json:"replaced_after,omitzero" doc:"From the last passed epoch of that one to its own first"`
+
 	Accused *Accusation `json:"accused,omitempty" doc:"What one auditor alone said of it, the last time"`
 }
 
@@ -132,6 +136,17 @@ type Fill struct {
 	Bounty int64  `json:"bounty"`
 	Offer  int64  `json:"offer"`
 	Price  Amount `json:"price"`
+
+	Replaces int64  `json:"replaces,omitzero" doc:"The lease that was lost, or is about to be"`
+	Why      string `json:"why,omitempty" doc:"Why that one is replaced"`
+}
+
+// A Lost replica waits for another agent: its lease is over, or in grace and forecast to end so.
+type Lost struct {
+	Bounty   int64
+	Lease    int64
+	Dropping bool // still in grace
+	Why      string
 }
 
 // A Call is one run of the matcher, replayable by anyone from its input.

@@ -1007,7 +1007,7 @@ export interface components {
             id: number;
             /**
              * Format: int64
-             * @description Replicas under a live lease
+             * @description Replicas under a live lease that is not forecast to be lost
              */
             leased: number;
             /** @description Torrent's name */
@@ -1032,6 +1032,8 @@ export interface components {
             proven: number;
             /** @description Why it is in this state, or why it did not trade */
             reason?: string;
+            /** @description How fast lost replicas were replaced */
+            replaced: components["schemas"]["Replacements"];
             /**
              * Format: btt
              * @description BTT still set aside for it
@@ -1238,6 +1240,13 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /**
+             * Format: int64
+             * @description The lease that was lost, or is about to be
+             */
+            replaces?: number;
+            /** @description Why that one is replaced */
+            why?: string;
         };
         Fund: {
             /**
@@ -1342,12 +1351,14 @@ export interface components {
              * @description Why it is in grace or over, in one word
              * @enum {string}
              */
-            cause?: "missed" | "accused" | "data_fault" | "away" | "late" | "abandoned" | "disqualified" | "declined" | "silent" | "unseen" | "closed" | "unneeded" | "done";
+            cause?: "missed" | "accused" | "data_fault" | "away" | "late" | "abandoned" | "disqualified" | "declined" | "silent" | "unseen" | "closed" | "replaced" | "unneeded" | "done";
             /**
              * Format: date-time
              * @description The present state must be left by then
              */
             deadline?: string;
+            /** @description In grace and forecast to miss again: another agent is called */
+            dropping?: boolean;
             /**
              * Format: btt
              * @description BTT for them, held back part included
@@ -1416,6 +1427,17 @@ export interface components {
             price: string;
             /** @description The same for people */
             reason?: string;
+            /**
+             * Format: span
+             * @description From the last passed epoch of that one to its own first
+             * @example 30d
+             */
+            replaced_after?: string;
+            /**
+             * Format: int64
+             * @description The lease whose replica it took over
+             */
+            replaces?: number;
             /** Format: date-time */
             reserved_at: string;
             /** Format: int64 */
@@ -1512,6 +1534,8 @@ export interface components {
              * @example 12.5
              */
             redeemed: string;
+            /** @description How fast lost replicas were replaced */
+            replaced: components["schemas"]["Replacements"];
             /**
              * Format: btt
              * @description BTT set aside for bounties
@@ -1653,6 +1677,11 @@ export interface components {
             upload_rate: number;
         };
         Outlook: {
+            /**
+             * Format: int64
+             * @description Forecast that it misses the next epoch, 0 to 10000
+             */
+            drop_bps: number;
             /**
              * Format: int64
              * @description Most leases by standing; 0 without a limit of its own
@@ -1895,6 +1924,29 @@ export interface components {
         ReasonBody: {
             reason: string;
         };
+        Replacements: {
+            /**
+             * Format: int64
+             * @description Replicas that were replaced, the last 1000 at most
+             */
+            count: number;
+            /**
+             * Format: span
+             * @example 30d
+             */
+            last: string;
+            /**
+             * Format: span
+             * @example 30d
+             */
+            median: string;
+            /**
+             * Format: span
+             * @description Nine in ten took no longer
+             * @example 30d
+             */
+            p90: string;
+        };
         Report: {
             /** @description What became of each challenge at the last try, or at the last one that found wrong data */
             answers: components["schemas"]["Answer"][];
@@ -1995,6 +2047,11 @@ export interface components {
              */
             challenges: number;
             /**
+             * Format: int64
+             * @description Forecast of another missed epoch from which a replica in grace is replaced
+             */
+            drop_bps: number;
+            /**
              * Format: span
              * @description Accounting interval; epochs are counted from 1970
              * @example 30d
@@ -2083,6 +2140,11 @@ export interface components {
              * @example 30d
              */
             prove_deadline: string;
+            /**
+             * Format: int64
+             * @description Weight the recent uptime keeps at each try
+             */
+            recent_memory_bps: number;
             /**
              * Format: span
              * @description ... or when it has waited this long
