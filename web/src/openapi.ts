@@ -2304,7 +2304,7 @@ export interface components {
             /** @description Who does what, and what follows */
             next: string;
             /** @enum {string} */
-            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "refused" | "small" | "uncovered";
+            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "out_of_time" | "refused" | "small" | "uncovered";
             /**
              * Format: date-time
              * @description It is tried again then, or sooner
