@@ -308,7 +308,7 @@ func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challeng
 	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
 		asks := Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known)
-		err := v.shelf.fill(asks)
+		err := v.shelf.fill(v.torrent, asks)
 		if err == nil {
 			return asks
 		}
