@@ -69,7 +69,8 @@ func (s *Server) isDrawn(ctx context.Context, r marketplace.Report) error {
 		return err
 	}
 	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
-	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, r.Lease, e.Auditors) {
+	l, _ := e.Lease(r.Lease) // whether it is there, the book says
+	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, r.Lease, l.Panel(e.Auditors)) {
 		if v.Auditor == r.Auditor {
 			return nil
 		}

@@ -214,7 +214,7 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 	seed := Seed(open.Epoch, open.Secret, open.Hash)
 	for _, l := range open.Leases {
-		for _, v := range Plan(a.Rules, seed, open.Epoch, l.ID, open.Auditors) {
+		for _, v := range Plan(a.Rules, seed, open.Epoch, l.ID, l.Panel(open.Auditors)) {
 			if v.Auditor != a.Address || len(v.Tries) == 0 {
 				continue
 			}
@@ -251,7 +251,10 @@ func (a *Auditor) serve(ctx context.Context, d *duty) {
 func (a *Auditor) try(ctx context.Context, d *duty) (more bool) {
 	f := a.probe(ctx, d)
 	now := time.Now()
-	d.found.Answers, d.learnt = f.Answers, f.learnt
+	if d.found.Outcome != marketplace.BadData || f.Outcome == marketplace.BadData {
+		d.found.Answers = f.Answers // what was wrong once is asked again at the hearing
+	}
+	d.learnt = f.learnt
 	d.found.Tries = append(d.found.Tries, f.Outcome)
 	d.found.Bytes += f.Bytes
 	d.found.Wire += f.Wire
@@ -307,7 +310,8 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challenge {
 	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
-		asks := Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known)
+		asks := Again(d.lease, v.torrent,
+			Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known))
 		err := v.shelf.fill(v.torrent, asks)
 		if err == nil {
 			return asks

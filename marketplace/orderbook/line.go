@@ -164,7 +164,7 @@ func (a *act) pay(all []*hearing) error {
 // holdback and to the fee, in this order (marketplace.Rules.Owed).
 func (a *act) reckon(h *hearing, from *line) (total marketplace.Amount) {
 	l, p := &h.lease, &h.proof
-	if p.Verdict == marketplace.VerdictPass {
+	if p.Verdict == marketplace.VerdictPass && !l.Accused.Waits() {
 		p.Seconds = a.rules.PaidSeconds(p.Epoch, h.before, l.ActiveAt, l.EndsAt)
 	}
 	verified := l.Verified + p.Seconds

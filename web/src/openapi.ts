@@ -923,6 +923,23 @@ export interface components {
              */
             thawing: string;
         };
+        Accusation: {
+            /**
+             * Format: tron-address
+             * @description Who said so; not asked again until the hearing
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** Format: int64 */
+            epoch: number;
+            /** @description What was wrong: asked of the agent in full at the hearing */
+            pieces: number[];
+            /**
+             * Format: int64
+             * @description Epoch whose auditors asked the same and passed it
+             */
+            refuted?: number;
+        };
         AddressBody: {
             /**
              * Format: tron-address
@@ -1332,6 +1349,8 @@ export interface components {
             scopes: ("read" | "trade" | "withdraw")[];
         };
         Lease: {
+            /** @description What one auditor alone said of it, the last time */
+            accused?: components["schemas"]["Accusation"];
             /**
              * Format: date-time
              * @description End of the first passed epoch
@@ -1348,6 +1367,11 @@ export interface components {
             bounty: number;
             /** Format: int64 */
             call: number;
+            /**
+             * @description Why it is in grace or over, in one word
+             * @enum {string}
+             */
+            cause?: "missed" | "accused" | "data_fault" | "away" | "late" | "abandoned" | "disqualified" | "declined" | "silent" | "unseen" | "closed" | "unneeded" | "done";
             /**
              * Format: date-time
              * @description The present state must be left by then
@@ -1419,6 +1443,7 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /** @description The same for people */
             reason?: string;
             /** Format: date-time */
             reserved_at: string;
@@ -1878,7 +1903,7 @@ export interface components {
              */
             seconds: number;
             /** @enum {string} */
-            verdict: "pass" | "fail" | "data_fault" | "unaudited";
+            verdict: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
         };
         Quote: {
             /**
@@ -1926,7 +1951,7 @@ export interface components {
             reason: string;
         };
         Report: {
-            /** @description What became of each challenge at the last try */
+            /** @description What became of each challenge at the last try, or at the last one that found wrong data */
             answers: components["schemas"]["Answer"][];
             /**
              * Format: date-time
