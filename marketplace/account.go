@@ -109,6 +109,10 @@ type AuditEpoch struct {
 	Auditors []Address `json:"auditors"`
 	Leases   []Lease   `json:"leases" doc:"Leases to audit, as they stood when the epoch opened"`
 	OpenedAt time.Time `json:"opened_at"`
+	ClosedAt time.Time `json:"closed_at,omitzero" doc:"Since when no reports are taken, and all can be read"`
+
+	PromisedAt time.Time `json:"promised_at,omitzero" doc:"When the commit was published"`
+	Next       *Promise  `json:"next,omitempty" doc:"What is promised for the epoch after"`
 }
 
 // Lease returns a lease as it stood when the epoch opened.

@@ -172,7 +172,8 @@ func (a *act) reckon(h *hearing, from *line) (total marketplace.Amount) {
 	p.Earned, p.From = earned.Sub(l.Earned), from.at
 	split, fee := a.rules.Split(l.Earned, earned), a.book.opts.FeePayee
 	take := func(amount marketplace.Amount, code string, to func(marketplace.Funder) string) {
-		a.take(from, transfer{amount: amount, code: code, lease: l.ID}, from.drawn, to, l.ID, p.Epoch)
+		a.take(from, transfer{amount: amount, code: code, lease: l.ID, epoch: p.Epoch},
+			from.drawn, to, l.ID, p.Epoch)
 	}
 	take(split.Payable, "accrue", func(f marketplace.Funder) string {
 		return accountPayable(f.Poster, f.Mandate, l.Payee)

@@ -214,6 +214,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/promises": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hashes of epochs' secrets, newest first */
+        get: operations["get-audit-promises"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/reports": {
         parameters: {
             query?: never;
@@ -961,6 +978,11 @@ export interface components {
              */
             block: number;
             /**
+             * Format: date-time
+             * @description Since when no reports are taken, and all can be read
+             */
+            closed_at?: string;
+            /**
              * Format: hash
              * @description SHA-256 of the secret, known before the block
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -976,8 +998,15 @@ export interface components {
             hash: string;
             /** @description Leases to audit, as they stood when the epoch opened */
             leases: components["schemas"]["Lease"][];
+            /** @description What is promised for the epoch after */
+            next?: components["schemas"]["Promise"];
             /** Format: date-time */
             opened_at: string;
+            /**
+             * Format: date-time
+             * @description When the commit was published
+             */
+            promised_at?: string;
             /**
              * Format: hash
              * @description Shown to auditors at once, to all afterwards
@@ -1747,6 +1776,11 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
+        PagePromise: {
+            items: components["schemas"]["Promise"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
         PageProof: {
             items: components["schemas"]["Proof"][];
             /** @description Send it as after to go on; empty at the end */
@@ -1834,6 +1868,27 @@ export interface components {
              * @description Stable; its last part is the error's kind
              */
             type: string;
+        };
+        Promise: {
+            /**
+             * Format: hash
+             * @description SHA-256 of the secret
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            commit: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: date-time
+             * @description When it was published
+             */
+            promised_at: string;
+            /**
+             * Format: hash
+             * @description Shown when the epoch is over, if it was opened
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            secret?: string;
         };
         Proof: {
             /**
@@ -2391,7 +2446,7 @@ export interface components {
             /** @description Who does what, and what follows */
             next: string;
             /** @enum {string} */
-            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "refused" | "small" | "uncovered";
+            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "out_of_time" | "refused" | "small" | "uncovered";
             /**
              * Format: date-time
              * @description It is tried again then, or sooner
@@ -2721,6 +2776,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditEpoch"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-promises": {
+        parameters: {
+            query?: {
+                /** @description Items at most */
+                limit?: number;
+                /** @description Where the part before ended */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PagePromise"];
                 };
             };
             /** @description Error */
