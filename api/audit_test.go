@@ -52,6 +52,8 @@ func (r *rig) proving() (marketplace.Lease, *client.Client) {
 // openEpoch opens an audit epoch at a moment in it.
 func (r *rig) openEpoch(epoch int64, now time.Time) {
 	r.t.Helper()
+	before := r.server.info.Rules.EpochStart(epoch).Add(-time.Second)
+	must(r.t, r.book.Promise(r.t.Context(), epoch, marketplace.Hash{9}, before))
 	must(r.t, r.book.OpenEpoch(r.t.Context(), marketplace.AuditEpoch{Epoch: epoch, Block: epoch,
 		Hash: marketplace.Hash{7}, Secret: marketplace.Hash{8}, Commit: marketplace.Hash{9},
 		Auditors: r.server.info.Auditors}, now))
@@ -208,6 +210,36 @@ func TestAnEpochsSecretIsForAuditorsUntilItIsOver(t *testing.T) {
 	}
 }
 
+func TestSecretsArePromisedToEverybodyBeforeTheyAreTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	rules := r.server.info.Rules
+	open := rules.EpochAt(time.Now()) + 1000 // far from over
+	old := rules.EpochAt(time.Now()) - 1
+	r.openEpoch(open, rules.EpochStart(open))
+	r.openEpoch(old, rules.EpochStart(old))
+	all, err := r.as(r.auditors[0]).Promises(t.Context())
+	if err != nil || len(all) != 2 || all[0].Epoch != open || all[1].Epoch != old {
+		t.Fatalf("%+v %v", all, err)
+	}
+	if !all[0].Secret.IsZero() || all[1].Secret != (marketplace.Hash{8}) {
+		t.Errorf("%+v", all)
+	}
+	for _, p := range all {
+		if p.Commit != (marketplace.Hash{9}) || !rules.InTime(p) {
+			t.Errorf("%+v", p)
+		}
+	}
+	before, err := r.visitor().AuditEpoch(t.Context(), old)
+	must(t, err)
+	r.openEpoch(old+1, rules.EpochStart(old+1))
+	after, err := r.visitor().AuditEpoch(t.Context(), old)
+	if err != nil || before.Next != nil || after.Next == nil || after.Next.Epoch != old+1 ||
+		after.Next.Commit != (marketplace.Hash{9}) || !after.PromisedAt.Before(rules.EpochStart(old)) {
+		t.Errorf("%+v %v", after, err)
+	}
+}
+
 func TestAChequeIsSignedByAQuorumOfAuditors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -307,8 +339,11 @@ func TestWhatEverybodyMayRead(t *testing.T) {
 		t.Errorf("%s %s", resp.Status, body)
 	}
 	_, body := ask(t, "GET", r.web.URL+"/metrics", "")
-	if !strings.Contains(body, "market_http_streams 0") {
-		t.Errorf("%s", body)
+	for _, want := range []string{"market_http_streams 0", "market_replicas_replaced 0",
+		`market_replacement_seconds{of="p90"} 0`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in %s", want, body)
+		}
 	}
 	_, body = ask(t, "GET", r.web.URL+"/v1/rules", "")
 	var raw map[string]any

@@ -83,7 +83,7 @@ func New(c Config) *Server {
 		router: chi.NewRouter(), writeMax: 10 * time.Second,
 	}
 	if c.Book != nil {
-		c.Metrics.MustRegister(money{c.Book})
+		c.Metrics.MustRegister(money{c.Book}, keeping{c.Book})
 	}
 	s.use(s.router)
 	a := humachi.New(s.router, s.humaConfig())

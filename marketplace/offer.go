@@ -120,7 +120,8 @@ type Lease struct {
 	Billed     int64      `json:"billed"`
 	Price      Amount     `json:"price" doc:"BTT per GiB-day, the call's clearing price"`
 	State      LeaseState `json:"state"`
-	Reason     string     `json:"reason,omitempty"`
+	Cause      Cause      `json:"cause,omitempty" doc:"Why it is in grace or over, in one word"`
+	Reason     string     `json:"reason,omitempty" doc:"The same for people"`
 	ReservedAt time.Time  `json:"reserved_at"`
 	Deadline   time.Time  `json:"deadline,omitzero" doc:"The present state must be left by then"`
 	ActiveAt   time.Time  `json:"active_at,omitzero" doc:"End of the first passed epoch"`
@@ -132,6 +133,12 @@ type Lease struct {
 	Held       Amount     `json:"held" doc:"BTT held back until the end"`
 	Passed     int        `json:"passed" doc:"Epochs passed"`
 	Missed     int        `json:"missed" doc:"Epochs failed"`
+
+	Dropping      bool  `json:"dropping,omitempty" doc:"In grace and forecast to miss again: another agent is called"`
+	Replaces      int64 `json:"replaces,omitzero" doc:"The lease whose replica it took over"`
+	ReplacedAfter Span  `json:"replaced_after,omitzero" doc:"From the last passed epoch of that one to its own first"`
+
+	Accused *Accusation `json:"accused,omitempty" doc:"What one auditor alone said of it, the last time"`
 }
 
 // A Fill is what a call gives: one replica of a bounty to an offer at the clearing price.
@@ -139,6 +146,17 @@ type Fill struct {
 	Bounty int64  `json:"bounty"`
 	Offer  int64  `json:"offer"`
 	Price  Amount `json:"price"`
+
+	Replaces int64  `json:"replaces,omitzero" doc:"The lease that was lost, or is about to be"`
+	Why      string `json:"why,omitempty" doc:"Why that one is replaced"`
+}
+
+// A Lost replica waits for another agent: its lease is over, or in grace and forecast to end so.
+type Lost struct {
+	Bounty   int64
+	Lease    int64
+	Dropping bool // still in grace
+	Why      string
 }
 
 // A Call is one run of the matcher, replayable by anyone from its input.

@@ -120,6 +120,7 @@ func (c *court) lease(b marketplace.Bounty, replicas int) {
 func (c *court) epoch(first marketplace.Outcome) {
 	c.Helper()
 	ctx, k := c.Context(), c.info.Rules.EpochAt(c.now)
+	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
 		Auditors: c.info.Auditors}, c.now))
 	for _, l := range c.leases {

@@ -67,6 +67,26 @@ func wholePiece(r marketplace.Rules, seed marketplace.Hash, lease int64, who mar
 	return int(draw.below(uint64(t.Pieces))), true // #nosec G115 -- below an int
 }
 
+// Again adds to an auditor's challenges the pieces that a lease is accused of, each as a whole: what
+// anybody can check who has the torrent. They come first; they are few, and at least one is asked.
+func Again(l marketplace.Lease, t *metainfo.Torrent, asks []Challenge) []Challenge {
+	if !l.Accused.Waits() {
+		return asks
+	}
+	again := list{t: t, left: askedMax, seen: map[[2]int]bool{}}
+	for _, piece := range l.Accused.Pieces {
+		if piece >= 0 && piece < t.Pieces {
+			again.add(piece, marketplace.WholePiece)
+		}
+	}
+	for _, c := range asks {
+		if !again.has(c.Piece, c.Block) {
+			again.asks = append(again.asks, c)
+		}
+	}
+	return again.asks
+}
+
 // blocksIn returns how many blocks n bytes have.
 func blocksIn(n int64) int64 { return (n + metainfo.BlockSize - 1) / metainfo.BlockSize }
 
@@ -95,14 +115,18 @@ func (l *list) add(piece, block int) {
 	if block == marketplace.WholePiece {
 		bytes = l.t.PieceSize(piece)
 	}
-	covered := func(c Challenge) bool {
-		return c.Piece == piece && (c.Block == block || c.Block == marketplace.WholePiece)
-	}
-	if slices.ContainsFunc(l.asks, covered) || len(l.asks) > 0 && bytes > l.left {
+	if l.has(piece, block) || len(l.asks) > 0 && bytes > l.left {
 		return
 	}
 	l.left -= bytes
 	l.asks = append(l.asks, Challenge{Piece: piece, Block: block})
+}
+
+// has says whether something is asked for already, alone or with its piece.
+func (l *list) has(piece, block int) bool {
+	return slices.ContainsFunc(l.asks, func(c Challenge) bool {
+		return c.Piece == piece && (c.Block == block || c.Block == marketplace.WholePiece)
+	})
 }
 
 // What a try costs on the wire beside content: the handshakes and greetings, and the messages

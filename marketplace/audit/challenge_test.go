@@ -225,3 +225,23 @@ func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
 		t.Error("more whole pieces cost nothing")
 	}
 }
+
+func TestAHearingAsksForThePiecesInQuestionAsAWhole(t *testing.T) {
+	t.Parallel()
+	meta := &metainfo.Torrent{V1: true, Pieces: 64, PieceLength: 1 << 18, Size: 64 << 18}
+	asks := []Challenge{{Piece: 5, Block: 2}, {Piece: 9, Block: 0}, {Piece: 7, Block: marketplace.WholePiece}}
+	l := marketplace.Lease{ID: 1}
+	if got := Again(l, meta, asks); !slices.Equal(got, asks) {
+		t.Errorf("without an accusation %v are asked", got)
+	}
+	l.Accused = &marketplace.Accusation{Pieces: []int{9, 7, 64, -1, 9}}
+	want := []Challenge{{Piece: 9, Block: marketplace.WholePiece}, {Piece: 7, Block: marketplace.WholePiece},
+		{Piece: 5, Block: 2}}
+	if got := Again(l, meta, asks); !slices.Equal(got, want) {
+		t.Errorf("asked are %v, want %v", got, want)
+	}
+	l.Accused.Refuted = 3
+	if got := Again(l, meta, asks); !slices.Equal(got, asks) {
+		t.Errorf("after the hearing %v are asked", got)
+	}
+}

@@ -184,6 +184,12 @@ func (s *stage) fetched(leases ...marketplace.Lease) {
 	}
 }
 
+// OpenEpoch opens an epoch whose secret was promised in time.
+func (s *stage) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time.Time) error {
+	s.must(s.Promise(ctx, e.Epoch, e.Commit, s.rules.EpochStart(e.Epoch).Add(-time.Second)))
+	return s.Book.OpenEpoch(ctx, e, now)
+}
+
 // epoch lives through one epoch in which each lease's auditors find what is given (pass when it
 // is not), and judges it.
 func (s *stage) epoch(found map[int64]marketplace.Outcome) {

@@ -50,8 +50,8 @@ func (s *Settler) chainSteps() []step {
 }
 
 func (s *Settler) bookSteps() []step {
-	return []step{{"judge epochs", s.Book.JudgeEpochs}, {"sweep", s.Book.Sweep},
-		{"end cheques without a mandate", s.Book.ExpireCheques}}
+	return []step{{"promise secrets", s.promise}, {"judge epochs", s.Book.JudgeEpochs},
+		{"sweep", s.Book.Sweep}, {"end cheques without a mandate", s.Book.ExpireCheques}}
 }
 
 // Step does what there is to do and returns how many things moved.

@@ -214,6 +214,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/promises": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hashes of epochs' secrets, newest first */
+        get: operations["get-audit-promises"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/reports": {
         parameters: {
             query?: never;
@@ -926,6 +943,23 @@ export interface components {
              */
             thawing: string;
         };
+        Accusation: {
+            /**
+             * Format: tron-address
+             * @description Who said so; not asked again until the hearing
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** Format: int64 */
+            epoch: number;
+            /** @description What was wrong: asked of the agent in full at the hearing */
+            pieces: number[];
+            /**
+             * Format: int64
+             * @description Epoch whose auditors asked the same and passed it
+             */
+            refuted?: number;
+        };
         AddressBody: {
             /**
              * Format: tron-address
@@ -964,6 +998,11 @@ export interface components {
              */
             block: number;
             /**
+             * Format: date-time
+             * @description Since when no reports are taken, and all can be read
+             */
+            closed_at?: string;
+            /**
              * Format: hash
              * @description SHA-256 of the secret, known before the block
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -979,8 +1018,15 @@ export interface components {
             hash: string;
             /** @description Leases to audit, as they stood when the epoch opened */
             leases: components["schemas"]["Lease"][];
+            /** @description What is promised for the epoch after */
+            next?: components["schemas"]["Promise"];
             /** Format: date-time */
             opened_at: string;
+            /**
+             * Format: date-time
+             * @description When the commit was published
+             */
+            promised_at?: string;
             /**
              * Format: hash
              * @description Shown to auditors at once, to all afterwards
@@ -1010,7 +1056,7 @@ export interface components {
             id: number;
             /**
              * Format: int64
-             * @description Replicas under a live lease
+             * @description Replicas under a live lease that is not forecast to be lost
              */
             leased: number;
             /** @description Torrent's name */
@@ -1035,6 +1081,8 @@ export interface components {
             proven: number;
             /** @description Why it is in this state, or why it did not trade */
             reason?: string;
+            /** @description How fast lost replicas were replaced */
+            replaced: components["schemas"]["Replacements"];
             /**
              * Format: btt
              * @description BTT still set aside for it
@@ -1241,6 +1289,13 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /**
+             * Format: int64
+             * @description The lease that was lost, or is about to be
+             */
+            replaces?: number;
+            /** @description Why that one is replaced */
+            why?: string;
         };
         Fund: {
             /**
@@ -1338,6 +1393,8 @@ export interface components {
             infohash: string;
         };
         Lease: {
+            /** @description What one auditor alone said of it, the last time */
+            accused?: components["schemas"]["Accusation"];
             /**
              * Format: date-time
              * @description End of the first passed epoch
@@ -1355,10 +1412,17 @@ export interface components {
             /** Format: int64 */
             call: number;
             /**
+             * @description Why it is in grace or over, in one word
+             * @enum {string}
+             */
+            cause?: "missed" | "accused" | "data_fault" | "away" | "late" | "abandoned" | "disqualified" | "declined" | "silent" | "unseen" | "closed" | "replaced" | "unneeded" | "done";
+            /**
              * Format: date-time
              * @description The present state must be left by then
              */
             deadline?: string;
+            /** @description In grace and forecast to miss again: another agent is called */
+            dropping?: boolean;
             /**
              * Format: btt
              * @description BTT for them, held back part included
@@ -1425,7 +1489,19 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /** @description The same for people */
             reason?: string;
+            /**
+             * Format: span
+             * @description From the last passed epoch of that one to its own first
+             * @example 30d
+             */
+            replaced_after?: string;
+            /**
+             * Format: int64
+             * @description The lease whose replica it took over
+             */
+            replaces?: number;
             /** Format: date-time */
             reserved_at: string;
             /** Format: int64 */
@@ -1522,6 +1598,8 @@ export interface components {
              * @example 12.5
              */
             redeemed: string;
+            /** @description How fast lost replicas were replaced */
+            replaced: components["schemas"]["Replacements"];
             /**
              * Format: btt
              * @description BTT set aside for bounties
@@ -1665,6 +1743,11 @@ export interface components {
         Outlook: {
             /**
              * Format: int64
+             * @description Forecast that it misses the next epoch, 0 to 10000
+             */
+            drop_bps: number;
+            /**
+             * Format: int64
              * @description Most leases by standing; 0 without a limit of its own
              */
             leases_max: number;
@@ -1725,6 +1808,11 @@ export interface components {
         };
         PageOffer: {
             items: components["schemas"]["Offer"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
+        PagePromise: {
+            items: components["schemas"]["Promise"][];
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
@@ -1816,6 +1904,27 @@ export interface components {
              */
             type: string;
         };
+        Promise: {
+            /**
+             * Format: hash
+             * @description SHA-256 of the secret
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            commit: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: date-time
+             * @description When it was published
+             */
+            promised_at: string;
+            /**
+             * Format: hash
+             * @description Shown when the epoch is over, if it was opened
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            secret?: string;
+        };
         Proof: {
             /**
              * Format: tron-address
@@ -1858,7 +1967,7 @@ export interface components {
              */
             seconds: number;
             /** @enum {string} */
-            verdict: "pass" | "fail" | "data_fault" | "unaudited";
+            verdict: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
         };
         Quote: {
             /**
@@ -1905,8 +2014,31 @@ export interface components {
         ReasonBody: {
             reason: string;
         };
+        Replacements: {
+            /**
+             * Format: int64
+             * @description Replicas that were replaced, the last 1000 at most
+             */
+            count: number;
+            /**
+             * Format: span
+             * @example 30d
+             */
+            last: string;
+            /**
+             * Format: span
+             * @example 30d
+             */
+            median: string;
+            /**
+             * Format: span
+             * @description Nine in ten took no longer
+             * @example 30d
+             */
+            p90: string;
+        };
         Report: {
-            /** @description What became of each challenge at the last try */
+            /** @description What became of each challenge at the last try, or at the last one that found wrong data */
             answers: components["schemas"]["Answer"][];
             /**
              * Format: date-time
@@ -2005,6 +2137,11 @@ export interface components {
              */
             challenges: number;
             /**
+             * Format: int64
+             * @description Forecast of another missed epoch from which a replica in grace is replaced
+             */
+            drop_bps: number;
+            /**
              * Format: span
              * @description Accounting interval; epochs are counted from 1970
              * @example 30d
@@ -2093,6 +2230,11 @@ export interface components {
              * @example 30d
              */
             prove_deadline: string;
+            /**
+             * Format: int64
+             * @description Weight the recent uptime keeps at each try
+             */
+            recent_memory_bps: number;
             /**
              * Format: span
              * @description ... or when it has waited this long
@@ -2339,7 +2481,7 @@ export interface components {
             /** @description Who does what, and what follows */
             next: string;
             /** @enum {string} */
-            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "refused" | "small" | "uncovered";
+            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "out_of_time" | "refused" | "small" | "uncovered";
             /**
              * Format: date-time
              * @description It is tried again then, or sooner
@@ -2669,6 +2811,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditEpoch"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-promises": {
+        parameters: {
+            query?: {
+                /** @description Items at most */
+                limit?: number;
+                /** @description Where the part before ended */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PagePromise"];
                 };
             };
             /** @description Error */
