@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
-	"github.com/everseed/everseed/marketplace/audit"
 	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 type epochIn struct {
@@ -20,8 +22,10 @@ func (s *Server) auditEpoch(ctx context.Context, in *epochIn) (marketplace.Audit
 	if err != nil {
 		return e, err
 	}
+	self := callerOf(ctx).account
+	sits := func(seat marketplace.Seat) bool { return seat.Auditor == self }
 	over := !time.Now().Before(s.info.Rules.EpochStart(in.Epoch + 1))
-	if !over && !s.isAuditor(callerOf(ctx).account) {
+	if !over && !slices.ContainsFunc(e.Auditors, sits) {
 		e.Secret = marketplace.Hash{}
 	}
 	return e, nil
@@ -48,17 +52,42 @@ func (s *Server) report(ctx context.Context, in *reportBody) (marketplace.Report
 // isDrawn refuses reports of auditors that the schedule does not send. Any accusation may end a
 // lease, so nobody chooses whom to audit.
 func (s *Server) isDrawn(ctx context.Context, r marketplace.Report) error {
-	e, err := s.Book.AuditEpoch(ctx, r.Epoch)
+	drawn, err := s.draws.of(ctx, s.Book, s.info.Rules, r.Epoch)
+	if err == nil && !slices.Contains(drawn[r.Lease], r.Auditor) {
+		err = marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease, r.Epoch)
+	}
+	return err
+}
+
+// draws remembers who looks at what in the newest epochs, which every report asks for anew.
+type draws struct {
+	mu  sync.Mutex // guards all
+	all map[int64]map[int64][]marketplace.Address
+}
+
+// drawsMax is how many epochs are remembered: reports come for the running one and the last.
+const drawsMax = 4
+
+func (d *draws) of(ctx context.Context, b *orderbook.Book, r marketplace.Rules, epoch int64) (
+	map[int64][]marketplace.Address, error) {
+	d.mu.Lock()
+	drawn := d.all[epoch]
+	d.mu.Unlock()
+	if drawn != nil {
+		return drawn, nil
+	}
+	e, err := b.AuditEpoch(ctx, epoch)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
-	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, r.Lease, e.Auditors) {
-		if v.Auditor == r.Auditor {
-			return nil
-		}
+	drawn = r.Draw(e)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.all == nil || len(d.all) >= drawsMax {
+		d.all = map[int64]map[int64][]marketplace.Address{}
 	}
-	return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease, r.Epoch)
+	d.all[epoch] = drawn
+	return drawn, nil
 }
 
 func (s *Server) drafts(ctx context.Context, _ *struct{}) (page[marketplace.Draft], error) {

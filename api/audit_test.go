@@ -54,7 +54,7 @@ func (r *rig) openEpoch(epoch int64, now time.Time) {
 	r.t.Helper()
 	must(r.t, r.book.OpenEpoch(r.t.Context(), marketplace.AuditEpoch{Epoch: epoch, Block: epoch,
 		Hash: marketplace.Hash{7}, Secret: marketplace.Hash{8}, Commit: marketplace.Hash{9},
-		Auditors: r.server.info.Auditors}, now))
+		Auditors: marketplace.SignersPanel(r.server.info.Auditors)}, now))
 }
 
 func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {

@@ -53,6 +53,7 @@ type Server struct {
 	seen   *limiter // lets a sign of life of each account through now and then
 	gauges *gauges
 	hub    *hub
+	draws  draws
 	spec   *huma.OpenAPI
 	yaml   func() ([]byte, error) // the spec, encoded once
 
@@ -120,6 +121,7 @@ func (s *Server) humaConfig() huma.Config {
 	return c
 }
 
-func (s *Server) isAuditor(a marketplace.Address) bool {
+// signsCheques says whether mandates name an account: such an auditor looks at drafts.
+func (s *Server) signsCheques(a marketplace.Address) bool {
 	return slices.Contains(s.info.Auditors, a)
 }

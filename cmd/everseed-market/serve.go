@@ -43,6 +43,9 @@ func serve(ctx context.Context, c settings, log *slog.Logger) error {
 		return err
 	}
 	defer m.close()
+	if err := m.book.ConfigureAuditors(ctx, m.auditors, time.Now()); err != nil {
+		return err
+	}
 	bus, err := feed.Connect(c.NATSURL, log)
 	if err != nil {
 		return err
@@ -139,8 +142,8 @@ func (m *market) settle(ctx context.Context, bus *feed.Bus) error {
 	if err != nil {
 		return err
 	}
-	s := &settlement.Settler{Book: m.book, Vault: m.chain, Key: m.key, Auditors: m.auditors,
-		Wake: wake, Log: m.log, First: m.First, TRX: m.trx,
+	s := &settlement.Settler{Book: m.book, Vault: m.chain, Key: m.key, Wake: wake, Log: m.log,
+		First: m.First, TRX: m.trx,
 		Beacon: settlement.Beacon{Key: sha256.Sum256([]byte("everseed beacon " + m.key.Hex()))}}
 	if m.devnet() {
 		s.Every, s.Rest = 200*time.Millisecond, time.Second

@@ -29,7 +29,7 @@ type settings struct {
 	KeyFile     string `env:"EVERSEED_MARKET_KEY_FILE" doc:"file with that key, bare or encrypted"`
 	Passphrase  string `env:"EVERSEED_PASSPHRASE" doc:"opens an encrypted key file"`
 	PassFile    string `env:"EVERSEED_PASSPHRASE_FILE" doc:"file with that passphrase"`
-	Auditors    string `env:"EVERSEED_AUDITORS" doc:"auditors' addresses, comma-separated (needed)"`
+	Auditors    string `env:"EVERSEED_AUDITORS" doc:"auditors that sign cheques, comma-separated; others register and are admitted (needed)"`
 	Quorum      int    `env:"EVERSEED_QUORUM" envDefault:"2" doc:"signatures that a cheque needs"`
 	Roles       string `env:"EVERSEED_ROLES" envDefault:"api,matcher,settlement,feed" doc:"what this process does"`
 	Rules       string `env:"EVERSEED_RULES" envDefault:"default" doc:"default, or devnet for epochs of seconds"`

@@ -35,7 +35,7 @@ func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, e
 	}
 	return marketplace.AuditEpoch{
 		Epoch: k, Hash: marketplace.Hash{2}, Secret: secret, Commit: audit.Commit(secret),
-		Auditors: d.auditors, Leases: d.leases,
+		Auditors: marketplace.SignersPanel(d.auditors), Leases: d.leases,
 	}, nil
 }
 

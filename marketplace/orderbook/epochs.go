@@ -13,17 +13,24 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectEpoch = `SELECT epoch, block, hash, commit, secret, auditors, leases, opened_at
-	FROM audit_epochs `
+const selectEpoch = `SELECT epoch, block, hash, commit, secret, auditors, seats, named_at, leases,
+	opened_at FROM audit_epochs `
 
 func scanEpoch(row pgx.CollectableRow) (e marketplace.AuditEpoch, err error) {
 	var auditors []string
-	var leases []byte
-	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &leases,
-		at{&e.OpenedAt}); err != nil {
+	var seats, leases []byte
+	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &seats,
+		at{&e.NamedAt}, &leases, at{&e.OpenedAt}); err != nil {
 		return e, err
 	}
-	return e, errors.Join(list{&e.Auditors}.texts(auditors), json.Unmarshal(leases, &e.Leases))
+	if seats != nil {
+		err = json.Unmarshal(seats, &e.Auditors)
+	} else { // opened by the release before
+		var who []marketplace.Address
+		err = list{&who}.texts(auditors)
+		e.Auditors = marketplace.SignersPanel(who)
+	}
+	return e, errors.Join(err, json.Unmarshal(leases, &e.Leases))
 }
 
 // OpenEpoch writes down an epoch's beacon and freezes which leases are audited in it. Opening it
@@ -36,14 +43,24 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 		if err != nil {
 			return err
 		}
-		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, leases,
-			opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`, e.Epoch, e.Block,
-			e.Hash, e.Commit, e.Secret, texts(e.Auditors), mustJSON(leases), a.now)
+		e.Leases = leases
+		who, visits := make([]string, len(e.Auditors)), 0
+		for i, seat := range e.Auditors {
+			who[i] = seat.Auditor.String()
+		}
+		for _, drawn := range a.rules.Draw(e) {
+			visits += len(drawn)
+		}
+		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, seats,
+			named_at, visits, leases, opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			ON CONFLICT DO NOTHING`, e.Epoch, e.Block, e.Hash, e.Commit, e.Secret, who,
+			mustJSON(e.Auditors), orNull(e.NamedAt), visits, mustJSON(leases), a.now)
 		if err != nil {
 			return fmt.Errorf("open epoch %d: %w", e.Epoch, err)
 		}
 		if n == 1 {
-			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases)}
+			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases),
+				"visits": visits}
 			a.happened("epoch.open", e.Epoch, open)
 		}
 		return nil
@@ -75,7 +92,8 @@ func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Ti
 			return err
 		}
 		isIt := func(l marketplace.Lease) bool { return l.ID == r.Lease }
-		if !slices.Contains(e.Auditors, r.Auditor) || !slices.ContainsFunc(e.Leases, isIt) {
+		sits := func(s marketplace.Seat) bool { return s.Auditor == r.Auditor }
+		if !slices.ContainsFunc(e.Auditors, sits) || !slices.ContainsFunc(e.Leases, isIt) {
 			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease,
 				r.Epoch)
 		}

@@ -37,6 +37,7 @@ var (
 	poster   = person("poster")
 	fees     = person("fees")
 	auditors = []marketplace.Address{person("auditor 1"), person("auditor 2"), person("auditor 3")}
+	panel    = marketplace.SignersPanel(auditors)
 	mandate  = marketplace.Hash(sha256.Sum256([]byte("mandate")))
 	infohash = marketplace.Infohash{1, 2, 3}
 )
@@ -190,7 +191,7 @@ func (s *stage) epoch(found map[int64]marketplace.Outcome) {
 	s.Helper()
 	k := s.rules.EpochAt(s.now)
 	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Block: s.block,
-		Auditors: auditors}, s.now))
+		Auditors: panel}, s.now))
 	e, err := s.AuditEpoch(s.Context(), k)
 	s.must(err)
 	for _, l := range e.Leases {

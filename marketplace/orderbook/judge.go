@@ -32,7 +32,7 @@ func (b *Book) JudgeEpochs(ctx context.Context, now time.Time) (n int, err error
 	r := b.opts.Rules
 	epochs, err := many(ctx, b.pool, "epochs", scan, `SELECT epoch, epoch < $1 OR epoch < $2 AND
 			(SELECT count(*) FROM reports p WHERE p.epoch = e.epoch) >=
-			jsonb_array_length(leases) * least($3, cardinality(auditors))
+			coalesce(visits, jsonb_array_length(leases) * least($3, cardinality(auditors)))
 		FROM audit_epochs e WHERE judged_at IS NULL ORDER BY epoch LIMIT $4`,
 		r.EpochAt(now.Add(-r.ReportSlack.Duration())), r.EpochAt(now), r.Auditors, epochsMax)
 	if err != nil {

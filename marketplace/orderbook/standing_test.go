@@ -13,7 +13,7 @@ func (s *stage) said(find func(lease int64, auditor marketplace.Address) []marke
 	s.Helper()
 	k := s.rules.EpochAt(s.now)
 	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Block: s.block,
-		Auditors: auditors}, s.now))
+		Auditors: panel}, s.now))
 	e, err := s.AuditEpoch(s.Context(), k)
 	s.must(err)
 	for _, l := range e.Leases {

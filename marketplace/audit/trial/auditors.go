@@ -134,13 +134,16 @@ func (t *tenure) add(s subject) {
 
 // serve is one epoch of the whole panel.
 func (t *tenure) serve(epoch int64, nth int) {
-	var secret, block marketplace.Hash
-	secret[0], block[0] = byte(t.chance.Uint32()), byte(t.chance.Uint32())
-	seed := audit.Seed(epoch, secret, block)
+	open := marketplace.AuditEpoch{Epoch: epoch, Auditors: marketplace.SignersPanel(t.who)}
+	open.Secret[0], open.Hash[0] = byte(t.chance.Uint32()), byte(t.chance.Uint32())
+	for _, s := range t.replicas {
+		open.Leases = append(open.Leases, marketplace.Lease{ID: s.lease})
+	}
 	var duties marketplace.Duties
 	var all []marketplace.Report
+	plan := audit.Plan(t.w.Rules, open)
 	for _, s := range t.replicas {
-		all = append(all, t.reports(s, epoch, seed, &duties)...)
+		all = append(all, t.reports(s, open, plan[s.lease], &duties)...)
 	}
 	t.judge(t.w.Rules.Heard(all))
 	t.total.Due += duties.Due
@@ -182,12 +185,12 @@ type statement struct {
 
 // reports lets the panel look at a replica and returns what holds of what it says. Auditor 0 is
 // the one on trial; it speaks last.
-func (t *tenure) reports(s subject, epoch int64, seed marketplace.Hash,
+func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Visit,
 	duties *marketplace.Duties) (valid []marketplace.Report) {
 	var said []statement
 	var mine *visit
-	for _, planned := range audit.Plan(t.w.Rules, seed, epoch, s.lease, t.who) {
-		v := &visit{Visit: planned, w: t.w, epoch: epoch, lease: s.lease, seed: seed,
+	for _, planned := range plan {
+		v := &visit{Visit: planned, w: t.w, epoch: open.Epoch, lease: s.lease, seed: open.Seed(),
 			chance: t.chance, agent: s.agent}
 		if index(planned.Auditor) == 0 {
 			mine = v
