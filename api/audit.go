@@ -3,12 +3,10 @@ package api
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
-	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 type epochIn struct {
@@ -43,51 +41,7 @@ func (s *Server) report(ctx context.Context, in *reportBody) (marketplace.Report
 		return r, &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
 			Detail: "is not " + r.Auditor.String() + "'s over this report"}
 	}
-	if err := s.isDrawn(ctx, r); err != nil {
-		return r, err
-	}
 	return r, s.Book.SaveReport(ctx, r, time.Now())
-}
-
-// isDrawn refuses reports of auditors that the schedule does not send. Any accusation may end a
-// lease, so nobody chooses whom to audit.
-func (s *Server) isDrawn(ctx context.Context, r marketplace.Report) error {
-	drawn, err := s.draws.of(ctx, s.Book, s.info.Rules, r.Epoch)
-	if err == nil && !slices.Contains(drawn[r.Lease], r.Auditor) {
-		err = marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease, r.Epoch)
-	}
-	return err
-}
-
-// draws remembers who looks at what in the newest epochs, which every report asks for anew.
-type draws struct {
-	mu  sync.Mutex // guards all
-	all map[int64]map[int64][]marketplace.Address
-}
-
-// drawsMax is how many epochs are remembered: reports come for the running one and the last.
-const drawsMax = 4
-
-func (d *draws) of(ctx context.Context, b *orderbook.Book, r marketplace.Rules, epoch int64) (
-	map[int64][]marketplace.Address, error) {
-	d.mu.Lock()
-	drawn := d.all[epoch]
-	d.mu.Unlock()
-	if drawn != nil {
-		return drawn, nil
-	}
-	e, err := b.AuditEpoch(ctx, epoch)
-	if err != nil {
-		return nil, err
-	}
-	drawn = r.Draw(e)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.all == nil || len(d.all) >= drawsMax {
-		d.all = map[int64]map[int64][]marketplace.Address{}
-	}
-	d.all[epoch] = drawn
-	return drawn, nil
 }
 
 func (s *Server) drafts(ctx context.Context, _ *struct{}) (page[marketplace.Draft], error) {

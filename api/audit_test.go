@@ -85,13 +85,15 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 
 func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Info.Rules.Auditors = 2 })
+	r := newRig(t)
 	l, _ := r.proving()
 	now := time.Now()
 	epoch := r.server.info.Rules.EpochAt(now)
-	r.openEpoch(epoch, now)
+	fourth := newKey(t)
+	must(t, r.book.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: epoch,
+		Auditors: marketplace.SignersPanel(append(r.server.info.Auditors, fourth.Address()))}, now))
 	refused := 0
-	for _, k := range r.auditors {
+	for _, k := range append(r.auditors, fourth) {
 		err := r.as(k).Report(t.Context(), signed(t, k, l.ID, epoch, now))
 		if errors.Is(err, marketplace.Forbidden) {
 			refused++
@@ -100,7 +102,7 @@ func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
 		}
 	}
 	if refused != 1 {
-		t.Errorf("%d of three auditors were refused where two are drawn", refused)
+		t.Errorf("%d of four auditors were refused where three are drawn", refused)
 	}
 }
 

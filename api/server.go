@@ -53,7 +53,6 @@ type Server struct {
 	seen   *limiter // lets a sign of life of each account through now and then
 	gauges *gauges
 	hub    *hub
-	draws  draws
 	spec   *huma.OpenAPI
 	yaml   func() ([]byte, error) // the spec, encoded once
 

@@ -107,6 +107,10 @@ type AuditEpoch struct {
 	NamedAt  time.Time `json:"named_at,omitzero" doc:"When the panel was named"`
 	Leases   []Lease   `json:"leases" doc:"Leases to audit, as they stood when the epoch opened"`
 	OpenedAt time.Time `json:"opened_at"`
+
+	CanarySeal Hash     `json:"canary_seal,omitzero" doc:"SHA-256 of the epoch's canaries and a salt"`
+	CanarySalt Hash     `json:"canary_salt,omitzero" doc:"The salt, when the seal is open"`
+	Canaries   []Canary `json:"canaries,omitempty" doc:"Leases whose state the market knew, likewise"`
 }
 
 // A Draft is an owed cheque with what it is for, so that a signer can recompute it.

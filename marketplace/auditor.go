@@ -85,11 +85,57 @@ var AuditorMoves = Moves[AuditorState]{
 
 // An Auditor is what the market knows of one who looks at replicas.
 type Auditor struct {
-	ID           int64        `json:"id" doc:"Its number in the market's list"`
-	Terms        AuditorTerms `json:"terms"`
-	State        AuditorState `json:"state"`
-	Reason       string       `json:"reason,omitempty" doc:"The operator's word on its state"`
-	Signs        bool         `json:"signs" doc:"Signs cheques too: mandates name it"`
-	RegisteredAt time.Time    `json:"registered_at"`
-	MovedAt      time.Time    `json:"moved_at" doc:"Last change of its state"`
+	ID           int64           `json:"id" doc:"Its number in the market's list"`
+	Terms        AuditorTerms    `json:"terms"`
+	State        AuditorState    `json:"state"`
+	Reason       string          `json:"reason,omitempty" doc:"The operator's word on its state"`
+	Signs        bool            `json:"signs" doc:"Signs cheques too: mandates name it"`
+	Standing     Standing        `json:"standing" doc:"By what it did; panels seat no suspended or disqualified one"`
+	Outlook      *AuditorOutlook `json:"outlook,omitempty" doc:"Scores and warnings, from its first epoch on"`
+	Due          int             `json:"due" doc:"Visits that it was drawn for, ever"`
+	Done         int             `json:"done" doc:"... that it reported on"`
+	RegisteredAt time.Time       `json:"registered_at"`
+	MovedAt      time.Time       `json:"moved_at" doc:"Last change of its state"`
+}
+
+// An AuditorOutlook is how an auditor stands and what would change that, in words and numbers.
+type AuditorOutlook struct {
+	Drawn      bool      `json:"drawn" doc:"Whether its standing lets it have a seat"`
+	Reputation Gauge     `json:"reputation" doc:"Falls with what it says of canaries that cannot be"`
+	Uptime     Gauge     `json:"uptime" doc:"Falls with visits that it was drawn for and did not report on"`
+	Next       string    `json:"next" doc:"What changes its standing next, in words"`
+	Warnings   []Warning `json:"warnings,omitempty"`
+}
+
+// AuditorOutlook explains an auditor's standing.
+func (r Rules) AuditorOutlook(s Standing, rec Record) AuditorOutlook {
+	o := AuditorOutlook{Drawn: s == New || s == Vetted, Next: "nothing, while it goes on like this",
+		Reputation: gauge(rec.Reputation, r.ReputationMemoryBps, r.ReputationWarnBps, r.ReputationMinBps),
+		Uptime:     gauge(rec.Uptime, r.UptimeMemoryBps, r.UptimeWarnBps, r.UptimeMinBps),
+	}
+	o.Reputation.Costs = "disqualified: no seats, for good"
+	o.Uptime.Costs = "suspended: no seats until it is back"
+	warn := func(k WarningKind, format string, args ...any) {
+		o.Warnings = append(o.Warnings, Warning{k, fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case s == Disqualified:
+		o.Next = "nothing: a disqualified auditor stays so"
+		warn(OutForGood, "%d reports on replicas whose state the market knew say what cannot be", rec.Faults)
+		return o
+	case s == Suspended:
+		o.Next = fmt.Sprintf("%d epochs without a seat end the suspension",
+			rec.Uptime.successesTo(r.UptimeMemoryBps, r.UptimeMinBps))
+		warn(OutOfUptime, "%s of what it was drawn for was done, below %s", percent(o.Uptime.Bps),
+			percent(o.Uptime.MinBps))
+	case !rec.UptimeWarned.IsZero():
+		warn(WarnUptime, "%s of what it was drawn for was done; %s it is %s. Is it running, and its clock"+
+			" right?", percent(o.Uptime.Bps), o.Uptime.when("visits in a row without a report"),
+			o.Uptime.Costs)
+	}
+	if !rec.DataWarned.IsZero() {
+		warn(WarnData, "reputation is %s; %s it is %s. A report said what cannot be",
+			percent(o.Reputation.Bps), o.Reputation.when("failures"), o.Reputation.Costs)
+	}
+	return o
 }

@@ -12,6 +12,7 @@ CREATE TABLE auditors (
     standing      text NOT NULL DEFAULT 'new' CHECK (standing IN ('new', 'vetted', 'suspended',
                       'disqualified')),
     record        jsonb,
+    outlook       jsonb,
     registered_at timestamptz NOT NULL,
     moved_at      timestamptz NOT NULL
 );
@@ -25,9 +26,9 @@ ALTER TABLE audit_epochs
     ADD COLUMN seats jsonb,          -- absent: the addresses in auditors, which all sign
     ADD COLUMN named_at timestamptz,
     ADD COLUMN visits int,           -- how many reports are due
-    ADD COLUMN canary_commit text NOT NULL DEFAULT '', -- SHA-256 of the table below and its salt
-    ADD COLUMN canary_salt text NOT NULL DEFAULT '',   -- empty while the table is sealed
-    ADD COLUMN canary_table jsonb;
+    ADD COLUMN canary_seal text NOT NULL DEFAULT repeat('0', 64), -- SHA-256 of the canaries and the salt
+    ADD COLUMN canary_salt text NOT NULL DEFAULT repeat('0', 64), -- these two only when the seal is open
+    ADD COLUMN canaries jsonb;
 
 -- What an epoch asked of an auditor, and what became of it.
 CREATE TABLE audit_duties (
@@ -35,7 +36,7 @@ CREATE TABLE audit_duties (
     auditor  text NOT NULL,
     due      int NOT NULL CHECK (due >= 0),
     done     int NOT NULL CHECK (done BETWEEN 0 AND due),
-    canaries int NOT NULL CHECK (canaries BETWEEN 0 AND done),
+    canaries int NOT NULL CHECK (canaries BETWEEN 0 AND due),
     lies     int NOT NULL CHECK (lies BETWEEN 0 AND canaries),
     PRIMARY KEY (auditor, epoch)
 );

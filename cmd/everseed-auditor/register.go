@@ -128,8 +128,20 @@ func showAuditor(cmd *cobra.Command, a marketplace.Auditor, asJSON bool) error {
 	if a.Signs {
 		fmt.Fprintln(out, "signs cheques: mandates name it")
 	}
+	fmt.Fprintf(out, "standing %s; %d of %d visits done\n", a.Standing, a.Done, a.Due)
+	if o := a.Outlook; o != nil {
+		fmt.Fprintf(out, "reputation %s, disqualified below %s; uptime %s, suspended below %s\nnext: %s\n",
+			percent(o.Reputation.Bps), percent(o.Reputation.MinBps), percent(o.Uptime.Bps),
+			percent(o.Uptime.MinBps), o.Next)
+		for _, w := range o.Warnings {
+			fmt.Fprintf(out, "warning: %s\n", w.Detail)
+		}
+	}
 	return nil
 }
+
+// percent writes basis points for people.
+func percent(bps int) string { return fmt.Sprintf("%d.%02d %%", bps/100, bps%100) }
 
 // whatNext says what a state means and what would change it.
 func whatNext(a marketplace.Auditor) string {

@@ -85,11 +85,12 @@ func drawAuditors(cmd *cobra.Command, all []marketplace.Auditor) error {
 		cmd.Println("None. Auditors register with `everseed-auditor register`.")
 		return nil
 	}
-	table := terminal.Table{Header: []string{"AUDITOR", "STATE", ">CAPACITY", "SIGNS", "SINCE",
+	table := terminal.Table{Header: []string{"AUDITOR", "STATE", "STANDING", ">CAPACITY", ">DUE", ">DONE",
+		"SIGNS", "SINCE",
 		"NAME", "CONTACT"}}
 	for _, a := range all {
-		table.Add(a.Terms.Auditor, a.State, a.Terms.Capacity, map[bool]string{true: "cheques"}[a.Signs],
-			a.MovedAt.Local().Format(time.DateTime), a.Terms.Name, a.Terms.Contact)
+		table.Add(a.Terms.Auditor, a.State, a.Standing, a.Terms.Capacity, a.Due, a.Done,
+			map[bool]string{true: "cheques"}[a.Signs], a.MovedAt.Local().Format(time.DateTime), a.Terms.Name, a.Terms.Contact)
 	}
 	return table.Write(cmd.OutOrStdout())
 }

@@ -85,7 +85,7 @@ func (m *market) relay(ctx context.Context, bus *feed.Bus) error {
 // open connects to the book and the chain and asks the chain who it is.
 func (m *market) open(ctx context.Context) (err error) {
 	m.book, err = orderbook.Open(ctx, m.DatabaseURL, orderbook.Options{Rules: m.rules,
-		FeePayee: m.key.Address()})
+		FeePayee: m.key.Address(), Canaries: m.canaries})
 	if err != nil {
 		return err
 	}

@@ -12,14 +12,21 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectAuditor = `SELECT id, terms, state, reason, signs, registered_at, moved_at
-	FROM auditors `
+const selectAuditor = `SELECT id, terms, state, reason, signs, standing, outlook,
+	(SELECT coalesce(sum(due), 0) FROM audit_duties d WHERE d.auditor = address),
+	(SELECT coalesce(sum(done), 0) FROM audit_duties d WHERE d.auditor = address),
+	registered_at, moved_at FROM auditors `
 
 func scanAuditor(row pgx.CollectableRow) (x marketplace.Auditor, err error) {
-	var terms []byte
-	if err := row.Scan(&x.ID, &terms, &x.State, &x.Reason, &x.Signs, at{&x.RegisteredAt},
-		at{&x.MovedAt}); err != nil {
+	var terms, outlook []byte
+	if err := row.Scan(&x.ID, &terms, &x.State, &x.Reason, &x.Signs, &x.Standing, &outlook, &x.Due,
+		&x.Done, at{&x.RegisteredAt}, at{&x.MovedAt}); err != nil {
 		return x, err
+	}
+	if outlook != nil {
+		if err := json.Unmarshal(outlook, &x.Outlook); err != nil {
+			return x, err
+		}
 	}
 	return x, json.Unmarshal(terms, &x.Terms)
 }

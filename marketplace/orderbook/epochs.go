@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,14 +15,19 @@ import (
 )
 
 const selectEpoch = `SELECT epoch, block, hash, commit, secret, auditors, seats, named_at, leases,
-	opened_at FROM audit_epochs `
+	opened_at, canary_seal, canary_salt, canaries FROM audit_epochs `
 
 func scanEpoch(row pgx.CollectableRow) (e marketplace.AuditEpoch, err error) {
 	var auditors []string
-	var seats, leases []byte
+	var seats, leases, canaries []byte
 	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &seats,
-		at{&e.NamedAt}, &leases, at{&e.OpenedAt}); err != nil {
+		at{&e.NamedAt}, &leases, at{&e.OpenedAt}, &e.CanarySeal, &e.CanarySalt, &canaries); err != nil {
 		return e, err
+	}
+	if canaries != nil {
+		if err := json.Unmarshal(canaries, &e.Canaries); err != nil {
+			return e, err
+		}
 	}
 	if seats != nil {
 		err = json.Unmarshal(seats, &e.Auditors)
@@ -51,10 +57,14 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 		for _, drawn := range a.rules.Draw(e) {
 			visits += len(drawn)
 		}
+		if c := b.opts.Canaries; c.On() {
+			e.CanarySeal = marketplace.Seal(c.Table(e), c.Salt(e.Epoch))
+		}
 		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, seats,
-			named_at, visits, leases, opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-			ON CONFLICT DO NOTHING`, e.Epoch, e.Block, e.Hash, e.Commit, e.Secret, who,
-			mustJSON(e.Auditors), orNull(e.NamedAt), visits, mustJSON(leases), a.now)
+			named_at, visits, leases, opened_at, canary_seal)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`, e.Epoch, e.Block, e.Hash, e.Commit, e.Secret, who,
+			mustJSON(e.Auditors), orNull(e.NamedAt), visits, mustJSON(leases), a.now,
+			e.CanarySeal)
 		if err != nil {
 			return fmt.Errorf("open epoch %d: %w", e.Epoch, err)
 		}
@@ -91,9 +101,8 @@ func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Ti
 		if err != nil {
 			return err
 		}
-		isIt := func(l marketplace.Lease) bool { return l.ID == r.Lease }
-		sits := func(s marketplace.Seat) bool { return s.Auditor == r.Auditor }
-		if !slices.ContainsFunc(e.Auditors, sits) || !slices.ContainsFunc(e.Leases, isIt) {
+		// Any accusation may end a lease, so nobody chooses whom to audit.
+		if !slices.Contains(b.draws.of(a.rules, e)[r.Lease], r.Auditor) {
 			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease,
 				r.Epoch)
 		}
@@ -105,6 +114,29 @@ func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Ti
 		}
 		return nil
 	})
+}
+
+// draws remembers who looks at what in the newest epochs, which every report asks for anew.
+type draws struct {
+	mu  sync.Mutex // guards all
+	all map[int64]map[int64][]marketplace.Address
+}
+
+// drawsMax is how many epochs are remembered: reports come for the running one and the last.
+const drawsMax = 4
+
+func (d *draws) of(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]marketplace.Address {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	drawn := d.all[e.Epoch]
+	if drawn != nil {
+		return drawn
+	}
+	if drawn = r.Draw(e); d.all == nil || len(d.all) >= drawsMax {
+		d.all = map[int64]map[int64][]marketplace.Address{}
+	}
+	d.all[e.Epoch] = drawn
+	return drawn
 }
 
 // A ReportFilter chooses reports; zero fields choose all.

@@ -52,19 +52,23 @@ func person(name string) (a marketplace.Address) {
 
 // aStage is a fresh book at the start of an epoch, with a torrent, and a poster who has 1000 BTT
 // in the vault and a mandate for all of it.
-func aStage(t *testing.T) *stage {
+func aStage(t *testing.T, canaries ...marketplace.Canaries) *stage {
 	t.Helper()
-	s := emptyStage(t, t)
+	s := emptyStage(t, t, canaries...)
 	s.chain(deposit(poster, marketplace.BTT(1000)), s.aMandate(poster, auditors, 2))
 	return s
 }
 
 // emptyStage is a stage without a poster, on a database that lives as long as owner.
-func emptyStage(owner testing.TB, t tester) *stage {
+func emptyStage(owner testing.TB, t tester, canaries ...marketplace.Canaries) *stage {
 	t.Helper()
 	rules := marketplace.DevnetRules()
 	url := devstack.TestDatabase(owner)
-	book, err := orderbook.Open(t.Context(), url, orderbook.Options{Rules: rules, FeePayee: fees})
+	options := orderbook.Options{Rules: rules, FeePayee: fees}
+	if len(canaries) > 0 {
+		options.Canaries = canaries[0]
+	}
+	book, err := orderbook.Open(t.Context(), url, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1018,6 +1018,20 @@ export interface components {
              * @description First solid block of the epoch
              */
             block: number;
+            /** @description Leases whose state the market knew, likewise */
+            canaries?: components["schemas"]["Canary"][];
+            /**
+             * Format: hash
+             * @description The salt, when the seal is open
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            canary_salt?: string;
+            /**
+             * Format: hash
+             * @description SHA-256 of the epoch's canaries and a salt
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            canary_seal?: string;
             /**
              * Format: hash
              * @description SHA-256 of the secret, known before the block
@@ -1051,6 +1065,16 @@ export interface components {
         Auditor: {
             /**
              * Format: int64
+             * @description ... that it reported on
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Visits that it was drawn for, ever
+             */
+            due: number;
+            /**
+             * Format: int64
              * @description Its number in the market's list
              */
             id: number;
@@ -1059,15 +1083,33 @@ export interface components {
              * @description Last change of its state
              */
             moved_at: string;
+            /** @description Scores and warnings, from its first epoch on */
+            outlook?: components["schemas"]["AuditorOutlook"];
             /** @description The operator's word on its state */
             reason?: string;
             /** Format: date-time */
             registered_at: string;
             /** @description Signs cheques too: mandates name it */
             signs: boolean;
+            /**
+             * @description By what it did; panels seat no suspended or disqualified one
+             * @enum {string}
+             */
+            standing: "new" | "vetted" | "suspended" | "disqualified";
             /** @enum {string} */
             state: "applied" | "admitted" | "paused" | "suspended" | "refused" | "left";
             terms: components["schemas"]["AuditorTerms"];
+        };
+        AuditorOutlook: {
+            /** @description Whether its standing lets it have a seat */
+            drawn: boolean;
+            /** @description What changes its standing next, in words */
+            next: string;
+            /** @description Falls with what it says of canaries that cannot be */
+            reputation: components["schemas"]["Gauge"];
+            /** @description Falls with visits that it was drawn for and did not report on */
+            uptime: components["schemas"]["Gauge"];
+            warnings?: components["schemas"]["Warning"][];
         };
         AuditorStateBody: {
             /** @enum {string} */
@@ -1264,6 +1306,17 @@ export interface components {
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             previous: string;
+        };
+        Canary: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /** Format: int64 */
+            lease: number;
+            /** @description It served nobody; else it was sound */
+            silent: boolean;
         };
         Challenge: {
             /** Format: date-time */
@@ -2106,6 +2159,12 @@ export interface components {
              * @example 30d
              */
             call_every: string;
+            /**
+             * Format: span
+             * @description How long it stays sealed which replicas are canaries
+             * @example 30d
+             */
+            canary_sealed: string;
             /**
              * Format: int64
              * @description Random blocks asked for per audit

@@ -42,7 +42,7 @@ func desks() []desk {
 			why:  "passes a dead canary; two lies disqualify"},
 		{name: "invents data faults", commits: true,
 			says: func(v *visit, _ subject) (marketplace.Report, bool) { return accuse(v) },
-			why:  "accuses a sound canary; two lies disqualify. Accusations in heaps are not believed"},
+			why:  "accusations in heaps are not believed: to the market it sleeps, and it lies about sound canaries"},
 		{name: "colludes with one agent and passes it", commits: true, says: honest,
 			why: "canaries do not see it; its word alone earns its friend nothing (table above)"},
 		{name: "colludes against one agent and accuses it", commits: true,
@@ -139,13 +139,16 @@ func (t *tenure) serve(epoch int64, nth int) {
 	for _, s := range t.replicas {
 		open.Leases = append(open.Leases, marketplace.Lease{ID: s.lease})
 	}
-	var duties marketplace.Duties
 	var all []marketplace.Report
-	plan := audit.Plan(t.w.Rules, open)
+	plan, truths := audit.Plan(t.w.Rules, open), map[int64]marketplace.Outcome{}
 	for _, s := range t.replicas {
-		all = append(all, t.reports(s, open, plan[s.lease], &duties)...)
+		all = append(all, t.reports(s, open, plan[s.lease])...)
+		if s.canary {
+			truths[s.lease] = s.truth
+		}
 	}
 	t.judge(t.w.Rules.Heard(all))
+	duties := t.w.Rules.Duties(open, all, truths)[t.who[0]]
 	t.total.Due += duties.Due
 	t.total.Done += duties.Done
 	t.record = t.w.Rules.Watch(t.record, epoch, duties)
@@ -185,8 +188,8 @@ type statement struct {
 
 // reports lets the panel look at a replica and returns what holds of what it says. Auditor 0 is
 // the one on trial; it speaks last.
-func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Visit,
-	duties *marketplace.Duties) (valid []marketplace.Report) {
+func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Visit) (
+	valid []marketplace.Report) {
 	var said []statement
 	var mine *visit
 	for _, planned := range plan {
@@ -205,17 +208,9 @@ func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Vi
 	if mine == nil {
 		return valid
 	}
-	duties.Due++
 	own, ok := t.speak(mine, s, said)
 	if !ok || t.desk.commits && own.report.Commitment() != own.commitment {
 		return valid
-	}
-	duties.Done++
-	if s.canary {
-		duties.Canaries++
-		if t.w.Rules.Lie(own.report, s.truth) {
-			duties.Lies++
-		}
 	}
 	return append(valid, own.report)
 }
