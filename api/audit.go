@@ -7,6 +7,7 @@ import (
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 type epochIn struct {
@@ -27,6 +28,21 @@ func (s *Server) auditEpoch(ctx context.Context, in *epochIn) (marketplace.Audit
 		e.Secret = marketplace.Hash{}
 	}
 	return e, nil
+}
+
+// promises lists what was promised of epochs' secrets, and the secrets of those that are over.
+func (s *Server) promises(ctx context.Context, in *Paging) (page[marketplace.Promise], error) {
+	return numbered(ctx, *in, func(
+		ctx context.Context, p orderbook.Page,
+	) ([]marketplace.Promise, error) {
+		all, err := s.Book.Promises(ctx, p)
+		for i := range all {
+			if time.Now().Before(s.info.Rules.EpochStart(all[i].Epoch + 1)) {
+				all[i].Secret = marketplace.Hash{}
+			}
+		}
+		return all, err
+	}, func(p marketplace.Promise) int64 { return p.Epoch })
 }
 
 type reportBody struct{ Body marketplace.Report }

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,12 +50,14 @@ func (r *rig) proving() (marketplace.Lease, *client.Client) {
 	return l, c
 }
 
-// openEpoch opens an audit epoch at a moment in it.
-func (r *rig) openEpoch(epoch int64, now time.Time) {
+// openEpoch opens an audit epoch at a moment in it, with more auditors than the market's.
+func (r *rig) openEpoch(epoch int64, now time.Time, more ...marketplace.Address) {
 	r.t.Helper()
+	before := r.server.info.Rules.EpochStart(epoch).Add(-time.Second)
+	must(r.t, r.book.Promise(r.t.Context(), epoch, marketplace.Hash{9}, before))
 	must(r.t, r.book.OpenEpoch(r.t.Context(), marketplace.AuditEpoch{Epoch: epoch, Block: epoch,
 		Hash: marketplace.Hash{7}, Secret: marketplace.Hash{8}, Commit: marketplace.Hash{9},
-		Auditors: marketplace.SignersPanel(r.server.info.Auditors)}, now))
+		Auditors: marketplace.SignersPanel(slices.Concat(r.server.info.Auditors, more))}, now))
 }
 
 func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
@@ -90,8 +93,7 @@ func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
 	now := time.Now()
 	epoch := r.server.info.Rules.EpochAt(now)
 	fourth := newKey(t)
-	must(t, r.book.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: epoch,
-		Auditors: marketplace.SignersPanel(append(r.server.info.Auditors, fourth.Address()))}, now))
+	r.openEpoch(epoch, now, fourth.Address())
 	refused := 0
 	for _, k := range append(r.auditors, fourth) {
 		err := r.as(k).Report(t.Context(), signed(t, k, l.ID, epoch, now))
@@ -207,6 +209,36 @@ func TestAnEpochsSecretIsForAuditorsUntilItIsOver(t *testing.T) {
 	_, body := ask(t, "GET", r.web.URL+"/v1/audit/epochs/"+itoa(int(epoch)), "")
 	if strings.Contains(body, "secret") || !strings.Contains(body, `"leases":[]`) {
 		t.Errorf("%s", body)
+	}
+}
+
+func TestSecretsArePromisedToEverybodyBeforeTheyAreTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	rules := r.server.info.Rules
+	open := rules.EpochAt(time.Now()) + 1000 // far from over
+	old := rules.EpochAt(time.Now()) - 1
+	r.openEpoch(open, rules.EpochStart(open))
+	r.openEpoch(old, rules.EpochStart(old))
+	all, err := r.as(r.auditors[0]).Promises(t.Context())
+	if err != nil || len(all) != 2 || all[0].Epoch != open || all[1].Epoch != old {
+		t.Fatalf("%+v %v", all, err)
+	}
+	if !all[0].Secret.IsZero() || all[1].Secret != (marketplace.Hash{8}) {
+		t.Errorf("%+v", all)
+	}
+	for _, p := range all {
+		if p.Commit != (marketplace.Hash{9}) || !rules.InTime(p) {
+			t.Errorf("%+v", p)
+		}
+	}
+	before, err := r.visitor().AuditEpoch(t.Context(), old)
+	must(t, err)
+	r.openEpoch(old+1, rules.EpochStart(old+1))
+	after, err := r.visitor().AuditEpoch(t.Context(), old)
+	if err != nil || before.Next != nil || after.Next == nil || after.Next.Epoch != old+1 ||
+		after.Next.Commit != (marketplace.Hash{9}) || !after.PromisedAt.Before(rules.EpochStart(old)) {
+		t.Errorf("%+v %v", after, err)
 	}
 }
 

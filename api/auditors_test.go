@@ -77,10 +77,7 @@ func TestWhoHasASeatSeesTheSecretAndWhoHasNoneDoesNot(t *testing.T) {
 	r, ctx, key := newRig(t), t.Context(), newKey(t)
 	now := time.Now()
 	epoch := r.server.info.Rules.EpochAt(now)
-	seats := append(marketplace.SignersPanel(r.server.info.Auditors),
-		marketplace.Seat{Auditor: key.Address(), Capacity: 1})
-	must(t, r.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: epoch, Secret: marketplace.Hash{8},
-		Auditors: seats}, now))
+	r.openEpoch(epoch, now, key.Address())
 	for who, c := range map[string]struct {
 		key  escrow.Key
 		sees bool

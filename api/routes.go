@@ -69,6 +69,7 @@ func (s *Server) routes(a huma.API) {
 	m.tag = "proofs"
 	route(m, "GET /v1/proofs", "Proofs, newest first", s.proofs)
 	route(m, "GET /v1/reports", "Auditors' signed findings, newest first", s.reports, sealed)
+	route(m, "GET /v1/audit/promises", "Hashes of epochs' secrets, newest first", s.promises)
 	route(m, "GET /v1/audit/epochs/{epoch}", "What auditors work from", s.auditEpoch)
 	route(m, "POST /v1/audit/reports", "Hand in a finding", s.report, trade, created, drawn)
 

@@ -1,6 +1,9 @@
 package marketplace
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Mandate is a poster's permission on chain for a set of signers to draw cheques up to a cap.
 type Mandate struct {
@@ -107,10 +110,23 @@ type AuditEpoch struct {
 	NamedAt  time.Time `json:"named_at,omitzero" doc:"When the panel was named"`
 	Leases   []Lease   `json:"leases" doc:"Leases to audit, as they stood when the epoch opened"`
 	OpenedAt time.Time `json:"opened_at"`
+	ClosedAt time.Time `json:"closed_at,omitzero" doc:"Since when no reports are taken, and all can be read"`
+
+	PromisedAt time.Time `json:"promised_at,omitzero" doc:"When the commit was published"`
+	Next       *Promise  `json:"next,omitempty" doc:"What is promised for the epoch after"`
 
 	CanarySeal Hash     `json:"canary_seal,omitzero" doc:"SHA-256 of the epoch's canaries and a salt"`
 	CanarySalt Hash     `json:"canary_salt,omitzero" doc:"The salt, when the seal is open"`
 	Canaries   []Canary `json:"canaries,omitempty" doc:"Leases whose state the market knew, likewise"`
+}
+
+// Lease returns a lease as it stood when the epoch opened.
+func (e AuditEpoch) Lease(id int64) (Lease, bool) {
+	i := slices.IndexFunc(e.Leases, func(l Lease) bool { return l.ID == id })
+	if i < 0 {
+		return Lease{}, false
+	}
+	return e.Leases[i], true
 }
 
 // A Draft is an owed cheque with what it is for, so that a signer can recompute it.

@@ -68,7 +68,8 @@ func number(n int64) []byte {
 // whoever has capacity for all of them, few others are taken (a Gale–Ryser condition, see bound).
 // So every lease gets its full number whenever any assignment could give it to all. Where none
 // could, all get fewer, down to the quorum; then the last in turn get none: what cannot pass is
-// not looked at, and nobody is blamed.
+// not looked at, and nobody is blamed. A lease that is to hear others than its accuser may have one
+// less ([Lease.Asks]).
 //
 // While every capacity is at least the number of leases, the draw of a lease follows from seed,
 // panel and lease alone, so nobody changes it by adding leases. Where capacity is short, whoever
@@ -84,8 +85,7 @@ func (r Rules) Draw(e AuditEpoch) map[int64][]Address {
 	}
 	// Leases without an outsider need more signers, so they go first: bounds needs that.
 	for i, lease := range slices.Concat(d.turns[with:n], d.turns[:with]) {
-		want, rest := d.wants(k, n-with, with, i)
-		d.take(d.signers, lease, want, rest, drawn)
+		d.take(d.signers, lease, k-len(drawn[lease]), d.wants(k, n-with, with, i), drawn)
 	}
 	return drawn
 }
@@ -94,6 +94,7 @@ func (r Rules) Draw(e AuditEpoch) map[int64][]Address {
 type drawing struct {
 	seed            Hash
 	turns           []int64 // leases, in their turn
+	leases          map[int64]Lease
 	signers, others []place
 }
 
@@ -104,9 +105,9 @@ type place struct {
 }
 
 func newDrawing(e AuditEpoch) *drawing {
-	d := &drawing{seed: e.Seed()}
+	d := &drawing{seed: e.Seed(), leases: map[int64]Lease{}}
 	for _, l := range e.Leases {
-		d.turns = append(d.turns, l.ID)
+		d.turns, d.leases[l.ID] = append(d.turns, l.ID), l
 	}
 	sortByMAC(d.turns, func(id int64) Hash { return d.seed.MAC("turn", number(id)) }, number)
 	for _, s := range e.Auditors {
@@ -170,28 +171,28 @@ func (d *drawing) howMany(r Rules) (k, leases int) {
 // suffice says whether the signers have capacity for what so many leases ask of them.
 func (d *drawing) suffice(r Rules, k, leases int) bool {
 	with := d.outsiders(r, leases)
-	_, rest := d.wants(k, leases-with, with, 0)
+	rest := d.wants(k, leases-with, with, 0)
 	return !slices.ContainsFunc(rest, func(b bound) bool { return upTo(d.signers, b.leases) < b.visits })
 }
 
-// A bound says how many visits of signers the next so many leases need.
-type bound struct{ leases, visits int }
+// A bound says how many visits of signers the next so many leases need, and the first of them.
+type bound struct{ leases, visits, first int }
 
-// wants returns how many signers the ith lease takes, of which the first `without` have no outsider
-// and the others have one, and what all from it on need.
+// wants returns what all leases from the ith on need, of which the first `without` have no outsider
+// and the others have one.
 //
 // Signers with these capacities left can be given to leases with these needs, no one twice to the
 // same, if and only if for every t the min(left, t) of all signers add up to what the t neediest
 // leases need (Gale and Ryser). Needs have two sizes and the larger ones come first, so that it
 // suffices to look at the ends of both.
-func (d *drawing) wants(k, without, with, i int) (want int, rest []bound) {
+func (d *drawing) wants(k, without, with, i int) []bound {
 	lone, company := min(k, len(d.signers)), min(k-1, len(d.signers))
 	if i < without {
 		left := without - i
-		return lone, []bound{{left, lone * left}, {left + with, lone*left + company*with}}
+		return []bound{{left, lone * left, lone}, {left + with, lone*left + company*with, lone}}
 	}
 	left := without + with - i
-	return company, []bound{{left, company * left}}
+	return []bound{{left, company * left, company}}
 }
 
 // take gives a lease the first auditors of its rank that can be spared.
@@ -201,7 +202,7 @@ func (d *drawing) take(from []place, lease int64, want int, rest []bound,
 	// anyway; the others it can spare only so often.
 	spare := make([]int, len(rest))
 	for i, b := range rest {
-		spare[i] = want + upTo(from, b.leases) - b.visits
+		spare[i] = b.first + upTo(from, b.leases) - b.visits
 		for _, p := range from {
 			if p.left >= b.leases {
 				spare[i]--
@@ -216,7 +217,7 @@ func (d *drawing) take(from []place, lease int64, want int, rest []bound,
 		return d.seed.MAC("auditor", number(lease), p.who[:])
 	}, func(p *place) []byte { return p.who[:] })
 	for _, p := range order {
-		if want == 0 || !p.spared(rest, spare) {
+		if want == 0 || !d.leases[lease].Asks(p.who) || !p.spared(rest, spare) {
 			continue
 		}
 		p.left--

@@ -10,6 +10,7 @@ type Duties struct {
 	Done     int `json:"done" doc:"Reports of them that were taken and say something"`
 	Canaries int `json:"canaries" doc:"Reports on replicas whose state the market knew"`
 	Lies     int `json:"lies" doc:"... that say what cannot be"`
+	Refuted  int `json:"refuted" doc:"Its accusations that others, asked the same, did not find"`
 }
 
 // Duties counts for every auditor that was drawn in an epoch what it did, from all that was said in
@@ -17,13 +18,14 @@ type Duties struct {
 // not done, and neither is an accusation of an auditor that is not believed ([Rules.Heard]).
 //
 // Where as many as make a verdict say what cannot be of the same canary, the canary is in doubt and
-// not they: its keeper may have failed to spoil it, or to keep it sound.
+// not they: its keeper may have failed to spoil it, or to keep it sound. What of an accusation was
+// refuted shows only when it was heard (Rules.Hear), and is for the book to add.
 func (r Rules) Duties(e AuditEpoch, said []Report, canaries map[int64]Outcome) map[Address]Duties {
 	all := map[Address]Duties{}
 	add := func(who Address, d Duties) {
 		sum := all[who]
-		all[who] = Duties{sum.Due + d.Due, sum.Done + d.Done, sum.Canaries + d.Canaries,
-			sum.Lies + d.Lies}
+		all[who] = Duties{Due: sum.Due + d.Due, Done: sum.Done + d.Done,
+			Canaries: sum.Canaries + d.Canaries, Lies: sum.Lies + d.Lies}
 	}
 	for _, drawn := range r.Draw(e) {
 		for _, who := range drawn {
@@ -54,6 +56,9 @@ func (r Rules) Duties(e AuditEpoch, said []Report, canaries map[int64]Outcome) m
 	return all
 }
 
+// A refuted accusation counts as one failure: an agent that spoils a part of what it sends can be
+// seen by one auditor and not by the next, so that it is a suspicion and no proof.
+
 // lieWeight is how many failures a lie counts as. It is proof and no chance: two of them disqualify.
 const lieWeight = 6
 
@@ -62,7 +67,7 @@ const lieWeight = 6
 func (r Rules) Watch(rec Record, epoch int64, d Duties) Record {
 	rec.Passed += max(0, d.Done-d.Lies)
 	rec.Faults += d.Lies
-	rec.Reputation = rec.Reputation.after(r.ReputationMemoryBps, lieWeight*d.Lies,
+	rec.Reputation = rec.Reputation.after(r.ReputationMemoryBps, lieWeight*d.Lies+d.Refuted,
 		d.Canaries-d.Lies)
 	rec.Uptime = rec.Uptime.after(r.UptimeMemoryBps, d.Due-d.Done, d.Done)
 	return r.warn(rec, epoch)

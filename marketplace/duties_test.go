@@ -78,11 +78,11 @@ func TestDutiesCountWhatWasDrawnAndWhatWasSaid(t *testing.T) {
 		said []Report
 		want Duties // of auditor 1
 	}{
-		"honest":          {say(1, Unreachable, Pass, Pass, Pass), Duties{4, 4, 2, 0}},
+		"honest":          {say(1, Unreachable, Pass, Pass, Pass), Duties{4, 4, 2, 0, 0}},
 		"silent":          {nil, Duties{Due: 4}},
 		"says nothing":    {say(1, AuditorFault, AuditorFault, AuditorFault, AuditorFault), Duties{Due: 4}},
-		"invents passes":  {say(1, Pass, Pass, Pass, Pass), Duties{4, 4, 2, 1}},
-		"invents a fault": {say(1, Unreachable, BadData), Duties{4, 2, 2, 1}},
+		"invents passes":  {say(1, Pass, Pass, Pass, Pass), Duties{4, 4, 2, 1, 0}},
+		"invents a fault": {say(1, Unreachable, BadData), Duties{4, 2, 2, 1, 0}},
 		"is not believed": {append(say(1, BadData, BadData, BadData, BadData), append(
 			say(2, Pass, Pass, Pass, Pass), say(3, Pass, Pass, Pass, Pass)...)...),
 			Duties{Due: 4, Canaries: 1, Lies: 1}},

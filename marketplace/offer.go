@@ -110,7 +110,8 @@ type Lease struct {
 	Billed     int64      `json:"billed"`
 	Price      Amount     `json:"price" doc:"BTT per GiB-day, the call's clearing price"`
 	State      LeaseState `json:"state"`
-	Reason     string     `json:"reason,omitempty"`
+	Cause      Cause      `json:"cause,omitempty" doc:"Why it is in grace or over, in one word"`
+	Reason     string     `json:"reason,omitempty" doc:"The same for people"`
 	ReservedAt time.Time  `json:"reserved_at"`
 	Deadline   time.Time  `json:"deadline,omitzero" doc:"The present state must be left by then"`
 	ActiveAt   time.Time  `json:"active_at,omitzero" doc:"End of the first passed epoch"`
@@ -122,6 +123,8 @@ type Lease struct {
 	Held       Amount     `json:"held" doc:"BTT held back until the end"`
 	Passed     int        `json:"passed" doc:"Epochs passed"`
 	Missed     int        `json:"missed" doc:"Epochs failed"`
+
+	Accused *Accusation `json:"accused,omitempty" doc:"What one auditor alone said of it, the last time"`
 }
 
 // A Fill is what a call gives: one replica of a bounty to an offer at the clearing price.

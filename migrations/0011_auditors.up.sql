@@ -38,6 +38,7 @@ CREATE TABLE audit_duties (
     done     int NOT NULL CHECK (done BETWEEN 0 AND due),
     canaries int NOT NULL CHECK (canaries BETWEEN 0 AND due),
     lies     int NOT NULL CHECK (lies BETWEEN 0 AND canaries),
+    refuted  int NOT NULL CHECK (refuted >= 0),
     PRIMARY KEY (auditor, epoch)
 );
 

@@ -256,6 +256,12 @@ func (c *Client) Auditors(
 		wholeMax)
 }
 
+// Promises returns what was promised of the newest epochs' secrets, and the secrets of those that are
+// over.
+func (c *Client) Promises(ctx context.Context) ([]marketplace.Promise, error) {
+	return list[marketplace.Promise](ctx, c, "/v1/audit/promises", nil, 0)
+}
+
 // AuditEpoch returns what auditors work from in an epoch.
 func (c *Client) AuditEpoch(
 	ctx context.Context, epoch int64,

@@ -189,7 +189,7 @@ func (d *desk) check(ctx context.Context, draft marketplace.Draft) error {
 
 // checkProof holds a paid proof against the auditors' signed reports and the lease's times.
 func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplace.Lease) error {
-	v, err := d.verdict(ctx, p.Lease, p.Epoch)
+	v, err := d.verdict(ctx, l, p.Epoch)
 	if err != nil {
 		return err
 	}
@@ -205,8 +205,10 @@ func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplac
 
 // verdict judges a lease anew. If somebody accuses it, all that is said in the epoch is read:
 // whether the accuser is believed shows only there. It cannot turn a pass into anything else.
-func (d *desk) verdict(ctx context.Context, lease, epoch int64) (marketplace.Verdict, error) {
-	reports, err := d.market.Reports(ctx, lease, epoch)
+func (d *desk) verdict(
+	ctx context.Context, l marketplace.Lease, epoch int64,
+) (marketplace.Verdict, error) {
+	reports, err := d.market.Reports(ctx, l.ID, epoch)
 	if err == nil {
 		err = d.genuine(ctx, reports, epoch)
 	}
@@ -223,7 +225,14 @@ func (d *desk) verdict(ctx context.Context, lease, epoch int64) (marketplace.Ver
 	if err := d.hear(ctx, epoch); err != nil {
 		return "", fmt.Errorf("read an epoch's reports: %w", err)
 	}
-	v, _ = d.info.Rules.Judge(d.heard.reports[lease])
+	said := d.heard.reports[l.ID]
+	if l.Accused != nil && l.Accused.Epoch < epoch {
+		if err := d.accused(ctx, l); err != nil {
+			return "", err
+		}
+		said = l.Accused.Unheeding(d.info.Rules, said)
+	}
+	v, _ = d.info.Rules.Judge(said)
 	return v, nil
 }
 
@@ -231,6 +240,23 @@ func (d *desk) verdict(ctx context.Context, lease, epoch int64) (marketplace.Ver
 // Whom else the market admits is its own affair; they may all be its own.
 func (d *desk) vouched(r marketplace.Report) bool {
 	return r.Outcome == marketplace.Pass && slices.Contains(d.info.Auditors, r.Auditor)
+}
+
+// accused holds the market's word that an auditor accused a lease before against that auditor's.
+func (d *desk) accused(ctx context.Context, l marketplace.Lease) error {
+	reports, err := d.market.Reports(ctx, l.ID, l.Accused.Epoch)
+	if err == nil {
+		err = d.genuine(ctx, reports, l.Accused.Epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("read an accusation: %w", err)
+	}
+	for _, r := range reports {
+		if r.Auditor == l.Accused.Auditor && d.info.Rules.Accuses(r) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s did not accuse it in epoch %d", l.Accused.Auditor, l.Accused.Epoch)
 }
 
 // hear reads all that is said in an epoch.

@@ -130,6 +130,7 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome) {
 	for _, key := range panel {
 		who = append(who, key.Address())
 	}
+	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
 		Auditors: marketplace.SignersPanel(who)}, c.now))
 	for _, l := range c.leases {

@@ -36,9 +36,10 @@ type Auditor struct {
 
 	library library
 
-	mu    sync.Mutex // guards the fields below
-	epoch int64      // the last one whose duties are in the queue
-	asked time.Time  // when an epoch was last asked for in vain
+	mu    sync.Mutex          // guards the fields below
+	epoch int64               // the last one whose duties are in the queue
+	next  marketplace.Promise // what we were shown in that one for the epoch after
+	asked time.Time           // when an epoch was last asked for in vain
 	queue queue
 	busy  int
 	done  chan struct{} // tells Run that something may have become due
@@ -178,15 +179,33 @@ func (a *Auditor) takeUp(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read audit epoch %d: %w", k, err)
 	}
-	if open.Secret.IsZero() || Commit(open.Secret) != open.Commit {
-		return marketplace.Invalid.Errorf("audit epoch %d: its secret is not the promised one", k)
-	}
-	duties := a.duties(open)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.trust(open); err != nil {
+		return fmt.Errorf("audit epoch %d: %w", k, err)
+	}
+	duties := a.duties(open)
 	a.epoch = k
+	if open.Next != nil {
+		a.next = *open.Next
+	}
 	for _, d := range duties {
 		heap.Push(&a.queue, d)
+	}
+	return nil
+}
+
+// trust says why an epoch is not the one that was promised.
+func (a *Auditor) trust(open marketplace.AuditEpoch) error {
+	promise := marketplace.Promise{Epoch: open.Epoch, Commit: open.Commit, PromisedAt: open.PromisedAt}
+	switch {
+	case open.Secret.IsZero() || Commit(open.Secret) != open.Commit:
+		return marketplace.Invalid.Errorf("its secret is not the promised one")
+	case !a.Rules.InTime(promise):
+		return marketplace.Invalid.Errorf("its secret was not promised before it began")
+	case a.next.Epoch == open.Epoch && a.next.Commit != open.Commit:
+		return marketplace.Invalid.Errorf("its commit is %s; in the epoch before we were shown %s",
+			open.Commit, a.next.Commit)
 	}
 	return nil
 }
@@ -232,7 +251,10 @@ func (a *Auditor) serve(ctx context.Context, d *duty) {
 func (a *Auditor) try(ctx context.Context, d *duty) (more bool) {
 	f := a.probe(ctx, d)
 	now := time.Now()
-	d.found.Answers, d.learnt = f.Answers, f.learnt
+	if d.found.Outcome != marketplace.BadData || f.Outcome == marketplace.BadData {
+		d.found.Answers = f.Answers // what was wrong once is asked again at the hearing
+	}
+	d.learnt = f.learnt
 	d.found.Tries = append(d.found.Tries, f.Outcome)
 	d.found.Bytes += f.Bytes
 	d.found.Wire += f.Wire
@@ -288,8 +310,9 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challenge {
 	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
-		asks := Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known)
-		err := v.shelf.fill(asks)
+		asks := Again(d.lease, v.torrent,
+			Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known))
+		err := v.shelf.fill(v.torrent, asks)
 		if err == nil {
 			return asks
 		}

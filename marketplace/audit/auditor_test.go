@@ -36,6 +36,9 @@ func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, e
 	return marketplace.AuditEpoch{
 		Epoch: k, Hash: marketplace.Hash{2}, Secret: secret, Commit: audit.Commit(secret),
 		Auditors: marketplace.SignersPanel(d.auditors), Leases: d.leases,
+		PromisedAt: d.rules.EpochStart(k - 1),
+		Next: &marketplace.Promise{Epoch: k + 1, Commit: audit.Commit(marketplace.Hash{byte(k + 1), 1}),
+			PromisedAt: d.rules.EpochStart(k - 1)},
 	}, nil
 }
 
@@ -239,20 +242,41 @@ func TestAnAuditorAsksForBlocksOfPiecesThatItKnows(t *testing.T) {
 
 func TestAnAuditorMistrustsAnEpochThatBreaksItsPromise(t *testing.T) {
 	t.Parallel()
-	d := &broken{desk{rules: rules(), auditors: []marketplace.Address{{1}}}}
-	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
-	now := d.rules.EpochStart(1000).Add(time.Second)
-	if n, err := a.Step(t.Context(), now); n != 0 || err == nil {
-		t.Fatalf("began %d, %v", n, err)
+	for name, spoil := range map[string]func(*marketplace.AuditEpoch){
+		"another secret": func(e *marketplace.AuditEpoch) { e.Secret[5]++ },
+		"no promise":     func(e *marketplace.AuditEpoch) { e.PromisedAt = time.Time{} },
+		"a late promise": func(e *marketplace.AuditEpoch) { e.PromisedAt = rules().EpochStart(e.Epoch) },
+		"another promise than it showed": func(e *marketplace.AuditEpoch) {
+			e.Secret[6]++
+			e.Commit = audit.Commit(e.Secret)
+		},
+	} {
+		d := &broken{desk{rules: rules(), auditors: []marketplace.Address{{1}}}, spoil}
+		a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
+		now := d.rules.EpochStart(honest).Add(time.Second)
+		if _, err := a.Step(t.Context(), now); err != nil {
+			t.Errorf("%s: an honest epoch: %v", name, err)
+		}
+		if n, err := a.Step(t.Context(), now.Add(d.rules.Epoch.Duration())); n != 0 || err == nil {
+			t.Errorf("%s: began %d, %v", name, n, err)
+		}
 	}
 }
 
-// broken opens epochs with another secret than it promised.
-type broken struct{ desk }
+// honest is the last epoch that broken opens as it should.
+const honest = 1000
+
+// broken opens epochs otherwise than it promised.
+type broken struct {
+	desk
+	spoil func(*marketplace.AuditEpoch)
+}
 
 func (b *broken) AuditEpoch(ctx context.Context, k int64) (marketplace.AuditEpoch, error) {
 	e, err := b.desk.AuditEpoch(ctx, k)
-	e.Secret[5]++
+	if k > honest {
+		b.spoil(&e)
+	}
 	return e, err
 }
 

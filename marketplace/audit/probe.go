@@ -37,9 +37,9 @@ func Probe(ctx context.Context, guard metainfo.Guard, timeout time.Duration, pee
 	began := time.Now()
 	p := newProbe(t, asks, began)
 	err := p.run(ctx, guard, peer, began.Add(timeout))
-	f := Finding{Outcome: p.outcome(ctx, err), Answers: p.answers, Bytes: p.bytes, Err: err,
+	sum := p.outcome(ctx, err)
+	return Finding{Outcome: sum, Answers: p.report(), Bytes: p.bytes, Err: err,
 		Wire: p.wire.Load(), Took: time.Since(began), learnt: p.learnt}
-	return f
 }
 
 // A probe is one try under way.
@@ -62,6 +62,14 @@ type probe struct {
 	has     map[int]bool   // pieces that the peer says it has
 	hasAll  bool
 	refused bool
+
+	proofs     map[int]*proof // by challenge: what is still wanted
+	way        way
+	introduced bool // the peer's extended handshake came
+	hashesAs   byte // the number of metainfo.HashesExtension there
+	patience   time.Time
+	left       int64        // bytes that may be asked for in place of what is not proven
+	dropped    map[int]bool // challenges for which nothing was left
 }
 
 // A block is a part of a piece that is asked for at once, or known to be zeros.
@@ -78,10 +86,12 @@ const window = 64
 
 func newProbe(t *metainfo.Torrent, asks []Challenge, began time.Time) *probe {
 	p := &probe{
-		t: t, asks: asks, began: began, sum: newTally(), learnt: map[int][]marketplace.Hash{},
-		early: map[int][]byte{}, has: map[int]bool{},
+		t: t, asks: slices.Clone(asks), began: began, sum: newTally(),
+		learnt: map[int][]marketplace.Hash{}, early: map[int][]byte{}, has: map[int]bool{},
+		proofs: map[int]*proof{}, dropped: map[int]bool{}, left: askedMax,
 	}
-	for of, c := range asks {
+	p.wantProofs()
+	for of, c := range p.asks {
 		p.answers = append(p.answers, marketplace.Answer{Piece: c.Piece, Block: c.Block})
 		p.has[c.Piece] = false
 		begin, end := 0, int(p.t.PieceSize(c.Piece))
@@ -89,6 +99,7 @@ func newProbe(t *metainfo.Torrent, asks []Challenge, began time.Time) *probe {
 			begin = c.Block * metainfo.BlockSize
 			end = min(end, begin+metainfo.BlockSize)
 		}
+		p.left -= int64(end - begin)
 		p.cut(c.Piece, begin, end, of)
 	}
 	return p
@@ -122,8 +133,9 @@ func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPo
 		if err := p.ask(w); err != nil {
 			return fmt.Errorf("ask %s: %w", peer, err)
 		}
-		if p.next == len(p.blocks) {
-			return p.end()
+		over, err := p.over(ctx, w, deadline)
+		if over || err != nil {
+			return err
 		}
 		kind, payload, err := w.receive()
 		p.met = p.met || err == nil || errors.Is(err, os.ErrDeadlineExceeded)
@@ -134,8 +146,34 @@ func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPo
 	}
 }
 
-// ask keeps the window full.
+// over says whether everything came. Where only proofs are missing, it waits for them, and in the
+// end has whole pieces asked for.
+func (p *probe) over(ctx context.Context, w *wire, deadline time.Time) (bool, error) {
+	for p.next == len(p.blocks) {
+		if len(p.proofs) == 0 {
+			return true, p.end()
+		}
+		until, wait := p.await(deadline)
+		if wait {
+			came, err := w.wait(ctx, until, deadline)
+			if came || err != nil {
+				return false, err
+			}
+			continue
+		}
+		p.insist()
+		if err := p.ask(w); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// ask keeps the window full, and asks for proofs beside it.
 func (p *probe) ask(w *wire) error {
+	if err := p.prove(w); err != nil {
+		return err
+	}
 	if !p.said && (p.hasAll || len(p.has) > 0 && p.hasAny()) {
 		p.said = true
 		if err := w.send(msgInterested, nil); err != nil {
@@ -196,6 +234,10 @@ func (p *probe) hear(kind int, payload []byte) {
 		if i := p.find(payload); i >= 0 && p.open {
 			p.lose(p.blocks[i].of)
 		}
+	case msgExtended:
+		p.hearExtended(payload)
+	case metainfo.HashesMessage, metainfo.HashRejectMessage:
+		p.hearHashes(kind, payload)
 	}
 }
 
@@ -255,6 +297,9 @@ func (p *probe) drain() {
 		}
 		delete(p.early, p.next)
 		last := p.next+1 == len(p.blocks) || p.blocks[p.next+1].of != b.of
+		if one := p.proofs[b.of]; one != nil && !b.pad {
+			one.content = bytes.Clone(content)
+		}
 		p.sum.add(b, content, last, p.t.V1)
 		if !last {
 			continue
@@ -271,6 +316,7 @@ func (p *probe) lose(of int) {
 	a := &p.answers[of]
 	a.Outcome, a.TookMS = marketplace.Withheld, time.Since(p.began).Milliseconds()
 	p.refused = true
+	delete(p.proofs, of)
 	for i := range p.blocks {
 		if p.blocks[i].of == of {
 			p.blocks[i].done = true
@@ -291,6 +337,9 @@ func (p *probe) outcome(ctx context.Context, err error) marketplace.Outcome {
 	sum := marketplace.Pass
 	for i := range p.answers {
 		a := &p.answers[i]
+		if p.dropped[i] {
+			continue
+		}
 		if a.Outcome == "" {
 			a.Outcome, a.TookMS = missing, time.Since(p.began).Milliseconds()
 		}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,7 @@ type wire struct {
 	in   *bufio.Reader
 	out  *bufio.Writer // sent before we wait for an answer
 	fast bool          // BEP 6: have none, reject
+	ext  bool          // BEP 10: the peer introduces itself
 	buf  []byte
 }
 
@@ -139,8 +141,8 @@ func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool,
 	if string(theirs[:20]) != protocol || [20]byte(theirs[28:48]) != t.Infohash {
 		return nil, errStranger
 	}
-	w.fast = theirs[27]&0x04 != 0
-	return w, w.introduce(t, theirs[25]&0x10 != 0)
+	w.fast, w.ext = theirs[27]&0x04 != 0, theirs[25]&0x10 != 0
+	return w, w.introduce(t)
 }
 
 // peerID is another one every time: an auditor has no name on the wire.
@@ -151,12 +153,13 @@ func peerID() []byte {
 }
 
 // introduce says what a downloader without data says first.
-func (w *wire) introduce(t *metainfo.Torrent, extended bool) error {
-	if extended {
+func (w *wire) introduce(t *metainfo.Torrent) error {
+	if w.ext {
 		var port [2]byte
 		_, _ = rand.Read(port[:]) // never fails
-		hello := fmt.Sprintf("\x00d1:ei1e1:md12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
-			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%se", len(t.Info),
+		hello := fmt.Sprintf("\x00d1:ei1e1:md%d:%si%de12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
+			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%se", len(metainfo.HashesExtension),
+			metainfo.HashesExtension, ourHashes, len(t.Info),
 			1024+int(binary.BigEndian.Uint16(port[:]))%60000, len(metainfo.ClientName),
 			metainfo.ClientName)
 		if err := w.send(msgExtended, []byte(hello)); err != nil {
@@ -183,6 +186,23 @@ func (w *wire) request(piece, begin, length int) error {
 		b = binary.BigEndian.AppendUint32(b, uint32(n)) // #nosec G115 -- within limits
 	}
 	return w.send(msgRequest, b)
+}
+
+// wait says whether something came before a time. The connection's deadline stays.
+func (w *wire) wait(ctx context.Context, until, deadline time.Time) (came bool, err error) {
+	if err := w.out.Flush(); err != nil {
+		return false, err
+	}
+	if err := w.SetReadDeadline(until); err != nil {
+		return false, err
+	}
+	_, err = w.in.Peek(1)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ctx.Err() // else the time is over, not the try
+	} else {
+		came = err == nil
+	}
+	return came, errors.Join(err, w.SetReadDeadline(deadline), ctx.Err())
 }
 
 // receive returns the next message; a keepalive has no kind. The payload is good until something

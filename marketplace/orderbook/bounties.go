@@ -297,7 +297,7 @@ func (a *act) close(b marketplace.Bounty, to, reason string) error {
 		return err
 	}
 	for _, l := range early {
-		if err := a.end(l, marketplace.Released, reason); err != nil {
+		if err := a.end(l, ending{marketplace.Released, marketplace.CauseClosed, reason}); err != nil {
 			return err
 		}
 	}

@@ -14,35 +14,54 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectEpoch = `SELECT epoch, block, hash, commit, secret, auditors, seats, named_at, leases,
-	opened_at, canary_seal, canary_salt, canaries FROM audit_epochs `
+const selectEpoch = `SELECT e.epoch, e.block, e.hash, e.commit, e.secret, e.auditors, e.seats,
+	e.named_at, e.leases, e.opened_at, coalesce(e.closed_at, e.judged_at), p.promised_at,
+	n.epoch, n.commit, n.promised_at, e.canary_seal, e.canary_salt, e.canaries
+	FROM audit_epochs e LEFT JOIN promises p ON p.epoch = e.epoch AND p.commit = e.commit
+		LEFT JOIN promises n ON n.epoch = e.epoch + 1 `
 
 func scanEpoch(row pgx.CollectableRow) (e marketplace.AuditEpoch, err error) {
 	var auditors []string
 	var seats, leases, canaries []byte
+	var next struct {
+		epoch  *int64
+		commit *marketplace.Hash
+		at     time.Time
+	}
 	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &seats,
-		at{&e.NamedAt}, &leases, at{&e.OpenedAt}, &e.CanarySeal, &e.CanarySalt, &canaries); err != nil {
+		at{&e.NamedAt}, &leases, at{&e.OpenedAt}, at{&e.ClosedAt}, at{&e.PromisedAt}, &next.epoch,
+		&next.commit, at{&next.at}, &e.CanarySeal, &e.CanarySalt, &canaries); err != nil {
 		return e, err
 	}
+	if next.epoch != nil {
+		e.Next = &marketplace.Promise{Epoch: *next.epoch, Commit: *next.commit, PromisedAt: next.at}
+	}
 	if canaries != nil {
-		if err := json.Unmarshal(canaries, &e.Canaries); err != nil {
-			return e, err
-		}
+		err = json.Unmarshal(canaries, &e.Canaries)
 	}
 	if seats != nil {
-		err = json.Unmarshal(seats, &e.Auditors)
+		err = errors.Join(err, json.Unmarshal(seats, &e.Auditors))
 	} else { // opened by the release before
 		var who []marketplace.Address
-		err = list{&who}.texts(auditors)
+		err = errors.Join(err, list{&who}.texts(auditors))
 		e.Auditors = marketplace.SignersPanel(who)
 	}
 	return e, errors.Join(err, json.Unmarshal(leases, &e.Leases))
 }
 
-// OpenEpoch writes down an epoch's beacon and freezes which leases are audited in it. Opening it
-// again changes nothing: what an epoch asks for is decided once.
+// OpenEpoch writes down an epoch's beacon and freezes which leases are audited in it. The commit must
+// be the one that was promised before the epoch began. Opening it again changes nothing: what an
+// epoch asks for is decided once.
 func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time.Time) error {
 	return b.act(ctx, now, func(a *act) error {
+		promised, err := promise(ctx, a.Tx, e.Epoch)
+		if err != nil {
+			return err
+		}
+		if !a.rules.InTime(promised) || promised.Commit != e.Commit {
+			return marketplace.Conflict.Errorf("epoch %d cannot be opened with commit %s: promised was %s"+
+				" at %s", e.Epoch, e.Commit, promised.Commit, promised.PromisedAt)
+		}
 		leases, err := many(ctx, a.Tx, "leases", scanLease, selectLease+`
 			WHERE state IN ('proving', 'active', 'grace') AND (ends_at IS NULL OR ends_at > $1)
 			ORDER BY id`, a.rules.EpochStart(e.Epoch))
@@ -80,7 +99,7 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 // AuditEpoch returns an epoch with its secret; who may see that is decided at the door.
 func (b *Book) AuditEpoch(ctx context.Context, epoch int64) (marketplace.AuditEpoch, error) {
 	return one(ctx, b.pool, fmt.Sprintf("epoch %d; it is opened by the first solid block in it", epoch),
-		scanEpoch, selectEpoch+`WHERE epoch = $1`, epoch)
+		scanEpoch, selectEpoch+`WHERE e.epoch = $1`, epoch)
 }
 
 // LastEpoch returns the newest epoch that was opened, or 0.
@@ -93,8 +112,8 @@ func (b *Book) LastEpoch(ctx context.Context) (int64, error) {
 func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Time) error {
 	return b.act(ctx, now, func(a *act) error {
 		e, err := one(ctx, a.Tx, fmt.Sprint("epoch ", r.Epoch), scanEpoch,
-			selectEpoch+`WHERE epoch = $1
-				AND closed_at IS NULL AND judged_at IS NULL FOR SHARE`, r.Epoch)
+			selectEpoch+`WHERE e.epoch = $1
+				AND closed_at IS NULL AND judged_at IS NULL FOR SHARE OF e`, r.Epoch)
 		if errors.Is(err, marketplace.NotFound) {
 			return marketplace.Conflict.Errorf("epoch %d is not open for reports", r.Epoch)
 		}

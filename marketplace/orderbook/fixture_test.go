@@ -189,6 +189,12 @@ func (s *stage) fetched(leases ...marketplace.Lease) {
 	}
 }
 
+// OpenEpoch opens an epoch whose secret was promised in time.
+func (s *stage) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time.Time) error {
+	s.must(s.Promise(ctx, e.Epoch, e.Commit, s.rules.EpochStart(e.Epoch).Add(-time.Second)))
+	return s.Book.OpenEpoch(ctx, e, now)
+}
+
 // epoch lives through one epoch in which each lease's auditors find what is given (pass when it
 // is not), and judges it.
 func (s *stage) epoch(found map[int64]marketplace.Outcome) {
@@ -212,10 +218,18 @@ func (s *stage) epoch(found map[int64]marketplace.Outcome) {
 	s.must(err)
 }
 
-// report lets every auditor find the same.
+// drawn returns the auditors of a lease in an open epoch.
+func (s *stage) drawn(lease, epoch int64) []marketplace.Address {
+	s.Helper()
+	e, err := s.AuditEpoch(s.Context(), epoch)
+	s.must(err)
+	return s.rules.Draw(e)[lease]
+}
+
+// report lets every auditor of a lease find the same.
 func (s *stage) report(lease, epoch int64, found marketplace.Outcome) {
 	s.Helper()
-	for _, auditor := range auditors {
+	for _, auditor := range s.drawn(lease, epoch) {
 		s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: auditor,
 			Outcome: found, Tries: []marketplace.Outcome{found}, At: s.now}, s.now))
 	}

@@ -2,11 +2,16 @@ package orderbook_test
 
 import (
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
+
+// faults are the causes that cost an agent what was held back.
+var faults = []marketplace.Cause{marketplace.CauseData, marketplace.CauseAway,
+	marketplace.CauseLate, marketplace.CauseAbandoned}
 
 // check holds the book against the model and against itself.
 func (w *world) check() {
@@ -21,6 +26,11 @@ func (w *world) check() {
 		}
 		if !l.State.Live() && !l.Held.IsZero() {
 			w.Errorf("lease %d is %s and %s are held back", l.ID, l.State, l.Held)
+		}
+		due := l.State == marketplace.Grace || !l.State.Live() || l.Accused.Waits()
+		if due != (l.Cause != "") ||
+			(l.State == marketplace.Failed) != slices.Contains(faults, l.Cause) {
+			w.Errorf("lease %d is %s because of %q", l.ID, l.State, l.Cause)
 		}
 	}
 	wanted := map[int64]bool{}

@@ -21,10 +21,24 @@ type watched struct {
 // done once, when the epoch is closed.
 func (a *act) watch(e marketplace.AuditEpoch, said []marketplace.Report) error {
 	duties := a.rules.Duties(e, said, marketplace.Truths(a.canaries(e)))
+	refuted, err := many(a.ctx, a.Tx, "hearings", pgx.RowTo[string], `SELECT auditor FROM hearings
+		WHERE heard = $1 AND outcome = 'refuted'`, e.Epoch)
+	if err != nil {
+		return err
+	}
+	var accusers []marketplace.Address
+	if err := (list{&accusers}).texts(refuted); err != nil {
+		return err
+	}
+	for _, who := range accusers { // what they said in an earlier epoch, others did not find in this
+		d := duties[who]
+		d.Refuted++
+		duties[who] = d
+	}
 	batch := &pgx.Batch{}
 	for who, d := range duties {
-		batch.Queue(`INSERT INTO audit_duties (epoch, auditor, due, done, canaries, lies)
-			VALUES ($1, $2, $3, $4, $5, $6)`, e.Epoch, who, d.Due, d.Done, d.Canaries, d.Lies)
+		batch.Queue(`INSERT INTO audit_duties (epoch, auditor, due, done, canaries, lies, refuted)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, e.Epoch, who, d.Due, d.Done, d.Canaries, d.Lies, d.Refuted)
 	}
 	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {
 		return fmt.Errorf("write duties: %w", err)
@@ -85,8 +99,8 @@ func (a *act) writeWatched(w watched, was marketplace.Standing) error {
 	}
 	a.happened("auditor.standing", now.ID, now, w.who)
 	if w.standing == marketplace.Disqualified { // for good, so everybody may see what for
-		return a.openSealsOf(`canaries IS NULL AND epoch IN (SELECT epoch FROM audit_duties
-			WHERE auditor = $1 AND lies > 0)`, w.who)
+		return a.openSealsOf(`e.canaries IS NULL AND e.epoch IN (SELECT d.epoch
+			FROM audit_duties d WHERE d.auditor = $1 AND d.lies > 0)`, w.who)
 	}
 	return nil
 }
@@ -108,12 +122,12 @@ const sealsMax = 20
 // openSeals opens those that were sealed for long enough.
 func (a *act) openSeals(epoch int64) error {
 	old := a.rules.EpochAt(a.rules.EpochStart(epoch).Add(-a.rules.CanarySealed.Duration()))
-	return a.openSealsOf(`canaries IS NULL AND canary_seal <> repeat('0', 64) AND epoch < $1`, old)
+	return a.openSealsOf(`e.canaries IS NULL AND e.canary_seal <> repeat('0', 64) AND e.epoch < $1`, old)
 }
 
 func (a *act) openSealsOf(which string, arg any) error {
 	epochs, err := many(a.ctx, a.Tx, "sealed epochs", scanEpoch, selectEpoch+`WHERE `+which+
-		fmt.Sprintf(` ORDER BY epoch DESC LIMIT %d`, sealsMax), arg)
+		fmt.Sprintf(` ORDER BY e.epoch DESC LIMIT %d`, sealsMax), arg)
 	if err != nil {
 		return err
 	}

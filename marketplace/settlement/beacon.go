@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 // A Beacon is the operator's part of the chance that decides who is asked what in an epoch. The
@@ -24,21 +26,59 @@ func (b Beacon) Secret(epoch int64) (secret marketplace.Hash) {
 	return secret
 }
 
-// Commit returns the hash that binds the operator to an epoch's secret. Publish it while the
-// epoch before is running.
+// Commit returns the hash that binds the operator to an epoch's secret. It is published before the
+// epoch begins.
 func (b Beacon) Commit(epoch int64) marketplace.Hash {
 	secret := b.Secret(epoch)
 	return sha256.Sum256(secret[:])
 }
 
-// openEpoch opens the running epoch when its first block is solid. Epochs that passed while
-// nobody was here stay closed: nothing was audited in them, so nothing is paid or blamed.
+// promisedAhead is for how many coming epochs secrets are promised. A market that is away for less
+// than the last of them opens it in time when it is back. One that changes its key cannot open them:
+// they were promised with the old one.
+const promisedAhead = 2
+
+// promise publishes the commits of the coming epochs.
+func (s *Settler) promise(ctx context.Context, now time.Time) (n int, err error) {
+	running := s.Book.Rules().EpochAt(now)
+	newest, err := s.Book.Promises(ctx, orderbook.Page{Limit: 1})
+	if err != nil {
+		return 0, err
+	}
+	from := running + 1
+	if len(newest) > 0 {
+		from = max(from, newest[0].Epoch+1)
+	}
+	for epoch := from; epoch <= running+promisedAhead; epoch++ {
+		if err := s.Book.Promise(ctx, epoch, s.Beacon.Commit(epoch), now); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// openEpoch opens the running epoch when its first block is solid, if its secret was promised in
+// time. Epochs that passed while nobody was here stay closed: nothing was audited in them, so nothing
+// is paid or blamed.
 func (s *Settler) openEpoch(ctx context.Context, now time.Time) (int, error) {
 	r := s.Book.Rules()
 	epoch := r.EpochAt(now)
 	last, err := s.Book.LastEpoch(ctx)
 	if err != nil || last >= epoch {
 		return 0, err
+	}
+	promised, err := s.Book.Promised(ctx, epoch)
+	if errors.Is(err, marketplace.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	commit := s.Beacon.Commit(epoch)
+	if promised.Commit != commit {
+		return 0, marketplace.Conflict.Errorf("the secret of epoch %d was promised with another key; the"+
+			" epoch stays closed", epoch)
 	}
 	block, ok, err := s.Vault.FirstSolidBlock(ctx, r.EpochStart(epoch))
 	if err != nil || !ok || !block.Time.Before(r.EpochStart(epoch+1)) {
@@ -50,13 +90,12 @@ func (s *Settler) openEpoch(ctx context.Context, now time.Time) (int, error) {
 	}
 	err = s.Book.OpenEpoch(ctx, marketplace.AuditEpoch{
 		Epoch: epoch, Block: block.Number, Hash: block.ID, Auditors: seats, NamedAt: named,
-		Commit: s.Beacon.Commit(epoch), Secret: s.Beacon.Secret(epoch),
+		Commit: commit, Secret: s.Beacon.Secret(epoch),
 	}, now)
 	if err != nil {
 		return 0, err
 	}
-	s.Log.InfoContext(ctx, "epoch open", "epoch", epoch, "block", block.Number,
-		"next_commit", s.Beacon.Commit(epoch+1))
+	s.Log.InfoContext(ctx, "epoch open", "epoch", epoch, "block", block.Number)
 	return 1, nil
 }
 

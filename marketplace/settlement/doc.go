@@ -1,5 +1,5 @@
 // Package settlement carries money between the vault on TRON and the book, and keeps the market's
-// time: it reads solid blocks into the ledger, opens audit epochs, has them judged, ends what
+// time: it reads solid blocks into the ledger, promises and opens audit epochs, has them judged, ends what
 // waited too long, redeems cheques, and compares the vault with the ledger.
 //
 // A [Settler] remembers nothing that matters. What it is about to do is in the book before it is

@@ -200,6 +200,16 @@ func (h *house) lease() marketplace.Lease {
 	return l
 }
 
+// OpenEpoch opens an epoch whose secret was promised in time, by the settler or else by us.
+func (h *house) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time.Time) error {
+	before := h.rules.EpochStart(e.Epoch).Add(-time.Millisecond)
+	h.must(h.Promise(ctx, e.Epoch, e.Commit, before))
+	p, err := h.Promised(ctx, e.Epoch)
+	h.must(err)
+	e.Commit = p.Commit
+	return h.Book.OpenEpoch(ctx, e, now)
+}
+
 // pass reports for two of the three auditors that a lease passed an epoch.
 func (h *house) pass(lease, epoch int64) {
 	h.Helper()

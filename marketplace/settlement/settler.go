@@ -50,8 +50,8 @@ func (s *Settler) chainSteps() []step {
 }
 
 func (s *Settler) bookSteps() []step {
-	return []step{{"judge epochs", s.Book.JudgeEpochs}, {"name the next panel", s.namePanel},
-		{"sweep", s.Book.Sweep},
+	return []step{{"promise secrets", s.promise}, {"judge epochs", s.Book.JudgeEpochs},
+		{"name the next panel", s.namePanel}, {"sweep", s.Book.Sweep},
 		{"end cheques without a mandate", s.Book.ExpireCheques}}
 }
 

@@ -78,6 +78,12 @@ func (h *house) beacon(e marketplace.AuditEpoch) {
 		h.Errorf("epoch of %s has block %d of %s, %s after that of %s", begins, e.Block,
 			blocks[1].Time, e.Hash, blocks[0].Time)
 	}
+	shown, err := h.AuditEpoch(h.Context(), e.Epoch-1) // unless we came in the middle of it
+	if !e.PromisedAt.Before(begins) ||
+		err == nil && (shown.Next == nil || shown.Next.Commit != e.Commit) {
+		h.Errorf("epoch of %s was promised at %s, the epoch before shows %+v", begins, e.PromisedAt,
+			shown.Next)
+	}
 	if sha256.Sum256(e.Secret[:]) != e.Commit || e.Commit != h.settler().Beacon.Commit(e.Epoch) {
 		h.Errorf("epoch %d: commit %s of secret %s", e.Epoch, e.Commit, e.Secret)
 	}
@@ -89,6 +95,38 @@ func TestASecretFollowsFromKeyAndEpochAlone(t *testing.T) {
 	same := Beacon{Key: a.Key}
 	if a.Secret(7) != same.Secret(7) || a.Secret(7) == a.Secret(8) || a.Secret(7) == b.Secret(7) {
 		t.Error("secrets do not follow from key and epoch")
+	}
+}
+
+func TestAnEpochThatWasNotPromisedInTimeStaysClosed(t *testing.T) {
+	h := newHouse(t, func(h *house) { h.rules.Epoch = marketplace.Span(time.Second) })
+	ctx, s := t.Context(), h.settler()
+	running := h.rules.EpochAt(time.Now())
+	h.must(func() error { _, err := s.promise(ctx, h.rules.EpochStart(running)); return err }())
+	all, err := h.Promises(ctx, orderbook.Page{})
+	if err != nil || len(all) != promisedAhead || all[0].Epoch != running+promisedAhead {
+		t.Fatalf("in epoch %d are promised: %+v %v", running, all, err)
+	}
+	// The market has been away since, and none of the epochs that it comes back in was promised.
+	for gone := running + promisedAhead + 1; h.rules.EpochAt(time.Now()) < gone; {
+		time.Sleep(20 * time.Millisecond)
+	}
+	back := h.rules.EpochAt(time.Now())
+	h.until("an epoch opens", func() bool {
+		last, err := h.LastEpoch(ctx)
+		h.must(err)
+		return last > 0
+	})
+	if last, err := h.LastEpoch(ctx); err != nil || last <= back {
+		t.Errorf("back in epoch %d, which nobody promised, it opens epoch %d (%v)", back, last, err)
+	}
+	other := h.settler()
+	other.Beacon.Key[0]++
+	if last, err := h.LastEpoch(ctx); err == nil {
+		_, err = other.openEpoch(ctx, h.rules.EpochStart(last+1))
+		if !errors.Is(err, marketplace.Conflict) {
+			t.Errorf("with another key: %v", err)
+		}
 	}
 }
 

@@ -214,6 +214,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/promises": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Hashes of epochs' secrets, newest first */
+        get: operations["get-audit-promises"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/reports": {
         parameters: {
             query?: never;
@@ -980,6 +997,23 @@ export interface components {
              */
             thawing: string;
         };
+        Accusation: {
+            /**
+             * Format: tron-address
+             * @description Who said so; not asked again until the hearing
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** Format: int64 */
+            epoch: number;
+            /** @description What was wrong: asked of the agent in full at the hearing */
+            pieces: number[];
+            /**
+             * Format: int64
+             * @description Epoch whose auditors asked the same and passed it
+             */
+            refuted?: number;
+        };
         AddressBody: {
             /**
              * Format: tron-address
@@ -1033,6 +1067,11 @@ export interface components {
              */
             canary_seal?: string;
             /**
+             * Format: date-time
+             * @description Since when no reports are taken, and all can be read
+             */
+            closed_at?: string;
+            /**
              * Format: hash
              * @description SHA-256 of the secret, known before the block
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -1053,8 +1092,15 @@ export interface components {
              * @description When the panel was named
              */
             named_at?: string;
+            /** @description What is promised for the epoch after */
+            next?: components["schemas"]["Promise"];
             /** Format: date-time */
             opened_at: string;
+            /**
+             * Format: date-time
+             * @description When the commit was published
+             */
+            promised_at?: string;
             /**
              * Format: hash
              * @description Shown to auditors at once, to all afterwards
@@ -1493,6 +1539,8 @@ export interface components {
             scopes: ("read" | "trade" | "withdraw")[];
         };
         Lease: {
+            /** @description What one auditor alone said of it, the last time */
+            accused?: components["schemas"]["Accusation"];
             /**
              * Format: date-time
              * @description End of the first passed epoch
@@ -1509,6 +1557,11 @@ export interface components {
             bounty: number;
             /** Format: int64 */
             call: number;
+            /**
+             * @description Why it is in grace or over, in one word
+             * @enum {string}
+             */
+            cause?: "missed" | "accused" | "data_fault" | "away" | "late" | "abandoned" | "disqualified" | "declined" | "silent" | "unseen" | "closed" | "unneeded" | "done";
             /**
              * Format: date-time
              * @description The present state must be left by then
@@ -1580,6 +1633,7 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /** @description The same for people */
             reason?: string;
             /** Format: date-time */
             reserved_at: string;
@@ -1888,6 +1942,11 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
+        PagePromise: {
+            items: components["schemas"]["Promise"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
         PageProof: {
             items: components["schemas"]["Proof"][];
             /** @description Send it as after to go on; empty at the end */
@@ -1976,6 +2035,27 @@ export interface components {
              */
             type: string;
         };
+        Promise: {
+            /**
+             * Format: hash
+             * @description SHA-256 of the secret
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            commit: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: date-time
+             * @description When it was published
+             */
+            promised_at: string;
+            /**
+             * Format: hash
+             * @description Shown when the epoch is over, if it was opened
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            secret?: string;
+        };
         Proof: {
             /**
              * Format: tron-address
@@ -2018,7 +2098,7 @@ export interface components {
              */
             seconds: number;
             /** @enum {string} */
-            verdict: "pass" | "fail" | "data_fault" | "unaudited";
+            verdict: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
         };
         Quote: {
             /**
@@ -2066,7 +2146,7 @@ export interface components {
             reason: string;
         };
         Report: {
-            /** @description What became of each challenge at the last try */
+            /** @description What became of each challenge at the last try, or at the last one that found wrong data */
             answers: components["schemas"]["Answer"][];
             /**
              * Format: date-time
@@ -2525,7 +2605,7 @@ export interface components {
             /** @description Who does what, and what follows */
             next: string;
             /** @enum {string} */
-            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "refused" | "small" | "uncovered";
+            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "out_of_time" | "refused" | "small" | "uncovered";
             /**
              * Format: date-time
              * @description It is tried again then, or sooner
@@ -2855,6 +2935,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditEpoch"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-promises": {
+        parameters: {
+            query?: {
+                /** @description Items at most */
+                limit?: number;
+                /** @description Where the part before ended */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PagePromise"];
                 };
             };
             /** @description Error */

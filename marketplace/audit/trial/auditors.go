@@ -51,7 +51,7 @@ func desks() []desk {
 					return accuse(v)
 				}
 				return look(v)
-			}, why: "canaries do not see it (below)"},
+			}, why: "others are asked the same and find nothing; the next time nobody listens"},
 	}
 }
 
@@ -80,6 +80,7 @@ type tenure struct {
 	chance   *rand.Rand
 	who      []marketplace.Address
 	replicas []subject
+	leases   map[int64]*lease // of the replicas
 	record   marketplace.Record
 	standing marketplace.Standing
 	cut      int
@@ -115,7 +116,7 @@ func (w World) office(d desk) tally {
 // newTenure stocks a market with sound replicas at home and with canaries: as many dead as sound.
 func (w World) newTenure(d desk, run int) *tenure {
 	t := &tenure{w: w, desk: d, chance: w.chance(run), who: auditors(w.Auditors),
-		standing: marketplace.New, record: w.Rules.NewRecord(w.Rules.EpochStart(firstEpoch))}
+		leases: map[int64]*lease{}, standing: marketplace.New, record: w.Rules.NewRecord(w.Rules.EpochStart(firstEpoch))}
 	for i := range w.Replicas {
 		t.add(subject{agent: home(awake, asleep)(w, t.chance), rival: i == 0})
 	}
@@ -130,6 +131,14 @@ func (w World) newTenure(d desk, run int) *tenure {
 func (t *tenure) add(s subject) {
 	s.lease = int64(len(t.replicas) + 1)
 	t.replicas = append(t.replicas, s)
+	t.lease(s.lease, firstEpoch)
+}
+
+// lease gives a replica a lease that was proven before.
+func (t *tenure) lease(id, from int64) {
+	l := t.w.takeOn(id, from)
+	l.State = marketplace.Active
+	t.leases[id] = l
 }
 
 // serve is one epoch of the whole panel.
@@ -137,7 +146,9 @@ func (t *tenure) serve(epoch int64, nth int) {
 	open := marketplace.AuditEpoch{Epoch: epoch, Auditors: marketplace.SignersPanel(t.who)}
 	open.Secret[0], open.Hash[0] = byte(t.chance.Uint32()), byte(t.chance.Uint32())
 	for _, s := range t.replicas {
-		open.Leases = append(open.Leases, marketplace.Lease{ID: s.lease})
+		l := t.leases[s.lease]
+		l.open()
+		open.Leases = append(open.Leases, l.asked)
 	}
 	var all []marketplace.Report
 	plan, truths := audit.Plan(t.w.Rules, open), map[int64]marketplace.Outcome{}
@@ -147,8 +158,8 @@ func (t *tenure) serve(epoch int64, nth int) {
 			truths[s.lease] = s.truth
 		}
 	}
-	t.judge(t.w.Rules.Heard(all))
 	duties := t.w.Rules.Duties(open, all, truths)[t.who[0]]
+	duties.Refuted = t.judge(epoch, t.w.Rules.Heard(all))
 	t.total.Due += duties.Due
 	t.total.Done += duties.Done
 	t.record = t.w.Rules.Watch(t.record, epoch, duties)
@@ -158,26 +169,34 @@ func (t *tenure) serve(epoch int64, nth int) {
 	}
 }
 
-// judge counts what becomes of the sound replicas.
-func (t *tenure) judge(heard []marketplace.Report) {
+// judge counts what becomes of the sound replicas, and which accusations of the one on trial others
+// did not find. A lease that is lost is given anew.
+func (t *tenure) judge(epoch int64, heard []marketplace.Report) (refuted int) {
 	of := map[int64][]marketplace.Report{}
 	for _, report := range heard {
 		of[report.Lease] = append(of[report.Lease], report)
 	}
+	r := t.w.Rules
 	for _, s := range t.replicas {
 		if s.canary {
 			continue
 		}
 		t.judged++
-		switch verdict, _ := t.w.Rules.Judge(of[s.lease]); verdict {
-		case marketplace.VerdictPass:
-		case marketplace.VerdictDataFault:
-			t.faults++
-			t.missed++
-		default:
+		l := t.leases[s.lease]
+		waited := l.Accused.Waits()
+		v := l.hear(t.w, epoch, of[s.lease], len(t.who)).Verdict
+		if waited && !l.Accused.Waits() && index(l.Accused.Auditor) == 0 {
+			refuted++
+		}
+		if v != marketplace.VerdictPass || l.Accused.Waits() {
 			t.missed++
 		}
+		if l.Lease = r.Follow(l.Lease, v, r.EpochStart(epoch+1)); l.State == marketplace.Failed {
+			t.faults++
+			t.lease(s.lease, epoch+1)
+		}
 	}
+	return refuted
 }
 
 // A statement is a report with what was committed of it before.
@@ -193,7 +212,8 @@ func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Vi
 	var said []statement
 	var mine *visit
 	for _, planned := range plan {
-		v := &visit{Visit: planned, w: t.w, epoch: open.Epoch, lease: s.lease, seed: open.Seed(),
+		v := &visit{Visit: planned, w: t.w, epoch: open.Epoch, seed: open.Seed(),
+			lease:  t.leases[s.lease].asked,
 			chance: t.chance, agent: s.agent}
 		if index(planned.Auditor) == 0 {
 			mine = v
