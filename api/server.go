@@ -50,6 +50,7 @@ type Server struct {
 	domain escrow.Domain
 	reads  *limiter
 	writes *limiter
+	knocks *limiter
 	seen   *limiter // lets a sign of life of each account through now and then
 	gauges *gauges
 	hub    *hub
@@ -75,6 +76,7 @@ func New(c Config) *Server {
 		domain: escrow.Domain{ChainID: c.Info.ChainID, Vault: c.Info.Vault},
 		reads:  newLimiter("reads", c.Limits.Reads),
 		writes: newLimiter("writes", c.Limits.Writes),
+		knocks: newLimiter("knocks", c.Limits.Knocks),
 		seen:   newLimiter("signs of life", Rate{PerSecond: 1 / seenEvery.Seconds(), Burst: 1}),
 		gauges: newGauges(c.Metrics),
 		hub:    newHub(c.Book),

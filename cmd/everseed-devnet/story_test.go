@@ -85,7 +85,7 @@ func TestStories(t *testing.T) {
 			"cancel-all": verb((*story).cancelAll), "memory": verb((*story).memory),
 			"broke": verb((*story).breakMarket), "rich": verb((*story).enrichMarket),
 			"carrier": verb((*story).makeCarrier), "kept": verb((*story).awaitKept),
-			"cut-short": verb((*story).cutShort),
+			"cut-short": verb((*story).cutShort), "seeder-leaves": verb((*story).seederLeaves),
 		},
 	})
 }
@@ -170,6 +170,13 @@ func (s *story) seed(file string, size seederagent.Size) (h marketplace.Infohash
 	return t.Infohash, os.WriteFile(file, raw, 0o600)
 }
 
+// seederLeaves takes the seeder off the net: from then on there are only agents.
+func (s *story) seederLeaves(*testscript.TestScript, []string) error {
+	err := s.seeder.Close()
+	s.seeder = nil
+	return err
+}
+
 // makeHostile KIND FILE writes a .torrent that wants to do harm.
 func (s *story) makeHostile(ts *testscript.TestScript, args []string) error {
 	piece := strings.Repeat("x", 20)
@@ -228,6 +235,9 @@ func (s *story) hire(ts *testscript.TestScript, args []string) error {
 			}
 			if arg == "full" { // the disk has less free than the owner wants to keep
 				c.KeepFree = 1 << 60
+			}
+			if arg == "nat" { // nobody is told where it listens
+				c.Peer = ""
 			}
 		}
 	})

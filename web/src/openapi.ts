@@ -465,6 +465,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/knocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have an agent that you cannot reach connect to you
+         * @description Needs the scope `trade`.
+         */
+        post: operations["post-knocks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/leases": {
         parameters: {
             query?: never;
@@ -801,7 +821,7 @@ export interface paths {
         };
         /**
          * Events as they happen
-         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id.
+         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id. An account that follows its own events also gets `knock`, whose data holds a Knock: it has no id and is not repeated.
          */
         get: operations["stream"];
         put?: never;
@@ -1357,6 +1377,21 @@ export interface components {
             /** @description What it may do */
             scopes: ("read" | "trade" | "withdraw")[];
         };
+        Knock: {
+            /** @description Where the caller listens for BitTorrent peers, ip:port; without ip: at the address that the market sees */
+            address: string;
+            /**
+             * Format: tron-address
+             * @description Who shall connect
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /**
+             * Format: infohash
+             * @example c12fe1c06bba254a9dc9f519b335aa7c1367a88a
+             */
+            infohash: string;
+        };
         Lease: {
             /** @description What one auditor alone said of it, the last time */
             accused?: components["schemas"]["Accusation"];
@@ -1446,7 +1481,7 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Where the agent serves, ip:port */
+            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks */
             peer: string;
             /**
              * Format: tron-address
@@ -1685,8 +1720,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Address for BitTorrent peers, ip:port */
-            peer: string;
+            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks */
+            peer?: string;
             /**
              * Format: btt
              * @description Least BTT per GiB-day
@@ -3359,6 +3394,40 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-knocks": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Knock"];
+            };
+        };
         responses: {
             /** @description No Content */
             204: {
