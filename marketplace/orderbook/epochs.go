@@ -195,11 +195,11 @@ type ProofFilter struct {
 
 func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 	return p, row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, at{&p.At})
+		&p.Seconds, &p.Earned, &p.From, &p.Wire, at{&p.At})
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, at FROM proofs `
+	drawn_from, wire, at FROM proofs `
 
 // Proofs returns proofs of epochs before page.After, newest epoch first.
 func (b *Book) Proofs(ctx context.Context, f ProofFilter, p Page) ([]marketplace.Proof, error) {
