@@ -127,6 +127,7 @@ type hearing struct {
 	lease  marketplace.Lease
 	from   marketplace.LeaseState
 	before bool // it passed the epoch before
+	panel  []marketplace.Seat
 	ruling marketplace.Ruling
 	proof  marketplace.Proof
 	fault  *ending // how the lease fails, if it does
@@ -168,7 +169,8 @@ func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 	}
 	all := make([]*hearing, len(leases))
 	for i, l := range leases {
-		h := &hearing{lease: l, from: l.State, before: slices.Contains(passed, l.ID)}
+		h := &hearing{lease: l, from: l.State, before: slices.Contains(passed, l.ID),
+			panel: d.Auditors}
 		asked, _ := d.Lease(l.ID)
 		h.ruling = a.rules.Hear(l, asked, d.Epoch, d.heard[l.ID], len(d.Auditors), a.now)
 		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.Epoch,
@@ -183,9 +185,9 @@ func (a *act) writeProofs(all []*hearing) error {
 	for _, h := range all {
 		p := h.proof
 		batch.Queue(`INSERT INTO proofs (lease, bounty, agent, epoch, verdict, passes, reports, seconds,
-			earned, drawn_from, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, p.Lease,
-			p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds, p.Earned,
-			p.From, p.At)
+			earned, drawn_from, paid, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			p.Lease, p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds,
+			p.Earned, p.From, mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At)
 		a.happened("proof."+string(p.Verdict), p.Lease, p, p.Agent, h.lease.Poster)
 	}
 	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {
