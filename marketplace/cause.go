@@ -20,6 +20,7 @@ const (
 	CauseSilent       Cause = "silent"       // released: the agent did not answer
 	CauseUnseen       Cause = "unseen"       // released: no auditor came
 	CauseClosed       Cause = "closed"       // released: the bounty ended
+	CauseReplaced     Cause = "replaced"     // released: its replacement was proven before it came back
 	CauseUnneeded     Cause = "unneeded"     // released: the replica that it was to replace came back
 	CauseDone         Cause = "done"         // completed: ran to its end
 )
@@ -32,5 +33,5 @@ func (c Cause) Bars() bool {
 // Causes returns all causes.
 func Causes() []Cause {
 	return []Cause{CauseMissed, CauseAccused, CauseData, CauseAway, CauseLate, CauseAbandoned,
-		CauseDisqualified, CauseDeclined, CauseSilent, CauseUnseen, CauseClosed, CauseUnneeded, CauseDone}
+		CauseDisqualified, CauseDeclined, CauseSilent, CauseUnseen, CauseClosed, CauseReplaced, CauseUnneeded, CauseDone}
 }

@@ -109,6 +109,12 @@ func (c *Client) SetAuditorState(
 		map[string]marketplace.AuditorState{"state": state})
 }
 
+// Knock has an agent told to connect to the caller. Knocking again is harmless.
+func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
+	_, err := send[struct{}](ctx, c, http.MethodPost, "/v1/knocks", "", k)
+	return err
+}
+
 // Report hands in an auditor's signed finding.
 func (c *Client) Report(ctx context.Context, r marketplace.Report) error {
 	if r.Answers == nil {

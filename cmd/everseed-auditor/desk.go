@@ -20,6 +20,7 @@ type desk struct {
 	key    escrow.Key
 	market *client.Client
 	leaves *audit.Leaves
+	lobby  audit.Lobby
 	log    *slog.Logger
 
 	info     marketplace.MarketInfo
@@ -89,7 +90,8 @@ func (d *desk) signs() bool { return slices.Contains(d.info.Auditors, d.key.Addr
 // audit does this auditor's part of every epoch until ctx is done.
 func (d *desk) audit(ctx context.Context) error {
 	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
-		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Leaves: d.leaves, Log: d.log}
+		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Lobby: d.lobby,
+		Leaves: d.leaves, Log: d.log}
 	return a.Run(ctx)
 }
 
@@ -110,6 +112,10 @@ func (r reporter) Report(ctx context.Context, rep marketplace.Report) (err error
 		return fmt.Errorf("sign report: %w", err)
 	}
 	return r.again(ctx, r.market.Report(ctx, rep))
+}
+
+func (r reporter) Knock(ctx context.Context, k marketplace.Knock) error {
+	return r.again(ctx, r.market.Knock(ctx, k))
 }
 
 // again signs in anew when the session is over. The call that found out is not repeated: its

@@ -69,7 +69,7 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 }
 
 func runCommand(o *options) *cobra.Command {
-	var dir string
+	var dir, listen, public string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Audit until stopped",
@@ -80,6 +80,10 @@ If posters' mandates name the key's address it also signs cheques, each only aft
 from the public proofs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			lobby, err := audit.NewLobby(listen, public)
+			if err != nil {
+				return err
+			}
 			k, err := o.readKey()
 			if err != nil {
 				return err
@@ -89,7 +93,7 @@ from the public proofs.`,
 				return err
 			}
 			defer leaves.Close()
-			d := &desk{key: k, leaves: leaves, market: client.New(o.market),
+			d := &desk{key: k, leaves: leaves, lobby: lobby, market: client.New(o.market),
 				log: terminal.Log(cmd.ErrOrStderr())}
 			if err := d.open(cmd.Context()); err != nil {
 				return err
@@ -104,5 +108,9 @@ from the public proofs.`,
 	}
 	cmd.Flags().StringVar(&dir, "dir", defaultDir(), "where hashes of blocks are kept; losing them "+
 		"costs traffic only")
+	cmd.Flags().StringVar(&listen, "listen", ":0", "where agents connect to that nobody can connect "+
+		"to, one port for each audit under way: ip:7000-7031, or :0 for any port of any address")
+	cmd.Flags().StringVar(&public, "public-address", "", "ip of the same as the internet sees it; "+
+		"default: the one that the market sees")
 	return cmd
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/metainfo"
 	"github.com/everseed/everseed/seederagent"
 	"github.com/everseed/everseed/seederagent/swarm"
@@ -34,6 +35,8 @@ type story struct {
 	seeder   *swarm.Engine
 	trackers trackers
 	bounty   marketplace.Bounty
+	recruits map[string]escrow.Key // who want to audit
+	liar     context.CancelFunc    // ends one that invents
 }
 
 // TestStories runs testdata/*.txtar, each on a devnet of its own. After every script the books
@@ -49,7 +52,7 @@ func TestStories(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			dir := filepath.Join(env.WorkDir, ".devnet")
 			ctx, cancel := context.WithTimeout(context.Background(), storyWithin)
-			s := &story{ctx: ctx}
+			s := &story{ctx: ctx, recruits: map[string]escrow.Key{}}
 			env.Defer(func() {
 				defer cancel()
 				if err := errors.Join(s.settleUp(env), s.end()); err != nil {
@@ -85,7 +88,7 @@ func TestStories(t *testing.T) {
 			"cancel-all": verb((*story).cancelAll), "memory": verb((*story).memory),
 			"broke": verb((*story).breakMarket), "rich": verb((*story).enrichMarket),
 			"carrier": verb((*story).makeCarrier), "kept": verb((*story).awaitKept),
-			"cut-short": verb((*story).cutShort),
+			"cut-short": verb((*story).cutShort), "seeder-leaves": verb((*story).seederLeaves),
 		},
 	})
 }
@@ -115,6 +118,9 @@ func (s *story) settleUp(env *testscript.Env) error {
 
 func (s *story) end() error {
 	var errs []error
+	if s.liar != nil {
+		s.liar()
+	}
 	if s.seeder != nil {
 		errs = append(errs, s.seeder.Close())
 	}
@@ -168,6 +174,13 @@ func (s *story) seed(file string, size seederagent.Size) (h marketplace.Infohash
 		return h, err
 	}
 	return t.Infohash, os.WriteFile(file, raw, 0o600)
+}
+
+// seederLeaves takes the seeder off the net: from then on there are only agents.
+func (s *story) seederLeaves(*testscript.TestScript, []string) error {
+	err := s.seeder.Close()
+	s.seeder = nil
+	return err
 }
 
 // makeHostile KIND FILE writes a .torrent that wants to do harm.
@@ -228,6 +241,9 @@ func (s *story) hire(ts *testscript.TestScript, args []string) error {
 			}
 			if arg == "full" { // the disk has less free than the owner wants to keep
 				c.KeepFree = 1 << 60
+			}
+			if arg == "nat" { // nobody is told where it listens
+				c.Peer = ""
 			}
 		}
 	})

@@ -22,6 +22,8 @@ type Market interface {
 	Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, error)
 	// Report signs a report and hands it in. Handing it in twice is handing it in once.
 	Report(ctx context.Context, r marketplace.Report) error
+	// Knock has an agent told where to connect to.
+	Knock(ctx context.Context, k marketplace.Knock) error
 }
 
 // An Auditor does its part of every epoch's audits. Set the fields before Run and leave them.
@@ -30,6 +32,7 @@ type Auditor struct {
 	Market   Market
 	Rules    marketplace.Rules
 	Guard    metainfo.Guard
+	Lobby    Lobby   // where agents come that nobody can connect to
 	Leaves   *Leaves // nil: only whole pieces are asked for
 	Parallel int     // tries and reports at a time; 0 means 32
 	Log      *slog.Logger
@@ -301,7 +304,14 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 		}
 		return f
 	}
-	return Probe(ctx, a.Guard, a.Rules.ProbeTimeout.Duration(), peer, v.torrent, d.asks)
+	within := a.Rules.ProbeTimeout.Duration()
+	if peer.Port() != 0 {
+		return Probe(ctx, a.Guard, within, peer, v.torrent, d.asks)
+	}
+	return a.Lobby.Probe(ctx, within, func(ctx context.Context, address string) error {
+		return a.Market.Knock(ctx, marketplace.Knock{Infohash: d.lease.Infohash, Agent: d.lease.Agent,
+			Address: address})
+	}, v.torrent, d.asks)
 }
 
 // challenges draws what to ask. A piece whose hashes turn out to be lost is no longer known, and

@@ -21,6 +21,7 @@ type desk struct {
 	auditors []marketplace.Address
 	leases   []marketplace.Lease
 	torrents map[marketplace.Infohash][]byte
+	knocked  func(marketplace.Knock)
 
 	mu      sync.Mutex // guards the fields below
 	tried   map[[2]int64]bool
@@ -64,6 +65,15 @@ func (d *desk) Report(_ context.Context, r marketplace.Report) error {
 	case d.heard <- struct{}{}:
 	default:
 	}
+	return nil
+}
+
+// Knock is what an agent of its own stream would be told.
+func (d *desk) Knock(_ context.Context, k marketplace.Knock) error {
+	if d.knocked == nil {
+		return marketplace.Unavailable.Errorf("the desk passes nothing on")
+	}
+	d.knocked(k)
 	return nil
 }
 

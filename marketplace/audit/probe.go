@@ -34,9 +34,23 @@ type Finding struct {
 func Probe(ctx context.Context, guard metainfo.Guard, timeout time.Duration, peer netip.AddrPort,
 	t *metainfo.Torrent, asks []Challenge,
 ) Finding {
+	return probeBy(ctx, timeout, t, asks, func(ctx context.Context, spent *atomic.Int64,
+		deadline time.Time,
+	) (*wire, bool, error) {
+		return greet(ctx, guard, peer, t, spent, deadline)
+	})
+}
+
+// A meeting gets a connection on which hands were shaken, or says whether there was one at all.
+type meeting func(ctx context.Context, spent *atomic.Int64, deadline time.Time) (
+	w *wire, connected bool, err error)
+
+func probeBy(ctx context.Context, timeout time.Duration, t *metainfo.Torrent, asks []Challenge,
+	meet meeting,
+) Finding {
 	began := time.Now()
 	p := newProbe(t, asks, began)
-	err := p.run(ctx, guard, peer, began.Add(timeout))
+	err := p.run(ctx, meet, began.Add(timeout))
 	sum := p.outcome(ctx, err)
 	return Finding{Outcome: sum, Answers: p.report(), Bytes: p.bytes, Err: err,
 		Wire: p.wire.Load(), Took: time.Since(began), learnt: p.learnt}
@@ -118,20 +132,18 @@ func (p *probe) cut(piece, begin, end, of int) {
 	}
 }
 
-func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort,
-	deadline time.Time,
-) error {
-	w, connected, err := greet(ctx, guard, peer, p.t, &p.wire, deadline)
+func (p *probe) run(ctx context.Context, meet meeting, deadline time.Time) error {
+	w, connected, err := meet(ctx, &p.wire, deadline)
 	if err != nil {
 		p.met = connected && errors.Is(err, os.ErrDeadlineExceeded)
-		return fmt.Errorf("meet %s: %w", peer, err)
+		return fmt.Errorf("meet the agent: %w", err)
 	}
 	defer w.Close()
 	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) }) // wakes us
 	defer stop()
 	for {
 		if err := p.ask(w); err != nil {
-			return fmt.Errorf("ask %s: %w", peer, err)
+			return fmt.Errorf("ask %s: %w", w.RemoteAddr(), err)
 		}
 		over, err := p.over(ctx, w, deadline)
 		if over || err != nil {
@@ -140,7 +152,7 @@ func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPo
 		kind, payload, err := w.receive()
 		p.met = p.met || err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 		if err != nil {
-			return fmt.Errorf("listen to %s: %w", peer, err)
+			return fmt.Errorf("listen to %s: %w", w.RemoteAddr(), err)
 		}
 		p.hear(kind, payload)
 	}
@@ -356,8 +368,8 @@ var gravity = []marketplace.Outcome{marketplace.Pass, marketplace.AuditorFault,
 
 // ourFault knows errors that say something of this machine and nothing of the peer.
 func ourFault(err error) bool {
-	for _, ours := range []error{syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EMFILE, syscall.ENFILE,
-		syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EACCES, syscall.EPERM} {
+	for _, ours := range []error{errUnknocked, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EMFILE,
+		syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EACCES, syscall.EPERM} {
 		if errors.Is(err, ours) {
 			return true
 		}

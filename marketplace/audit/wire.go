@@ -38,6 +38,9 @@ const (
 // messageMax bounds what a peer may send at once; a bitfield of 2^21 pieces is 256 KiB.
 const messageMax = 512 << 10
 
+// handshakeMax is how long one way of shaking hands may take.
+const handshakeMax = 4 * time.Second
+
 const protocol = "\x13BitTorrent protocol"
 
 // extensions are the bits that our agents and downloaders set: BEP 10, BEP 6, BEP 5.
@@ -91,7 +94,7 @@ func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *me
 	for _, obfuscate := range []bool{true, false} {
 		until := deadline
 		if obfuscate {
-			until = time.Now().Add(min(time.Until(deadline)/2, 4*time.Second))
+			until = time.Now().Add(min(time.Until(deadline)/2, handshakeMax))
 		}
 		var c net.Conn
 		dialer := guard.Dialer(time.Until(deadline))
@@ -127,22 +130,43 @@ func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool,
 			return nil, fmt.Errorf("obfuscated handshake: %w", err)
 		}
 	}
-	hello := append([]byte(protocol), extensions[:]...)
-	hello = append(append(hello, t.Infohash[:]...), peerID()...)
-	if _, err := rw.Write(hello); err != nil {
+	w := newWire(c, rw)
+	if err := w.hello(t); err != nil {
+		return nil, err
+	}
+	if err := w.out.Flush(); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
+	if err := w.hear(t); err != nil {
+		return nil, err
+	}
+	return w, w.introduce(t)
+}
+
+func newWire(c net.Conn, rw io.ReadWriter) *wire {
 	w := &wire{Conn: c, in: readers.Get().(*bufio.Reader), out: bufio.NewWriter(rw)}
 	w.in.Reset(rw)
+	return w
+}
+
+// hello says our part of the handshake.
+func (w *wire) hello(t *metainfo.Torrent) error {
+	b := append([]byte(protocol), extensions[:]...)
+	_, err := w.out.Write(append(append(b, t.Infohash[:]...), peerID()...))
+	return err
+}
+
+// hear reads the peer's part.
+func (w *wire) hear(t *metainfo.Torrent) error {
 	var theirs [68]byte
 	if _, err := io.ReadFull(w.in, theirs[:]); err != nil {
-		return nil, fmt.Errorf("handshake: %w", err)
+		return fmt.Errorf("handshake: %w", err)
 	}
 	if string(theirs[:20]) != protocol || [20]byte(theirs[28:48]) != t.Infohash {
-		return nil, errStranger
+		return errStranger
 	}
 	w.fast, w.ext = theirs[27]&0x04 != 0, theirs[25]&0x10 != 0
-	return w, w.introduce(t)
+	return nil
 }
 
 // peerID is another one every time: an auditor has no name on the wire.

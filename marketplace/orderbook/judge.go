@@ -124,13 +124,15 @@ func (b *Book) judgeSome(ctx context.Context, ids []int64, d docket, now time.Ti
 
 // A hearing is one lease before its judge.
 type hearing struct {
-	lease  marketplace.Lease
-	from   marketplace.LeaseState
-	before bool // it passed the epoch before
-	panel  []marketplace.Seat
-	ruling marketplace.Ruling
-	proof  marketplace.Proof
-	fault  *ending // how the lease fails, if it does
+	lease    marketplace.Lease
+	from     marketplace.LeaseState
+	activeAt time.Time // before it
+	before   bool      // it passed the epoch before
+	panel    []marketplace.Seat
+	ruling   marketplace.Ruling
+	record   marketplace.Record // of its agent, this epoch included
+	proof    marketplace.Proof
+	fault    *ending // how the lease fails, if it does
 }
 
 // judge writes the proofs of an epoch for live leases that have none, books the pay, and moves
@@ -169,8 +171,8 @@ func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 	}
 	all := make([]*hearing, len(leases))
 	for i, l := range leases {
-		h := &hearing{lease: l, from: l.State, before: slices.Contains(passed, l.ID),
-			panel: d.Auditors}
+		h := &hearing{lease: l, from: l.State, activeAt: l.ActiveAt,
+			before: slices.Contains(passed, l.ID), panel: d.Auditors}
 		asked, _ := d.Lease(l.ID)
 		h.ruling = a.rules.Hear(l, asked, d.Epoch, d.heard[l.ID], len(d.Auditors), a.now)
 		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.Epoch,
@@ -228,9 +230,12 @@ func (a *act) activate(all []*hearing) error {
 
 // follow moves leases as their verdicts say, and ends those that failed.
 func (a *act) follow(all []*hearing) error {
+	for _, h := range all {
+		a.sentence(h)
+	}
+	a.yield(all)
 	moves := make([]leaseMove, len(all))
 	for i, h := range all {
-		a.sentence(h)
 		moves[i] = leaseMove{h.from, h.lease}
 	}
 	if err := a.moveLeases(moves); err != nil {
@@ -244,21 +249,27 @@ func (a *act) follow(all []*hearing) error {
 			return err
 		}
 	}
+	if err := a.forecast(all); err != nil {
+		return err
+	}
+	if err := a.resolve(all); err != nil {
+		return err
+	}
 	return a.settleJudged(all)
 }
 
-// settleJudged brings in line the bounties that lost a lease, and those that are closing: each
+// settleJudged brings in line the bounties whose leases moved, and those that are closing: each
 // epoch that was not paid leaves less to reserve for.
 func (a *act) settleJudged(all []*hearing) error {
-	var bounties, failed []int64
+	var bounties, moves []int64
 	for _, h := range all {
 		bounties = append(bounties, h.lease.Bounty)
-		if h.fault != nil {
-			failed = append(failed, h.lease.Bounty)
+		if h.fault != nil || h.from == marketplace.Grace || h.lease.State == marketplace.Grace {
+			moves = append(moves, h.lease.Bounty)
 		}
 	}
 	moved, err := many(a.ctx, a.Tx, "bounties", pgx.RowTo[int64], `SELECT id FROM bounties
-		WHERE id = ANY($1) AND (closing <> '' OR id = ANY($2)) ORDER BY id`, bounties, failed)
+		WHERE id = ANY($1) AND (closing <> '' OR id = ANY($2)) ORDER BY id`, bounties, moves)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ import (
 
 const selectLease = `SELECT id, bounty, offer, call, poster, mandate, agent, payee, peer, infohash,
 	size, billed, price, state, reason, reserved_at, deadline, active_at, ends_at, ended_at,
-	keep_for, verified, earned, held, passed, missed, cause, accused, (SELECT ` + jsonPledges + ` WHERE
+	keep_for, verified, earned, held, passed, missed, cause, accused,
+	dropping, coalesce(replaces, 0), coalesce(replaced_after, 0), (SELECT ` + jsonPledges + ` WHERE
 		p.bounty = leases.bounty AND p.state IN ('posted', 'settled')) FROM leases `
 
 func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
@@ -24,7 +25,7 @@ func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
 		&l.Payee, &l.Peer, &l.Infohash, &l.Size, &l.Billed, &l.Price, &l.State, &l.Reason,
 		at{&l.ReservedAt}, at{&l.Deadline}, at{&l.ActiveAt}, at{&l.EndsAt}, at{&l.EndedAt},
 		&l.KeepFor, &l.Verified, &l.Earned, &l.Held, &l.Passed, &l.Missed, &l.Cause, &accused,
-		funders{&l.Funders}); err != nil || accused == nil {
+		&l.Dropping, &l.Replaces, &l.ReplacedAfter, funders{&l.Funders}); err != nil || accused == nil {
 		return l, err
 	}
 	return l, json.Unmarshal(accused, &l.Accused)
@@ -135,7 +136,8 @@ func (a *act) moveLeases(all []leaseMove) error {
 		}
 		batch.Queue(`UPDATE leases SET state = $3, reason = $4, deadline = $5, active_at = $6,
 			ends_at = $7, ended_at = $8, verified = $9, earned = $10, held = $11, passed = $12,
-			missed = $13, cause = $14, accused = $15 WHERE id = $1 AND state = $2`, l.ID, string(m.from), string(l.State), l.Reason,
+			missed = $13, cause = $14, accused = $15, dropping = dropping AND $3 = 'grace'
+			WHERE id = $1 AND state = $2`, l.ID, string(m.from), string(l.State), l.Reason,
 			orNull(l.Deadline), orNull(l.ActiveAt), orNull(l.EndsAt), orNull(l.EndedAt), l.Verified,
 			l.Earned, l.Held, l.Passed, l.Missed, string(l.Cause), orNullJSON(l.Accused)).Exec(func(done pgconn.CommandTag) error {
 			if done.RowsAffected() != 1 {

@@ -235,6 +235,8 @@ func (w *world) audit() {
 		case o == "":
 		case o == marketplace.Pass && w.n(0, 12) == 12: // one alone finds what nobody else does
 			w.alone(l.ID, k, auditors[w.n(0, len(auditors)-1)])
+		case o == marketplace.Unreachable:
+			w.away(l.ID, k)
 		default:
 			w.report(l.ID, k, o)
 		}
@@ -251,6 +253,15 @@ func (w *world) alone(lease, epoch int64, accuser marketplace.Address) {
 		}
 		w.must(w.SaveReport(w.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: by,
 			Outcome: o, Tries: []marketplace.Outcome{o}, At: w.now}, w.now))
+	}
+}
+
+// away lets no auditor reach an agent at any try.
+func (w *world) away(lease, epoch int64) {
+	for _, by := range auditors {
+		w.must(w.SaveReport(w.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: by,
+			Outcome: marketplace.Unreachable, At: w.now,
+			Tries: slices.Repeat([]marketplace.Outcome{marketplace.Unreachable}, w.rules.Attempts)}, w.now))
 	}
 }
 

@@ -36,6 +36,7 @@ func (a *act) judgeStandings(all []*hearing) error {
 		for _, h := range heard[c.agent] {
 			c.record = a.rules.Record(c.record, h.proof.Epoch, h.ruling.Said)
 			c.standing = a.rules.Standing(c.standing, c.record, h.proof.Epoch)
+			h.record = c.record
 		}
 		if err := a.writeCharacter(c, was); err != nil {
 			return err

@@ -202,7 +202,7 @@ func (a *act) finish(id int64, reason string) error {
 		WHERE id = $1 AND closing = ''`, id, reason); err != nil {
 		return fmt.Errorf("finish bounty %d: %w", id, err)
 	}
-	return nil
+	return a.settleReplicas(id)
 }
 
 // dismiss lets go of replacements that have proven nothing when the term ends: they never will.
