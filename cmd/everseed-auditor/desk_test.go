@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,8 +118,14 @@ func (c *court) lease(b marketplace.Bounty, replicas int) {
 }
 
 // epoch lives through one in which all leases pass, but the first auditor may say otherwise.
-func (c *court) epoch(first marketplace.Outcome) {
+func (c *court) epoch(first marketplace.Outcome) { c.epochOf(first, c.leases...) }
+
+// epochOf is one in which the first auditor may say otherwise of some leases.
+func (c *court) epochOf(first marketplace.Outcome, some ...marketplace.Lease) {
 	c.Helper()
+	is := func(l marketplace.Lease) func(marketplace.Lease) bool {
+		return func(other marketplace.Lease) bool { return other.ID == l.ID }
+	}
 	ctx, k := c.Context(), c.info.Rules.EpochAt(c.now)
 	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
@@ -126,7 +133,7 @@ func (c *court) epoch(first marketplace.Outcome) {
 	for _, l := range c.leases {
 		for i, key := range c.auditors {
 			found := marketplace.Pass
-			if i == 0 {
+			if i == 0 && slices.ContainsFunc(some, is(l)) {
 				found = first
 			}
 			rep := marketplace.Report{Lease: l.ID, Epoch: k, Auditor: key.Address(), Outcome: found,
@@ -166,5 +173,29 @@ func TestADeskSignsForAgentsThatALiarAccuses(t *testing.T) {
 		if !payees[l.Agent] {
 			t.Errorf("the agent of lease %d has no signed cheque\n%s", l.ID, log.String())
 		}
+	}
+}
+
+func TestADeskSignsForAnAgentThatOneAuditorKeepsAccusing(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	c.epoch(marketplace.Pass)
+	c.epoch(marketplace.Pass)
+	for range 4 { // accused, heard and cleared by the others, and accused again in vain
+		c.epochOf(marketplace.BadData, c.leases[0])
+	}
+	l, err := c.book.Lease(t.Context(), c.leases[0].ID)
+	must(t, err)
+	if l.State != marketplace.Active || l.Accused == nil || l.Accused.Refuted == 0 {
+		t.Fatalf("it is %+v, %+v", l, l.Accused)
+	}
+	var log strings.Builder
+	for _, key := range c.auditors[1:] {
+		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
+		must(t, d.open(t.Context()))
+		must(t, d.signDrafts(t.Context()))
+	}
+	if strings.Contains(log.String(), "cheque refused") {
+		t.Errorf("a desk refuses what the others found: %s", log.String())
 	}
 }
