@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,14 +50,14 @@ func (r *rig) proving() (marketplace.Lease, *client.Client) {
 	return l, c
 }
 
-// openEpoch opens an audit epoch at a moment in it.
-func (r *rig) openEpoch(epoch int64, now time.Time) {
+// openEpoch opens an audit epoch at a moment in it, with more auditors than the market's.
+func (r *rig) openEpoch(epoch int64, now time.Time, more ...marketplace.Address) {
 	r.t.Helper()
 	before := r.server.info.Rules.EpochStart(epoch).Add(-time.Second)
 	must(r.t, r.book.Promise(r.t.Context(), epoch, marketplace.Hash{9}, before))
 	must(r.t, r.book.OpenEpoch(r.t.Context(), marketplace.AuditEpoch{Epoch: epoch, Block: epoch,
 		Hash: marketplace.Hash{7}, Secret: marketplace.Hash{8}, Commit: marketplace.Hash{9},
-		Auditors: r.server.info.Auditors}, now))
+		Auditors: marketplace.SignersPanel(slices.Concat(r.server.info.Auditors, more))}, now))
 }
 
 func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
@@ -87,13 +88,14 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 
 func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Info.Rules.Auditors = 2 })
+	r := newRig(t)
 	l, _ := r.proving()
 	now := time.Now()
 	epoch := r.server.info.Rules.EpochAt(now)
-	r.openEpoch(epoch, now)
+	fourth := newKey(t)
+	r.openEpoch(epoch, now, fourth.Address())
 	refused := 0
-	for _, k := range r.auditors {
+	for _, k := range append(r.auditors, fourth) {
 		err := r.as(k).Report(t.Context(), signed(t, k, l.ID, epoch, now))
 		if errors.Is(err, marketplace.Forbidden) {
 			refused++
@@ -102,7 +104,7 @@ func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
 		}
 	}
 	if refused != 1 {
-		t.Errorf("%d of three auditors were refused where two are drawn", refused)
+		t.Errorf("%d of four auditors were refused where three are drawn", refused)
 	}
 }
 

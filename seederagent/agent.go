@@ -24,7 +24,8 @@ type Agent struct {
 	Key    escrow.Key
 	Market *client.Client
 	Engine *swarm.Engine
-	Vault  *escrow.Vault // nil: posters' mandates are taken on the market's word
+	Vault  *escrow.Vault        // nil: posters' mandates are taken on the market's word
+	Canary marketplace.Canaries // without a secret: the agent is none
 	Log    *slog.Logger
 
 	info  marketplace.MarketInfo
@@ -38,11 +39,17 @@ type Agent struct {
 // anything, so that a market that is down costs no seeding.
 func (a *Agent) Run(ctx context.Context) error {
 	a.doorman = newDoorman()
+	if a.Canary.On() { // until the market's rules say which epoch this is
+		a.Engine.Hush(true)
+	}
 	if err := a.Engine.Resume(ctx); err != nil {
 		return fmt.Errorf("resume torrents: %w", err)
 	}
 	if err := a.join(ctx); err != nil {
 		return err
+	}
+	if a.Canary.On() {
+		defer a.sing(ctx)()
 	}
 	wake := a.listen(ctx)
 	tick := time.NewTicker(min(stepEvery, a.info.Rules.AcceptDeadline.Duration()/4))

@@ -100,6 +100,21 @@ func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
 	return err
 }
 
+// RegisterAuditor registers the account as an auditor, or changes its terms, which it has signed.
+func (c *Client) RegisterAuditor(
+	ctx context.Context, t marketplace.AuditorTerms,
+) (marketplace.Auditor, error) {
+	return send[marketplace.Auditor](ctx, c, http.MethodPut, "/v1/auditor", "", t)
+}
+
+// SetAuditorState pauses the account's work as an auditor, resumes it ("admitted"), or leaves.
+func (c *Client) SetAuditorState(
+	ctx context.Context, state marketplace.AuditorState,
+) (marketplace.Auditor, error) {
+	return send[marketplace.Auditor](ctx, c, http.MethodPost, "/v1/auditor/state", "",
+		map[string]marketplace.AuditorState{"state": state})
+}
+
 // Report hands in an auditor's signed finding.
 func (c *Client) Report(ctx context.Context, r marketplace.Report) error {
 	if r.Answers == nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,22 +117,31 @@ func (c *court) lease(b marketplace.Bounty, replicas int) {
 }
 
 // epoch lives through one in which all leases pass, but the first auditor may say otherwise.
-func (c *court) epoch(first marketplace.Outcome) { c.epochOf(first, c.leases...) }
-
-// epochOf is one in which the first auditor may say otherwise of some leases.
-func (c *court) epochOf(first marketplace.Outcome, some ...marketplace.Lease) {
+func (c *court) epoch(first marketplace.Outcome) {
 	c.Helper()
-	is := func(l marketplace.Lease) func(marketplace.Lease) bool {
-		return func(other marketplace.Lease) bool { return other.ID == l.ID }
+	c.epochOf(c.auditors, first, c.leases...)
+}
+
+// epochOf is one with a panel of three, whom the market calls signers; the first may say otherwise of
+// some leases.
+func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...marketplace.Lease) {
+	c.Helper()
+	said := map[int64]bool{}
+	for _, l := range some {
+		said[l.ID] = true
 	}
 	ctx, k := c.Context(), c.info.Rules.EpochAt(c.now)
+	var who []marketplace.Address
+	for _, key := range panel {
+		who = append(who, key.Address())
+	}
 	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
-		Auditors: c.info.Auditors}, c.now))
+		Auditors: marketplace.SignersPanel(who)}, c.now))
 	for _, l := range c.leases {
-		for i, key := range c.auditors {
+		for i, key := range panel {
 			found := marketplace.Pass
-			if i == 0 && slices.ContainsFunc(some, is(l)) {
+			if i == 0 && said[l.ID] {
 				found = first
 			}
 			rep := marketplace.Report{Lease: l.ID, Epoch: k, Auditor: key.Address(), Outcome: found,
@@ -176,13 +184,57 @@ func TestADeskSignsForAgentsThatALiarAccuses(t *testing.T) {
 	}
 }
 
+func TestAMarketThatSeatsItsOwnPeopleGetsNothingSigned(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	puppets := []escrow.Key{newKey(t), newKey(t), newKey(t)}
+	for range 3 {
+		c.epochOf(puppets, marketplace.Pass)
+	}
+	var log strings.Builder
+	for _, key := range c.auditors {
+		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
+		must(t, d.open(t.Context()))
+		must(t, d.signDrafts(t.Context()))
+	}
+	drafts, err := c.book.Cheques(t.Context(), orderbook.ChequeFilter{State: marketplace.ChequeOwed},
+		orderbook.Page{})
+	must(t, err)
+	if len(drafts) == 0 || !strings.Contains(log.String(), "no auditor that signs cheques passed it") {
+		t.Errorf("%d drafts were not signed\n%s", len(drafts), log.String())
+	}
+	for _, d := range drafts {
+		if len(d.Signers) > 0 {
+			t.Errorf("cheque %d has signatures of %v", d.ID, d.Signers)
+		}
+	}
+}
+
+func TestADeskSignsNothingThatFollowsFromReportsOfWhoWasNotSent(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for range 3 {
+		c.epoch(marketplace.Pass)
+	}
+	d := &desk{key: c.auditors[0], market: client.New(c.web), log: slog.New(slog.DiscardHandler)}
+	must(t, d.open(t.Context()))
+	epoch := c.info.Rules.EpochAt(c.now) - 1
+	reports, err := d.market.Reports(t.Context(), c.leases[0].ID, epoch)
+	must(t, err)
+	must(t, d.genuine(t.Context(), reports, epoch))
+	d.sent.to[c.leases[0].ID] = []marketplace.Address{c.auditors[0].Address()}
+	if err := d.genuine(t.Context(), reports, epoch); err == nil {
+		t.Error("it believes an auditor that was not sent")
+	}
+}
+
 func TestADeskSignsForAnAgentThatOneAuditorKeepsAccusing(t *testing.T) {
 	t.Parallel()
 	c := newCourt(t)
 	c.epoch(marketplace.Pass)
 	c.epoch(marketplace.Pass)
 	for range 4 { // accused, heard and cleared by the others, and accused again in vain
-		c.epochOf(marketplace.BadData, c.leases[0])
+		c.epochOf(c.auditors, marketplace.BadData, c.leases[0])
 	}
 	l, err := c.book.Lease(t.Context(), c.leases[0].ID)
 	must(t, err)

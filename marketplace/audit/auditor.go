@@ -215,9 +215,9 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 
 // duties returns our part of an epoch.
 func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
-	seed := Seed(open.Epoch, open.Secret, open.Hash)
+	seed, plan := open.Seed(), Plan(a.Rules, open)
 	for _, l := range open.Leases {
-		for _, v := range Plan(a.Rules, seed, open.Epoch, l.ID, l.Panel(open.Auditors)) {
+		for _, v := range plan[l.ID] {
 			if v.Auditor != a.Address || len(v.Tries) == 0 {
 				continue
 			}

@@ -36,7 +36,8 @@ func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, e
 	}
 	return marketplace.AuditEpoch{
 		Epoch: k, Hash: marketplace.Hash{2}, Secret: secret, Commit: audit.Commit(secret),
-		Auditors: d.auditors, Leases: d.leases, PromisedAt: d.rules.EpochStart(k - 1),
+		Auditors: marketplace.SignersPanel(d.auditors), Leases: d.leases,
+		PromisedAt: d.rules.EpochStart(k - 1),
 		Next: &marketplace.Promise{Epoch: k + 1, Commit: audit.Commit(marketplace.Hash{byte(k + 1), 1}),
 			PromisedAt: d.rules.EpochStart(k - 1)},
 	}, nil

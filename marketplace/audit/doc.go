@@ -1,11 +1,12 @@
 // Package audit asks agents for parts of what they are paid to keep, as any downloader would, and
 // says what came.
 //
-// [Seed] turns a secret and a solid block into the one source of chance for an epoch; [Plan] and
-// [Challenges] draw from it who asks whom, when and for what. All three are pure: when the secret
-// is published, anyone can recompute them from the public log (proof.md, Audits). [Probe] is one
-// try on the wire, at an agent that listens; in a [Lobby] the auditor listens for one that nobody
-// can connect to. An [Auditor] does an epoch's tries at their times and reports.
+// A secret and a solid block give the one source of chance for an epoch
+// ([marketplace.AuditEpoch.Seed]); [Plan] and [Challenges] draw from it who asks whom, when and for
+// what. All are pure: when the secret is published, anyone can recompute them from the public log
+// (proof.md, Audits). [Probe] is one try on the wire, at an agent that listens; in a [Lobby] the
+// auditor listens for one that nobody can connect to. An [Auditor] does an epoch's tries at their
+// times and reports.
 //
 // # What is asked, and how anyone recomputes it
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,29 +14,39 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectEpoch = `SELECT e.epoch, e.block, e.hash, e.commit, e.secret, e.auditors, e.leases,
-	e.opened_at, coalesce(e.closed_at, e.judged_at), p.promised_at,
-	n.epoch, n.commit, n.promised_at
+const selectEpoch = `SELECT e.epoch, e.block, e.hash, e.commit, e.secret, e.auditors, e.seats,
+	e.named_at, e.leases, e.opened_at, coalesce(e.closed_at, e.judged_at), p.promised_at,
+	n.epoch, n.commit, n.promised_at, e.canary_seal, e.canary_salt, e.canaries
 	FROM audit_epochs e LEFT JOIN promises p ON p.epoch = e.epoch AND p.commit = e.commit
 		LEFT JOIN promises n ON n.epoch = e.epoch + 1 `
 
 func scanEpoch(row pgx.CollectableRow) (e marketplace.AuditEpoch, err error) {
 	var auditors []string
-	var leases []byte
+	var seats, leases, canaries []byte
 	var next struct {
 		epoch  *int64
 		commit *marketplace.Hash
 		at     time.Time
 	}
-	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &leases,
-		at{&e.OpenedAt}, at{&e.ClosedAt}, at{&e.PromisedAt}, &next.epoch, &next.commit,
-		at{&next.at}); err != nil {
+	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &seats,
+		at{&e.NamedAt}, &leases, at{&e.OpenedAt}, at{&e.ClosedAt}, at{&e.PromisedAt}, &next.epoch,
+		&next.commit, at{&next.at}, &e.CanarySeal, &e.CanarySalt, &canaries); err != nil {
 		return e, err
 	}
 	if next.epoch != nil {
 		e.Next = &marketplace.Promise{Epoch: *next.epoch, Commit: *next.commit, PromisedAt: next.at}
 	}
-	return e, errors.Join(list{&e.Auditors}.texts(auditors), json.Unmarshal(leases, &e.Leases))
+	if canaries != nil {
+		err = json.Unmarshal(canaries, &e.Canaries)
+	}
+	if seats != nil {
+		err = errors.Join(err, json.Unmarshal(seats, &e.Auditors))
+	} else { // opened by the release before
+		var who []marketplace.Address
+		err = errors.Join(err, list{&who}.texts(auditors))
+		e.Auditors = marketplace.SignersPanel(who)
+	}
+	return e, errors.Join(err, json.Unmarshal(leases, &e.Leases))
 }
 
 // OpenEpoch writes down an epoch's beacon and freezes which leases are audited in it. The commit must
@@ -57,14 +68,28 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 		if err != nil {
 			return err
 		}
-		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, leases,
-			opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`, e.Epoch, e.Block,
-			e.Hash, e.Commit, e.Secret, texts(e.Auditors), mustJSON(leases), a.now)
+		e.Leases = leases
+		who, visits := make([]string, len(e.Auditors)), 0
+		for i, seat := range e.Auditors {
+			who[i] = seat.Auditor.String()
+		}
+		for _, drawn := range a.rules.Draw(e) {
+			visits += len(drawn)
+		}
+		if c := b.opts.Canaries; c.On() {
+			e.CanarySeal = marketplace.Seal(c.Table(e), c.Salt(e.Epoch))
+		}
+		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, seats,
+			named_at, visits, leases, opened_at, canary_seal)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`, e.Epoch, e.Block, e.Hash, e.Commit, e.Secret, who,
+			mustJSON(e.Auditors), orNull(e.NamedAt), visits, mustJSON(leases), a.now,
+			e.CanarySeal)
 		if err != nil {
 			return fmt.Errorf("open epoch %d: %w", e.Epoch, err)
 		}
 		if n == 1 {
-			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases)}
+			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases),
+				"visits": visits}
 			a.happened("epoch.open", e.Epoch, open)
 		}
 		return nil
@@ -95,8 +120,8 @@ func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Ti
 		if err != nil {
 			return err
 		}
-		isIt := func(l marketplace.Lease) bool { return l.ID == r.Lease }
-		if !slices.Contains(e.Auditors, r.Auditor) || !slices.ContainsFunc(e.Leases, isIt) {
+		// Any accusation may end a lease, so nobody chooses whom to audit.
+		if !slices.Contains(b.draws.of(a.rules, e)[r.Lease], r.Auditor) {
 			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease,
 				r.Epoch)
 		}
@@ -108,6 +133,29 @@ func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Ti
 		}
 		return nil
 	})
+}
+
+// draws remembers who looks at what in the newest epochs, which every report asks for anew.
+type draws struct {
+	mu  sync.Mutex // guards all
+	all map[int64]map[int64][]marketplace.Address
+}
+
+// drawsMax is how many epochs are remembered: reports come for the running one and the last.
+const drawsMax = 4
+
+func (d *draws) of(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]marketplace.Address {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	drawn := d.all[e.Epoch]
+	if drawn != nil {
+		return drawn
+	}
+	if drawn = r.Draw(e); d.all == nil || len(d.all) >= drawsMax {
+		d.all = map[int64]map[int64][]marketplace.Address{}
+	}
+	d.all[e.Epoch] = drawn
+	return drawn
 }
 
 // A ReportFilter chooses reports; zero fields choose all.

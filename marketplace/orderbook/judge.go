@@ -31,9 +31,8 @@ func (b *Book) JudgeEpochs(ctx context.Context, now time.Time) (n int, err error
 	scan := func(row pgx.CollectableRow) (o open, err error) { return o, row.Scan(&o.epoch, &o.over) }
 	r := b.opts.Rules
 	epochs, err := many(ctx, b.pool, "epochs", scan, `SELECT epoch, epoch < $1 OR epoch < $2 AND
-			(SELECT count(*) FROM reports p WHERE p.epoch = e.epoch) >= (SELECT coalesce(sum(
-				least($3, cardinality(auditors) - (l @? '$.accused ? (!exists (@.refuted))')::int)), 0)
-				FROM jsonb_array_elements(leases) l) -- see Lease.Panel
+			(SELECT count(*) FROM reports p WHERE p.epoch = e.epoch) >= coalesce(visits,
+				jsonb_array_length(leases) * least($3, cardinality(auditors)))
 		FROM audit_epochs e WHERE judged_at IS NULL ORDER BY epoch LIMIT $4`,
 		r.EpochAt(now.Add(-r.ReportSlack.Duration())), r.EpochAt(now), r.Auditors, epochsMax)
 	if err != nil {
@@ -61,7 +60,7 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 		return 0, err
 	}
 	d := docket{AuditEpoch: e, stuck: stuck}
-	if d.heard, err = b.heard(ctx, epoch, now); err != nil {
+	if d.said, d.heard, err = b.heard(ctx, epoch, now); err != nil {
 		return 0, err
 	}
 	ids, all := make([]int64, 0, len(e.Leases)), true
@@ -77,12 +76,13 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 	if err != nil || !all {
 		return n, err
 	}
-	return n, b.closeEpoch(ctx, epoch, now)
+	return n, b.closeEpoch(ctx, e, d.said, now)
 }
 
 // A docket is an epoch before its judge.
 type docket struct {
 	marketplace.AuditEpoch
+	said  []marketplace.Report           // all of it
 	heard map[int64][]marketplace.Report // of each lease, as far as they are believed
 	stuck map[int64]bool                 // leases that cannot be judged; kept up to date
 }
@@ -91,21 +91,18 @@ type docket struct {
 // whether an auditor is believed shows only in all that it says. What answers came is not needed
 // for that.
 func (b *Book) heard(ctx context.Context, epoch int64, now time.Time) (
-	map[int64][]marketplace.Report, error) {
+	said []marketplace.Report, of map[int64][]marketplace.Report, err error) {
 	if _, err := b.exec(ctx, "close to reports", `UPDATE audit_epochs SET closed_at = $2
 		WHERE epoch = $1 AND closed_at IS NULL`, epoch, now); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	said, err := many(ctx, b.pool, "reports", scanReport, `SELECT id, body - 'answers' FROM reports
+	said, err = many(ctx, b.pool, "reports", scanReport, `SELECT id, body - 'answers' FROM reports
 		WHERE epoch = $1 ORDER BY lease, auditor`, epoch)
-	if err != nil {
-		return nil, err
-	}
-	of := map[int64][]marketplace.Report{}
+	of = map[int64][]marketplace.Report{}
 	for _, r := range b.opts.Rules.Heard(said) {
 		of[r.Lease] = append(of[r.Lease], r)
 	}
-	return of, nil
+	return said, of, err
 }
 
 // judgeSome judges leases together, or, when that fails, one by one to find out which is stuck.
