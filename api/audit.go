@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -43,38 +45,100 @@ func (s *Server) promises(ctx context.Context, in *Paging) (page[marketplace.Pro
 	}, func(p marketplace.Promise) int64 { return p.Epoch })
 }
 
-type reportBody struct{ Body marketplace.Report }
+type commitmentsBody struct {
+	Body struct {
+		Epoch       int64                    `json:"epoch" minimum:"0"`
+		Commitments []marketplace.Commitment `json:"commitments" minItems:"1" maxItems:"1000"`
+	} `nameHint:"CommitmentsBody"`
+}
 
-func (s *Server) report(ctx context.Context, in *reportBody) (marketplace.Report, error) {
-	r := in.Body
-	if r.Auditor != callerOf(ctx).account {
-		return r, marketplace.Forbidden.Errorf("the report is by %s; hand in your own", r.Auditor)
+// commit takes what the caller was drawn for, and names the rest.
+func (s *Server) commit(ctx context.Context, in *commitmentsBody) (out marketplace.HandIn, err error) {
+	e, err := s.Book.AuditEpoch(ctx, in.Body.Epoch)
+	if err != nil {
+		return out, err
+	}
+	self := callerOf(ctx).account
+	mine := s.drawn(e, self)
+	good := make([]marketplace.Commitment, 0, len(in.Body.Commitments))
+	for _, c := range in.Body.Commitments {
+		if c.Auditor != self || c.Epoch != e.Epoch || !mine[c.Lease] {
+			out.Refused = append(out.Refused, marketplace.Refused{Lease: c.Lease, Epoch: c.Epoch,
+				Kind: marketplace.Forbidden, Detail: fmt.Sprintf("lease %d is not yours to audit in epoch %d",
+					c.Lease, e.Epoch)})
+			continue
+		}
+		good = append(good, c)
+	}
+	out.Taken = len(good)
+	return out, s.Book.Commit(ctx, e.Epoch, good, time.Now())
+}
+
+// drawn returns the leases that the schedule sends an auditor to. Any accusation may end a lease, so
+// nobody chooses whom to audit.
+func (s *Server) drawn(e marketplace.AuditEpoch, who marketplace.Address) map[int64]bool {
+	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
+	leases := map[int64]bool{}
+	for _, l := range e.Leases {
+		for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, l.ID, e.Auditors) {
+			leases[l.ID] = leases[l.ID] || v.Auditor == who
+		}
+	}
+	return leases
+}
+
+type reportsBody struct {
+	Body struct {
+		Reports []marketplace.Report `json:"reports" minItems:"1" maxItems:"200"`
+	} `nameHint:"ReportsBody"`
+}
+
+// reveal takes reports that open the caller's commitments, which only who was drawn could make. It
+// stops at one whose epoch takes none: the others would fare the same.
+func (s *Server) reveal(ctx context.Context, in *reportsBody) (out marketplace.HandIn, err error) {
+	self := callerOf(ctx).account
+	for _, r := range in.Body.Reports {
+		var refusal *marketplace.Error
+		switch err := s.revealOne(ctx, self, r); {
+		case err == nil:
+			out.Taken++
+		case errors.As(err, &refusal) && (refusal.Kind == marketplace.Forbidden ||
+			refusal.Kind == marketplace.Invalid):
+			out.Refused = append(out.Refused, marketplace.Refused{Lease: r.Lease, Epoch: r.Epoch,
+				Kind: refusal.Kind, Detail: refusal.Error()})
+		default:
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) revealOne(ctx context.Context, self marketplace.Address, r marketplace.Report) error {
+	if r.Auditor != self {
+		return marketplace.Forbidden.Errorf("the report is by %s; hand in your own", r.Auditor)
 	}
 	signer, err := escrow.RecoverText(r.Text(), r.Signature)
 	if err != nil || signer != r.Auditor {
-		return r, &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
+		return &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
 			Detail: "is not " + r.Auditor.String() + "'s over this report"}
 	}
-	if err := s.isDrawn(ctx, r); err != nil {
-		return r, err
-	}
-	return r, s.Book.SaveReport(ctx, r, time.Now())
+	return s.Book.SaveReport(ctx, r, time.Now())
 }
 
-// isDrawn refuses reports of auditors that the schedule does not send. Any accusation may end a
-// lease, so nobody chooses whom to audit.
-func (s *Server) isDrawn(ctx context.Context, r marketplace.Report) error {
-	e, err := s.Book.AuditEpoch(ctx, r.Epoch)
-	if err != nil {
-		return err
-	}
-	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
-	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, r.Lease, e.Auditors) {
-		if v.Auditor == r.Auditor {
-			return nil
-		}
-	}
-	return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease, r.Epoch)
+type reportsIn struct {
+	Paging
+	Lease int64 `query:"lease" minimum:"1"`
+	Epoch int64 `query:"epoch" minimum:"1"`
+}
+
+func (s *Server) commitments(ctx context.Context, in *reportsIn) (page[marketplace.Commitment], error) {
+	filter := orderbook.CommitmentFilter{Lease: in.Lease, Epoch: in.Epoch,
+		Before: s.info.Rules.EpochAt(time.Now()), Reader: callerOf(ctx).account}
+	return numbered(ctx, in.Paging, func(
+		ctx context.Context, p orderbook.Page,
+	) ([]marketplace.Commitment, error) {
+		return s.Book.Commitments(ctx, filter, p)
+	}, func(c marketplace.Commitment) int64 { return c.ID })
 }
 
 func (s *Server) drafts(ctx context.Context, _ *struct{}) (page[marketplace.Draft], error) {

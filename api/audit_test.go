@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -59,23 +58,50 @@ func (r *rig) openEpoch(epoch int64, now time.Time) {
 		Auditors: r.server.info.Auditors}, now))
 }
 
+// commit lets auditors commit to reports when their epoch began.
+func (r *rig) commit(all ...marketplace.Report) {
+	r.t.Helper()
+	for _, rep := range all {
+		must(r.t, r.book.Commit(r.t.Context(), rep.Epoch, []marketplace.Commitment{rep.Sealed()},
+			r.server.info.Rules.EpochStart(rep.Epoch)))
+	}
+}
+
+// said commits to a report and reveals it in time, past the API.
+func (r *rig) said(rep marketplace.Report) {
+	r.t.Helper()
+	r.commit(rep)
+	must(r.t, r.book.SaveReport(r.t.Context(), rep, r.server.info.Rules.CommitBy(rep.Epoch)))
+}
+
+// reveal hands one report in, and returns why it was not taken.
+func reveal(t *testing.T, c *client.Client, rep marketplace.Report) error {
+	t.Helper()
+	refused, err := c.Reveal(t.Context(), []marketplace.Report{rep})
+	if err == nil && len(refused) > 0 {
+		err = refused[0].Kind.Errorf("%s", refused[0].Detail)
+	}
+	return err
+}
+
 func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	l, poster := r.proving()
 	now := time.Now()
-	epoch := r.server.info.Rules.EpochAt(now)
+	epoch := r.server.info.Rules.EpochAt(now) - 1 // over, and all will have committed
 	r.openEpoch(epoch, now)
 	first, second := r.as(r.auditors[0]), r.as(r.auditors[1])
 	good := signed(t, r.auditors[0], l.ID, epoch, now)
+	r.commit(good, signed(t, r.auditors[1], l.ID, epoch, now), signed(t, r.auditors[2], l.ID, epoch, now))
 
-	wantKind(t, r.visitor().Report(t.Context(), good), marketplace.Unauthorized)
-	wantKind(t, poster.Report(t.Context(), good), marketplace.Forbidden)
-	wantKind(t, second.Report(t.Context(), good), marketplace.Forbidden)
+	wantKind(t, reveal(t, r.visitor(), good), marketplace.Unauthorized)
+	wantKind(t, reveal(t, poster, good), marketplace.Forbidden)
+	wantKind(t, reveal(t, second, good), marketplace.Forbidden)
 	forged := good
 	forged.Outcome = marketplace.BadData
-	wantKind(t, first.Report(t.Context(), forged), marketplace.Invalid)
-	must(t, first.Report(t.Context(), good))
+	wantKind(t, reveal(t, first, forged), marketplace.Invalid)
+	must(t, reveal(t, first, good))
 	reports, err := first.Reports(t.Context(), l.ID, epoch)
 	if err != nil || len(reports) != 1 || reports[0].Text() != good.Text() ||
 		reports[0].Signature != good.Signature {
@@ -85,24 +111,126 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 	wantKind(t, err, marketplace.Forbidden)
 }
 
-func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
+func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Info.Rules.Auditors = 2 })
-	l, _ := r.proving()
+	l, poster := r.proving()
 	now := time.Now()
-	epoch := r.server.info.Rules.EpochAt(now)
+	epoch := r.server.info.Rules.EpochAt(now) + 1000
 	r.openEpoch(epoch, now)
+	commit := func(c *client.Client, all ...marketplace.Commitment) int {
+		t.Helper()
+		refused, err := c.Commit(t.Context(), epoch, all)
+		must(t, err)
+		return len(refused)
+	}
 	refused := 0
-	for _, k := range r.auditors {
-		err := r.as(k).Report(t.Context(), signed(t, k, l.ID, epoch, now))
-		if errors.Is(err, marketplace.Forbidden) {
-			refused++
-		} else {
-			must(t, err)
+	for i, k := range r.auditors {
+		own := signed(t, k, l.ID, epoch, now).Sealed()
+		other := signed(t, r.auditors[(i+1)%3], l.ID, epoch, now).Sealed()
+		away := own
+		away.Lease++
+		if n := commit(r.as(k), other, away); n != 2 {
+			t.Errorf("%d are refused: one in another's name, and one for a lease that is not there", n)
 		}
+		refused += commit(r.as(k), own)
 	}
 	if refused != 1 {
 		t.Errorf("%d of three auditors were refused where two are drawn", refused)
+	}
+	_, err := poster.Commit(t.Context(), epoch, []marketplace.Commitment{{Lease: l.ID, Epoch: epoch,
+		Auditor: l.Poster}})
+	wantKind(t, err, marketplace.Forbidden)
+}
+
+func TestNobodyLearnsThatNoAuditorWillComeAnyMore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	now := time.Now()
+	open, old := r.server.info.Rules.EpochAt(now)+1000, r.server.info.Rules.EpochAt(now)-1
+	r.openEpoch(open, now)
+	r.openEpoch(old, now)
+	r.commit(signed(t, r.auditors[0], l.ID, open, now), signed(t, r.auditors[0], l.ID, old, now))
+	for c, want := range map[*client.Client]int{r.visitor(): 1, r.as(r.auditors[1]): 1,
+		r.as(r.auditors[0]): 2} {
+		all, err := c.Commitments(t.Context(), l.ID, 0)
+		if err != nil || len(all) != want {
+			t.Errorf("%+v %v, want %d", all, err, want)
+		}
+	}
+}
+
+func TestAReportIsTakenOnlyWhenAllHaveCommittedAndOpensWhatItsAuthorCommittedTo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	epoch := rules.EpochAt(time.Now()) + 1000 // far from over
+	now, over := rules.EpochStart(epoch), rules.EpochStart(epoch+1)
+	r.openEpoch(epoch, now)
+	ctx, first := t.Context(), r.as(r.auditors[0])
+	own, other := signed(t, r.auditors[0], l.ID, epoch, now), signed(t, r.auditors[1], l.ID, epoch, now)
+	r.commit(own)
+	// A copier has only the commitment to copy, and nothing that opens it.
+	stolen := own.Sealed()
+	stolen.Auditor = r.auditors[2].Address()
+	refused, err := r.as(r.auditors[2]).Commit(ctx, epoch, []marketplace.Commitment{stolen})
+	if err != nil || len(refused) > 0 {
+		t.Fatalf("%v %v", refused, err)
+	}
+	wantKind(t, reveal(t, first, own), marketplace.Conflict)
+	wantKind(t, r.book.SaveReport(ctx, own, over), marketplace.Conflict) // two of three have
+	r.commit(other)
+	wantKind(t, r.book.SaveReport(ctx, own, over.Add(-time.Microsecond)), marketplace.Conflict)
+	must(t, r.book.SaveReport(ctx, own, over))
+	copied := own
+	copied.Auditor = stolen.Auditor
+	copied.Signature, err = r.auditors[2].SignText(copied.Text())
+	must(t, err)
+	wantKind(t, r.book.SaveReport(ctx, copied, over), marketplace.Invalid)
+	for _, at := range []time.Time{over, rules.CommitBy(epoch)} {
+		late := r.book.Commit(ctx, epoch, []marketplace.Commitment{copied.Sealed()}, at)
+		wantKind(t, late, marketplace.Conflict)
+	}
+	judged := func(at time.Time) int {
+		t.Helper()
+		n, err := r.book.JudgeEpochs(ctx, at)
+		must(t, err)
+		return n
+	}
+	if n := judged(rules.CommitBy(epoch)); n != 0 {
+		t.Error("judged before those that committed had time to reveal")
+	}
+	if n := judged(rules.ReportBy(epoch)); n != 1 {
+		t.Errorf("judged %d leases", n)
+	}
+	wantKind(t, r.book.SaveReport(ctx, other, rules.ReportBy(epoch)), marketplace.Conflict)
+	for i, k := range r.auditors {
+		all, err := r.as(k).Commitments(ctx, l.ID, epoch)
+		if err != nil || len(all) != 1 || all[0].OpenedAt.IsZero() == (i == 0) || all[0].At.IsZero() {
+			t.Errorf("%+v %v", all, err)
+		}
+	}
+}
+
+func TestAnEpochIsJudgedWhenAllThatWasCommittedToIsRevealed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	epoch := rules.EpochAt(time.Now()) + 1000
+	now := rules.EpochStart(epoch)
+	r.openEpoch(epoch, now)
+	for _, k := range r.auditors[:2] { // the third is dead
+		r.said(signed(t, k, l.ID, epoch, now))
+	}
+	early := rules.CommitBy(epoch).Add(-time.Microsecond)
+	if n, err := r.book.JudgeEpochs(t.Context(), early); n != 0 || err != nil {
+		t.Errorf("judged %d leases before the deadline, %v", n, err)
+	}
+	if n, err := r.book.JudgeEpochs(t.Context(), rules.CommitBy(epoch)); n != 1 || err != nil {
+		t.Errorf("judged %d leases when the deadline was past, %v", n, err)
 	}
 }
 
@@ -121,7 +249,7 @@ func TestNobodyReadsReportsThatCouldStillBeCopied(t *testing.T) {
 	now := rules.EpochStart(open)
 	r.openEpoch(open, now)
 	for _, k := range r.auditors[:2] {
-		must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, open, now), now))
+		r.said(signed(t, k, l.ID, open, now))
 	}
 	if n := told(r.visitor()); n != 0 {
 		t.Errorf("a visitor reads %d reports", n)
@@ -151,7 +279,7 @@ func TestEveryReportOfAnEpochIsOnSomePage(t *testing.T) {
 	now := rules.EpochStart(epoch)
 	r.openEpoch(epoch, now)
 	for _, k := range r.auditors {
-		must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, epoch, now), now))
+		r.said(signed(t, k, l.ID, epoch, now))
 	}
 	_, err := r.book.JudgeEpochs(t.Context(), time.Now())
 	must(t, err)
@@ -250,7 +378,7 @@ func TestAChequeIsSignedByAQuorumOfAuditors(t *testing.T) {
 		now := rules.EpochStart(epoch)
 		r.openEpoch(epoch, now)
 		for _, k := range r.auditors[:2] {
-			must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, epoch, now), now))
+			r.said(signed(t, k, l.ID, epoch, now))
 		}
 		_, err := r.book.JudgeEpochs(t.Context(), rules.EpochStart(epoch+1).Add(
 			rules.ReportSlack.Duration()))

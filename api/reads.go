@@ -232,12 +232,6 @@ func (s *Server) proofs(ctx context.Context, in *proofsIn) (page[marketplace.Pro
 	}, func(x marketplace.Proof) int64 { return x.Epoch })
 }
 
-type reportsIn struct {
-	Paging
-	Lease int64 `query:"lease" minimum:"1"`
-	Epoch int64 `query:"epoch" minimum:"1"`
-}
-
 func (s *Server) reports(ctx context.Context, in *reportsIn) (page[marketplace.Report], error) {
 	filter := orderbook.ReportFilter{Lease: in.Lease, Epoch: in.Epoch,
 		Reader: callerOf(ctx).account}

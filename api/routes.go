@@ -71,7 +71,10 @@ func (s *Server) routes(a huma.API) {
 	route(m, "GET /v1/reports", "Auditors' signed findings, newest first", s.reports, sealed)
 	route(m, "GET /v1/audit/promises", "Hashes of epochs' secrets, newest first", s.promises)
 	route(m, "GET /v1/audit/epochs/{epoch}", "What auditors work from", s.auditEpoch)
-	route(m, "POST /v1/audit/reports", "Hand in a finding", s.report, trade, created, auditor)
+	route(m, "GET /v1/audit/commitments", "What auditors committed to, newest first", s.commitments,
+		hushed)
+	route(m, "POST /v1/audit/commitments", "Commit to findings", s.commit, trade, created, auditor)
+	route(m, "POST /v1/audit/reports", "Reveal findings", s.reveal, trade, created, auditor)
 
 	m.tag = "cheques"
 	route(m, "GET /v1/cheques", "Cheques, newest first", s.cheques)
@@ -145,6 +148,12 @@ func auditor(op *huma.Operation) {
 func sealed(op *huma.Operation) {
 	op.Description = "As long as an epoch takes reports, only their author reads them: nobody shall " +
 		"report what others found."
+}
+
+// hushed documents who reads commitments, and when.
+func hushed(op *huma.Operation) {
+	op.Description = "As long as an epoch runs, only their author reads them: no agent shall learn that " +
+		"nobody will come any more."
 }
 
 func created(op *huma.Operation) { op.DefaultStatus = http.StatusCreated }

@@ -187,6 +187,14 @@ func (c *Client) EpochReports(ctx context.Context, epoch int64) ([]marketplace.R
 	return list[marketplace.Report](ctx, c, "/v1/reports", url.Values{"epoch": number(epoch)}, wholeMax)
 }
 
+// Commitments returns what auditors committed to; zero means any lease, or any epoch.
+func (c *Client) Commitments(
+	ctx context.Context, lease, epoch int64,
+) ([]marketplace.Commitment, error) {
+	return list[marketplace.Commitment](ctx, c, "/v1/audit/commitments", url.Values{
+		"lease": number(lease), "epoch": number(epoch)}, wholeMax)
+}
+
 // Reports returns what auditors found of a lease, newest first; epoch 0 means any.
 func (c *Client) Reports(
 	ctx context.Context, lease, epoch int64,

@@ -20,6 +20,7 @@ type desk struct {
 	key    escrow.Key
 	market *client.Client
 	leaves *audit.Leaves
+	sealed *audit.Envelopes
 	log    *slog.Logger
 
 	info     marketplace.MarketInfo
@@ -69,11 +70,12 @@ func (d *desk) signIn(ctx context.Context) (err error) {
 // audit does this auditor's part of every epoch until ctx is done.
 func (d *desk) audit(ctx context.Context) error {
 	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
-		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Leaves: d.leaves, Log: d.log}
+		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Leaves: d.leaves,
+		Envelopes: d.sealed, Sign: d.key.SignText, Log: d.log}
 	return a.Run(ctx)
 }
 
-// A reporter signs what the auditor reports.
+// A reporter is the market as an auditor sees it.
 type reporter struct{ *desk }
 
 func (r reporter) AuditEpoch(ctx context.Context, k int64) (marketplace.AuditEpoch, error) {
@@ -85,11 +87,16 @@ func (r reporter) Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte,
 	return r.market.Metainfo(ctx, h)
 }
 
-func (r reporter) Report(ctx context.Context, rep marketplace.Report) (err error) {
-	if rep.Signature, err = r.key.SignText(rep.Text()); err != nil {
-		return fmt.Errorf("sign report: %w", err)
-	}
-	return r.again(ctx, r.market.Report(ctx, rep))
+func (r reporter) Commit(ctx context.Context, epoch int64, all []marketplace.Commitment) (
+	[]marketplace.Refused, error) {
+	refused, err := r.market.Commit(ctx, epoch, all)
+	return refused, r.again(ctx, err)
+}
+
+func (r reporter) Reveal(ctx context.Context, all []marketplace.Report) (
+	[]marketplace.Refused, error) {
+	refused, err := r.market.Reveal(ctx, all)
+	return refused, r.again(ctx, err)
 }
 
 // again signs in anew when the session is over. The call that found out is not repeated: its

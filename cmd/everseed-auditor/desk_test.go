@@ -134,7 +134,8 @@ func (c *court) epoch(first marketplace.Outcome) {
 			var err error
 			rep.Signature, err = key.SignText(rep.Text())
 			must(c.T, err)
-			must(c.T, c.book.SaveReport(ctx, rep, c.now))
+			must(c.T, c.book.Commit(ctx, k, []marketplace.Commitment{rep.Sealed()}, c.now))
+			must(c.T, c.book.SaveReport(ctx, rep, c.info.Rules.CommitBy(k)))
 		}
 	}
 	c.now = c.info.Rules.EpochStart(k + 1)

@@ -37,8 +37,9 @@ func command(getenv func(string) string) *cobra.Command {
 		Use:   "run",
 		Short: "Audit until stopped",
 		Long: `Reads every epoch which leases to audit, downloads random blocks and pieces from the agents as any
-leecher would, reports signed findings, and signs a cheque only after recomputing it from the public
-proofs. The market must list the key's address among its auditors.
+leecher would, commits to its signed findings and reveals them when all have committed, and signs a
+cheque only after recomputing it from the public proofs. The market must list the key's address among
+its auditors.
 
 The private key is read from EVERSEED_AUDITOR_KEY (64 hex digits) or from the file of --key, bare or
 encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FILE.`,
@@ -48,12 +49,18 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 			if err != nil {
 				return err
 			}
-			leaves, err := audit.OpenLeaves(filepath.Join(dir, k.Address().String()))
+			own := filepath.Join(dir, k.Address().String())
+			leaves, err := audit.OpenLeaves(own)
 			if err != nil {
 				return err
 			}
 			defer leaves.Close()
-			d := &desk{key: k, leaves: leaves, market: client.New(market), log: terminal.Log(cmd.ErrOrStderr())}
+			sealed, err := audit.OpenEnvelopes(own)
+			if err != nil {
+				return err
+			}
+			defer sealed.Close()
+			d := &desk{key: k, leaves: leaves, sealed: sealed, market: client.New(market), log: terminal.Log(cmd.ErrOrStderr())}
 			if err := d.open(cmd.Context()); err != nil {
 				return err
 			}
@@ -64,8 +71,8 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 		},
 	}
 	run.Flags().StringVar(&market, "market", "http://localhost:8080", "the market's address")
-	run.Flags().StringVar(&dir, "dir", defaultDir(), "where hashes of blocks are kept; losing them "+
-		"costs traffic only")
+	run.Flags().StringVar(&dir, "dir", defaultDir(), "where reports in hand and hashes of blocks are "+
+		"kept; losing it costs the reports of an epoch, and traffic")
 	run.Flags().StringVar(&key, "key", "", "file with the private key; "+keyVariable+
 		" goes before it")
 	root.AddCommand(run)

@@ -21,16 +21,18 @@ type desk struct {
 	auditors []marketplace.Address
 	leases   []marketplace.Lease
 	torrents map[marketplace.Infohash][]byte
+	early    bool // opens epochs and takes reports as soon as it is asked
 
-	mu      sync.Mutex // guards the fields below
-	tried   map[[2]int64]bool
-	reports []marketplace.Report
-	heard   chan struct{}
+	mu        sync.Mutex // guards the fields below
+	tried     map[[2]int64]bool
+	committed map[marketplace.Hash]bool
+	reports   []marketplace.Report
+	heard     chan struct{}
 }
 
 func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, error) {
 	secret := marketplace.Hash{byte(k), 1}
-	if time.Since(d.rules.EpochStart(k)) < d.rules.Epoch.Duration()/10 {
+	if !d.early && time.Since(d.rules.EpochStart(k)) < d.rules.Epoch.Duration()/10 {
 		return marketplace.AuditEpoch{}, marketplace.NotFound.Errorf("epoch %d is not open", k)
 	}
 	return marketplace.AuditEpoch{
@@ -51,20 +53,65 @@ func (d *desk) Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, er
 	return nil, marketplace.NotFound.Errorf("torrent %s is unknown", h)
 }
 
-func (d *desk) Report(_ context.Context, r marketplace.Report) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if key := [2]int64{r.Lease, r.Epoch}; !d.tried[key] {
+// busy refuses the first call of each sort and epoch.
+func (d *desk) busy(sort, epoch int64) error {
+	if key := [2]int64{sort, epoch}; !d.tried[key] {
 		d.tried[key] = true
 		return marketplace.Unavailable.Errorf("the desk is closed for a moment")
 	}
-	d.reports = append(d.reports, r)
+	return nil
+}
+
+func (d *desk) Commit(_ context.Context, epoch int64, all []marketplace.Commitment) (
+	[]marketplace.Refused, error,
+) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.busy(1, epoch); err != nil {
+		return nil, err
+	}
+	if !time.Now().Before(d.rules.CommitBy(epoch)) {
+		return nil, marketplace.Conflict.Errorf("too late")
+	}
+	if d.committed == nil {
+		d.committed = map[marketplace.Hash]bool{}
+	}
+	for _, c := range all {
+		d.committed[c.Hash] = true
+	}
+	return nil, nil
+}
+
+func (d *desk) Reveal(_ context.Context, all []marketplace.Report) (
+	refused []marketplace.Refused, err error,
+) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now, epoch := time.Now(), all[0].Epoch
+	if err := d.busy(2, epoch); err != nil {
+		return nil, err
+	}
+	if now.Before(d.rules.CommitBy(epoch)) && !d.early || now.After(d.rules.ReportBy(epoch)) {
+		return nil, marketplace.Conflict.Errorf("not at this time")
+	}
+	for _, r := range all {
+		if !d.committed[r.Commitment()] || r.Signature != stamp {
+			refused = append(refused, marketplace.Refused{Lease: r.Lease, Kind: marketplace.Forbidden})
+			continue
+		}
+		d.reports = append(d.reports, r)
+	}
 	select {
 	case d.heard <- struct{}{}:
 	default:
 	}
-	return nil
+	return refused, nil
 }
+
+// stamp stands for a signature: what keys there are is not the auditor's concern.
+var stamp = marketplace.Signature{1, 2, 3}
+
+func sign(string) (marketplace.Signature, error) { return stamp, nil }
 
 // wait returns n reports of one epoch, the first that begins from now on.
 func (d *desk) wait(t *testing.T, n int) []marketplace.Report {
@@ -122,7 +169,8 @@ func TestAnAuditorReportsEveryLeaseOfTheEpoch(t *testing.T) {
 		},
 		tried: map[[2]int64]bool{},
 	}
-	a := &audit.Auditor{Address: d.auditors[1], Market: d, Rules: d.rules, Guard: devnet}
+	a := &audit.Auditor{Address: d.auditors[1], Market: d, Rules: d.rules, Guard: devnet,
+		Sign: sign}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- a.Run(ctx) }()
@@ -155,6 +203,19 @@ func TestAnAuditorReportsEveryLeaseOfTheEpoch(t *testing.T) {
 		if r.At.Before(start) || r.At.After(d.rules.EpochStart(r.Epoch+1)) ||
 			!r.At.Equal(r.At.Truncate(time.Microsecond)) {
 			t.Errorf("lease %d: reported as of %s", id, r.At)
+		}
+		times := audit.Plan(d.rules, audit.Seed(r.Epoch, marketplace.Hash{byte(r.Epoch), 1},
+			marketplace.Hash{2}), r.Epoch, id, d.auditors)
+		for i, began := range r.Began {
+			planned := times[slices.IndexFunc(times, func(v audit.Visit) bool {
+				return v.Auditor == a.Address
+			})].Tries[i]
+			if began.Before(planned.Truncate(time.Microsecond)) || !began.Before(r.At) {
+				t.Errorf("lease %d: try %d began %s, planned was %s", id, i, began, planned)
+			}
+		}
+		if len(r.Began) != len(r.Tries) {
+			t.Errorf("lease %d: %d tries, %d beginnings", id, len(r.Tries), len(r.Began))
 		}
 		if id <= 2 && len(r.Answers) == 0 || id == 1 && r.Bytes != asked(meta, r) || r.Wire < r.Bytes {
 			t.Errorf("lease %d: %d bytes, %d on the wire, for %+v", id, r.Bytes, r.Wire, r.Answers)
@@ -211,7 +272,7 @@ func TestAnAuditorAsksForBlocksOfPiecesThatItKnows(t *testing.T) {
 	}
 	defer leaves.Close()
 	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet,
-		Leaves: leaves}
+		Leaves: leaves, Sign: sign}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- a.Run(ctx) }()
@@ -251,7 +312,8 @@ func TestAnAuditorMistrustsAnEpochThatBreaksItsPromise(t *testing.T) {
 		},
 	} {
 		d := &broken{desk{rules: rules(), auditors: []marketplace.Address{{1}}}, spoil}
-		a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
+		a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet,
+			Sign: sign}
 		now := d.rules.EpochStart(honest).Add(time.Second)
 		if _, err := a.Step(t.Context(), now); err != nil {
 			t.Errorf("%s: an honest epoch: %v", name, err)
@@ -281,14 +343,16 @@ func (b *broken) AuditEpoch(ctx context.Context, k int64) (marketplace.AuditEpoc
 
 func TestThousandsOfLeasesWaitInOneQueue(t *testing.T) {
 	t.Parallel()
-	d := &desk{rules: marketplace.DefaultRules(), auditors: []marketplace.Address{{1}, {2}, {3}}}
+	d := &desk{rules: marketplace.DefaultRules(), early: true,
+		auditors: []marketplace.Address{{1}, {2}, {3}}}
 	for id := range int64(20_000) {
 		d.leases = append(d.leases, marketplace.Lease{ID: id, Peer: "127.0.0.1:1"})
 	}
-	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
+	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet,
+		Sign: sign}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	k := d.rules.EpochAt(time.Now()) - 1
+	k := d.rules.EpochAt(time.Now()) + 1
 	now := d.rules.EpochStart(k).Add(time.Minute)
 	before := time.Now()
 	n, err := a.Step(ctx, now)

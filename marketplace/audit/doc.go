@@ -4,7 +4,8 @@
 // [Seed] turns a secret and a solid block into the one source of chance for an epoch; [Plan] and
 // [Challenges] draw from it who asks whom, when and for what. All three are pure: when the secret
 // is published, anyone can recompute them from the public log (proof.md, Audits). [Probe] is one
-// try on the wire. An [Auditor] does an epoch's tries at their times and reports.
+// try on the wire. An [Auditor] does an epoch's tries at their times, commits to what it found, and
+// reports when all have committed: until then there is nothing that anybody could copy.
 //
 // # What is asked, and how anyone recomputes it
 //

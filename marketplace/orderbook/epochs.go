@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -81,33 +80,6 @@ func (b *Book) AuditEpoch(ctx context.Context, epoch int64) (marketplace.AuditEp
 func (b *Book) LastEpoch(ctx context.Context) (int64, error) {
 	return one(ctx, b.pool, "epoch", pgx.RowTo[int64],
 		`SELECT coalesce(max(epoch), 0) FROM audit_epochs`)
-}
-
-// SaveReport takes an auditor's signed report, once a lease and epoch, until the epoch is closed.
-func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Time) error {
-	return b.act(ctx, now, func(a *act) error {
-		e, err := one(ctx, a.Tx, fmt.Sprint("epoch ", r.Epoch), scanEpoch,
-			selectEpoch+`WHERE e.epoch = $1
-				AND closed_at IS NULL AND judged_at IS NULL FOR SHARE OF e`, r.Epoch)
-		if errors.Is(err, marketplace.NotFound) {
-			return marketplace.Conflict.Errorf("epoch %d is not open for reports", r.Epoch)
-		}
-		if err != nil {
-			return err
-		}
-		isIt := func(l marketplace.Lease) bool { return l.ID == r.Lease }
-		if !slices.Contains(e.Auditors, r.Auditor) || !slices.ContainsFunc(e.Leases, isIt) {
-			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease,
-				r.Epoch)
-		}
-		r.ID = 0
-		if _, err := a.exec(`INSERT INTO reports (lease, epoch, auditor, body, at)
-			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, r.Lease, r.Epoch, r.Auditor, mustJSON(r),
-			a.now); err != nil {
-			return fmt.Errorf("write report: %w", err)
-		}
-		return nil
-	})
 }
 
 // A ReportFilter chooses reports; zero fields choose all.

@@ -177,6 +177,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/commitments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What auditors committed to, newest first
+         * @description As long as an epoch runs, only their author reads them: no agent shall learn that nobody will come any more.
+         */
+        get: operations["get-audit-commitments"];
+        put?: never;
+        /**
+         * Commit to findings
+         * @description Needs the scope `trade`. Only for the market's auditors.
+         */
+        post: operations["post-audit-commitments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/drafts": {
         parameters: {
             query?: never;
@@ -241,7 +265,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Hand in a finding
+         * Reveal findings
          * @description Needs the scope `trade`. Only for the market's auditors.
          */
         post: operations["post-audit-reports"];
@@ -1194,6 +1218,43 @@ export interface components {
              */
             to: string;
         };
+        Commitment: {
+            /**
+             * Format: date-time
+             * @description When the market took it
+             */
+            at?: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: hash
+             * @description SHA-256 of the report's text and its signature
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash: string;
+            /**
+             * Format: int64
+             * @description Its number in the market's log
+             */
+            id?: number;
+            /** Format: int64 */
+            lease: number;
+            /**
+             * Format: date-time
+             * @description When it took the report; absent if none ever came
+             */
+            opened_at?: string;
+        };
+        CommitmentsBody: {
+            commitments: components["schemas"]["Commitment"][];
+            /** Format: int64 */
+            epoch: number;
+        };
         Draft: {
             /**
              * Format: btt
@@ -1307,6 +1368,12 @@ export interface components {
              * @description Below it the agent is warned
              */
             warn_bps: number;
+        };
+        HandIn: {
+            /** @description What was not taken; the rest was */
+            refused: components["schemas"]["Refused"][];
+            /** Format: int64 */
+            taken: number;
         };
         Key: {
             /** Format: date-time */
@@ -1697,6 +1764,11 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
+        PageCommitment: {
+            items: components["schemas"]["Commitment"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
         PageDraft: {
             items: components["schemas"]["Draft"][];
             /** @description Send it as after to go on; empty at the end */
@@ -1925,6 +1997,18 @@ export interface components {
         ReasonBody: {
             reason: string;
         };
+        Refused: {
+            detail: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * @description What sort of refusal it is, as problems have it
+             * @enum {string}
+             */
+            kind: "invalid" | "forbidden";
+            /** Format: int64 */
+            lease: number;
+        };
         Report: {
             /** @description What became of each challenge at the last try */
             answers: components["schemas"]["Answer"][];
@@ -1938,6 +2022,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             auditor: string;
+            /** @description When each try began, in order */
+            began?: string[];
             /**
              * Format: int64
              * @description Bytes of content received, all tries
@@ -1971,6 +2057,9 @@ export interface components {
              * @description Bytes on the wire both ways, all tries
              */
             wire: number;
+        };
+        ReportsBody: {
+            reports: components["schemas"]["Report"][];
         };
         Rules: {
             /**
@@ -2642,6 +2731,78 @@ export interface operations {
             };
         };
     };
+    "get-audit-commitments": {
+        parameters: {
+            query?: {
+                /** @description Items at most */
+                limit?: number;
+                /** @description Where the part before ended */
+                after?: string;
+                lease?: number;
+                epoch?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageCommitment"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-audit-commitments": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommitmentsBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-audit-drafts": {
         parameters: {
             query?: never;
@@ -2748,7 +2909,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Report"];
+                "application/json": components["schemas"]["ReportsBody"];
             };
         };
         responses: {
@@ -2758,7 +2919,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Report"];
+                    "application/json": components["schemas"]["HandIn"];
                 };
             };
             /** @description Error */
