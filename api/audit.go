@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -139,6 +140,42 @@ func (s *Server) commitments(ctx context.Context, in *reportsIn) (page[marketpla
 	) ([]marketplace.Commitment, error) {
 		return s.Book.Commitments(ctx, filter, p)
 	}, func(c marketplace.Commitment) int64 { return c.ID })
+}
+
+type trailIn struct {
+	Lease int64 `path:"lease" minimum:"1"`
+	Epoch int64 `path:"epoch" minimum:"1"`
+}
+
+// trail adds the plan to what the book knows, and those who were drawn and never came.
+func (s *Server) trail(ctx context.Context, in *trailIn) (marketplace.Trail, error) {
+	t, e, err := s.Book.Trail(ctx, in.Lease, in.Epoch)
+	if err != nil || t.ClosedAt.IsZero() {
+		t.Secret = marketplace.Hash{}
+		return t, err
+	}
+	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
+	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, t.Lease, e.Auditors) {
+		i := slices.IndexFunc(t.Visits, func(x marketplace.Visit) bool { return x.Auditor == v.Auditor })
+		if i < 0 {
+			i = len(t.Visits)
+			t.Visits = append(t.Visits, marketplace.Visit{Auditor: v.Auditor})
+		}
+		t.Visits[i].Planned = v.Tries
+	}
+	return t, nil
+}
+
+type knownIn struct {
+	Auditor  marketplace.Address  `query:"auditor" required:"true"`
+	Infohash marketplace.Infohash `query:"infohash" required:"true"`
+	Before   int64                `query:"before" required:"true" doc:"Epoch"`
+	Pieces   []int                `query:"pieces" required:"true" minItems:"1" maxItems:"100"`
+}
+
+func (s *Server) known(ctx context.Context, in *knownIn) (page[marketplace.Report], error) {
+	items, err := s.Book.KnownBefore(ctx, in.Auditor, in.Infohash, in.Before, in.Pieces)
+	return page[marketplace.Report]{Items: items}, err
 }
 
 func (s *Server) drafts(ctx context.Context, _ *struct{}) (page[marketplace.Draft], error) {

@@ -368,22 +368,142 @@ func TestSecretsArePromisedToEverybodyBeforeTheyAreTold(t *testing.T) {
 	}
 }
 
+// earn lets a lease pass three epochs by two auditors, of which the last two are paid, and returns the
+// last one.
+func (r *rig) earn(l marketplace.Lease) (last int64) {
+	r.t.Helper()
+	rules := r.server.info.Rules
+	first := rules.EpochAt(time.Now()) - 4 // so that all is over
+	for last = first; last < first+3; last++ {
+		now := rules.EpochStart(last)
+		r.openEpoch(last, now)
+		for _, k := range r.auditors[:2] {
+			r.said(signed(r.t, k, l.ID, last, now))
+		}
+		_, err := r.book.JudgeEpochs(r.t.Context(), rules.ReportBy(last))
+		must(r.t, err)
+	}
+	return last - 1
+}
+
+func TestATrailLeadsFromTheChallengesToTheCheque(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	last := r.earn(l)
+	one, err := r.visitor().Trail(t.Context(), l.ID, last)
+	must(t, err)
+	if one.Verdict != marketplace.VerdictPass || one.Seconds != 5 || one.Secret != (marketplace.Hash{8}) ||
+		one.BlockHash != (marketplace.Hash{7}) || one.PromisedAt.IsZero() || one.Earned.IsZero() {
+		t.Errorf("%+v", one)
+	}
+	reports := 0
+	for _, v := range one.Visits {
+		if len(v.Planned) == 0 {
+			t.Errorf("%s was drawn for no time", v.Auditor)
+		}
+		if v.Report == nil {
+			if v.Auditor != r.auditors[2].Address() || !v.CommittedAt.IsZero() {
+				t.Errorf("%+v", v)
+			}
+			continue
+		}
+		if reports++; v.Report.Commitment() != v.Commitment || v.RevealedAt.Before(v.CommittedAt) ||
+			len(v.Report.Answers) != 2 || v.Report.Answers[0].Hash.IsZero() {
+			t.Errorf("%+v", v)
+		}
+	}
+	if reports != 2 || len(one.Visits) != 3 {
+		t.Errorf("%d visits, %d reports", len(one.Visits), reports)
+	}
+	if len(one.Cheques) != 1 || one.Cheques[0].Cheque.To != l.Payee ||
+		one.Cheques[0].Cheque.Cumulative.Cmp(one.Earned) < 0 {
+		t.Errorf("%+v", one.Cheques)
+	}
+	unpaid, err := r.visitor().Trail(t.Context(), l.ID, last-2)
+	if err != nil || unpaid.Seconds != 0 || len(unpaid.Cheques) != 0 || len(unpaid.Visits) != 3 {
+		t.Errorf("%+v %v", unpaid, err)
+	}
+	open := last + 100
+	r.openEpoch(open, r.server.info.Rules.EpochStart(open).Add(-time.Hour))
+	r.commit(signed(t, r.auditors[0], l.ID, open, time.Now()))
+	sealed, err := r.visitor().Trail(t.Context(), l.ID, open)
+	if err != nil || !sealed.Secret.IsZero() || len(sealed.Visits) > 0 || sealed.Block != open {
+		t.Errorf("of an epoch that runs everybody reads %+v %v", sealed, err)
+	}
+	_, err = r.visitor().Trail(t.Context(), l.ID+1, last)
+	wantKind(t, err, marketplace.NotFound)
+}
+
+func TestAnEpochsLogComesWhole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	last := r.earn(l)
+	for _, lease := range []int64{0, l.ID} {
+		log, err := r.visitor().EpochLog(t.Context(), last, lease)
+		if err != nil || len(log.Commitments) != 2 || len(log.Reports) != 2 || len(log.Proofs) != 1 ||
+			len(log.Before) != 1 || log.Before[0].Epoch != last-1 || log.Proofs[0].Epoch != last ||
+			log.Shown == nil || log.Shown.Epoch != last || len(log.Epoch.Leases) != 1 {
+			t.Fatalf("lease %d: %+v %v", lease, log, err)
+		}
+	}
+}
+
+func TestWhatAnAuditorKnewFollowsFromItsOwnClosedReports(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules, k := r.server.info.Rules, r.auditors[0]
+	epoch := rules.EpochAt(time.Now()) - 3
+	for _, e := range []int64{epoch, epoch + 1} {
+		now := rules.EpochStart(e)
+		r.openEpoch(e, now)
+		rep := signed(t, k, l.ID, e, now)
+		rep.Answers[1].Outcome = marketplace.Pass // piece 2, whole
+		var err error
+		rep.Signature, err = k.SignText(rep.Text())
+		must(t, err)
+		r.said(rep)
+	}
+	known := func(who marketplace.Address, before int64, pieces ...int) int {
+		t.Helper()
+		all, err := r.book.KnownBefore(t.Context(), who, l.Infohash, before, pieces)
+		must(t, err)
+		return len(all)
+	}
+	if n := known(k.Address(), epoch+2, 1, 2); n != 0 {
+		t.Errorf("%d reports of epochs that are not closed", n)
+	}
+	_, err := r.book.JudgeEpochs(t.Context(), rules.ReportBy(epoch+1))
+	must(t, err)
+	for _, c := range []struct {
+		who    marketplace.Address
+		before int64
+		piece  int
+		want   int
+	}{
+		{k.Address(), epoch + 2, 2, 1}, // the earliest of two
+		{k.Address(), epoch + 1, 2, 1},
+		{k.Address(), epoch, 2, 0},
+		{k.Address(), epoch + 2, 1, 0}, // only a block of it
+		{r.auditors[1].Address(), epoch + 2, 2, 0},
+	} {
+		if n := known(c.who, c.before, c.piece); n != c.want {
+			t.Errorf("%+v: %d", c, n)
+		}
+	}
+	log, err := r.visitor().EpochLog(t.Context(), epoch+1, 0) // it asks for block 3 of piece 1
+	if err != nil || len(log.Earlier) != 0 {
+		t.Errorf("%+v %v", log.Earlier, err)
+	}
+}
+
 func TestAChequeIsSignedByAQuorumOfAuditors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	l, poster := r.proving()
-	rules := r.server.info.Rules
-	first := rules.EpochAt(time.Now())
-	for epoch := first; epoch < first+3; epoch++ { // three passed epochs: the last two are paid
-		now := rules.EpochStart(epoch)
-		r.openEpoch(epoch, now)
-		for _, k := range r.auditors[:2] {
-			r.said(signed(t, k, l.ID, epoch, now))
-		}
-		_, err := r.book.JudgeEpochs(t.Context(), rules.EpochStart(epoch+1).Add(
-			rules.ReportSlack.Duration()))
-		must(t, err)
-	}
+	r.earn(l)
 	one, two := r.as(r.auditors[0]), r.as(r.auditors[1])
 	drafts, err := one.Drafts(t.Context())
 	must(t, err)

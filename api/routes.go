@@ -68,7 +68,9 @@ func (s *Server) routes(a huma.API) {
 
 	m.tag = "proofs"
 	route(m, "GET /v1/proofs", "Proofs, newest first", s.proofs)
+	route(m, "GET /v1/proofs/{lease}/{epoch}", "All that is behind one epoch's pay", s.trail)
 	route(m, "GET /v1/reports", "Auditors' signed findings, newest first", s.reports, sealed)
+	route(m, "GET /v1/audit/known", "Reports that show which pieces an auditor knew", s.known)
 	route(m, "GET /v1/audit/promises", "Hashes of epochs' secrets, newest first", s.promises)
 	route(m, "GET /v1/audit/epochs/{epoch}", "What auditors work from", s.auditEpoch)
 	route(m, "GET /v1/audit/commitments", "What auditors committed to, newest first", s.commitments,

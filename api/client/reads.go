@@ -135,6 +135,7 @@ func (c *Client) Offer(ctx context.Context, id int64) (marketplace.Offer, error)
 type LeaseFilter struct {
 	Bounty   int64
 	Agent    marketplace.Address
+	Payee    marketplace.Address
 	Infohash marketplace.Infohash
 	Live     bool // only those that still bind their agent
 	Most     int  // at most so many, the newest; zero means 200
@@ -143,7 +144,7 @@ type LeaseFilter struct {
 // Leases returns leases, newest first.
 func (c *Client) Leases(ctx context.Context, f LeaseFilter) ([]marketplace.Lease, error) {
 	q := url.Values{"bounty": number(f.Bounty), "agent": {f.Agent.String()},
-		"infohash": hash(f.Infohash)}
+		"payee": {f.Payee.String()}, "infohash": hash(f.Infohash)}
 	if f.Live {
 		q.Set("live", "true")
 	}

@@ -24,7 +24,8 @@ by the environment; secrets are never read from the command line.
 To try everything on one machine without any of this, run everseed-devnet instead.`,
 		Args: cobra.NoArgs,
 	}
-	root.AddCommand(serveCommand(getenv), migrateCommand(getenv), booksCommand(getenv))
+	root.AddCommand(serveCommand(getenv), migrateCommand(getenv), booksCommand(getenv),
+		replayCommand(getenv))
 	return root
 }
 

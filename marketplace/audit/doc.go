@@ -7,6 +7,9 @@
 // try on the wire. An [Auditor] does an epoch's tries at their times, commits to what it found, and
 // reports when all have committed: until then there is nothing that anybody could copy.
 //
+// A [Case] is an epoch before whoever recomputes it from its public log, and names all that is wrong
+// with it. A [Content] is a copy by which every answer can be checked.
+//
 // # What is asked, and how anyone recomputes it
 //
 // A challenge is a block of 16 KiB. Blocks are drawn from the whole content, so n challenges find

@@ -111,6 +111,20 @@ func (b *Book) Reports(
 		ORDER BY id DESC LIMIT $5`, p.before(), f.Lease, f.Epoch, f.Reader.String(), p.limit())
 }
 
+// KnownBefore returns reports of epochs before one that is closed, by an auditor on any replica of a
+// torrent, that show that pieces answered whole, with a pass: the earliest for each piece.
+func (b *Book) KnownBefore(ctx context.Context, auditor marketplace.Address, h marketplace.Infohash,
+	epoch int64, pieces []int) ([]marketplace.Report, error) {
+	return many(ctx, b.pool, "reports", scanReport, `SELECT id, body FROM reports WHERE id IN (
+		SELECT DISTINCT ON (piece) r.id FROM leases l JOIN reports r ON r.lease = l.id
+			JOIN audit_epochs e ON e.epoch = r.epoch,
+			LATERAL (SELECT (a->>'piece')::int AS piece FROM jsonb_path_query(r.body,
+				'$.answers[*] ? (@.block == -1 && @.outcome == "pass")') a) x
+		WHERE l.infohash = $1 AND r.auditor = $2 AND r.epoch < $3 AND piece = ANY($4)
+			AND coalesce(e.closed_at, e.judged_at) IS NOT NULL
+		ORDER BY piece, r.epoch, r.id) ORDER BY id`, h, auditor, epoch, pieces)
+}
+
 // A ProofFilter chooses proofs; zero fields choose all.
 type ProofFilter struct {
 	Lease, Bounty int64
@@ -124,6 +138,12 @@ func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
 	drawn_from, at FROM proofs `
+
+// ProofsOf returns an epoch's proofs of leases numbered below page.After, newest first.
+func (b *Book) ProofsOf(ctx context.Context, epoch int64, p Page) ([]marketplace.Proof, error) {
+	return many(ctx, b.pool, "proofs", scanProof, selectProof+`WHERE epoch = $1 AND lease < $2
+		ORDER BY lease DESC LIMIT $3`, epoch, p.before(), p.limit())
+}
 
 // Proofs returns proofs of epochs before page.After, newest epoch first.
 func (b *Book) Proofs(ctx context.Context, f ProofFilter, p Page) ([]marketplace.Proof, error) {

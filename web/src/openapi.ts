@@ -238,6 +238,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reports that show which pieces an auditor knew */
+        get: operations["get-audit-known"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/promises": {
         parameters: {
             query?: never;
@@ -703,6 +720,23 @@ export interface paths {
         };
         /** Proofs, newest first */
         get: operations["get-proofs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/proofs/{lease}/{epoch}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that is behind one epoch's pay */
+        get: operations["get-proofs-lease-epoch"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2437,6 +2471,123 @@ export interface components {
             /** Format: int64 */
             size: number;
         };
+        Trail: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /**
+             * Format: date-time
+             * @description First moment of the epoch
+             */
+            begins: string;
+            /**
+             * Format: int64
+             * @description First solid block of the epoch: the other half of its chance
+             */
+            block: number;
+            /**
+             * Format: hash
+             * @description Its id
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            block_hash: string;
+            /** Format: int64 */
+            bounty: number;
+            /** @description The first of each funder that has the pay in it */
+            cheques: components["schemas"]["SignedCheque"][];
+            /**
+             * Format: date-time
+             * @description Since when no reports are taken
+             */
+            closed_at?: string;
+            /**
+             * Format: hash
+             * @description SHA-256 of the secret
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            commit: string;
+            /**
+             * Format: btt
+             * @description BTT it pays, held back part included
+             * @example 12.5
+             */
+            earned: string;
+            /**
+             * Format: date-time
+             * @description Its end
+             */
+            ends: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: infohash
+             * @example c12fe1c06bba254a9dc9f519b335aa7c1367a88a
+             */
+            infohash: string;
+            /** Format: date-time */
+            judged_at?: string;
+            /** Format: int64 */
+            lease: number;
+            /**
+             * Format: int64
+             * @description Auditors that passed it
+             */
+            passes: number;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            payee: string;
+            /**
+             * Format: date-time
+             * @description When the hash of the secret was published
+             */
+            promised_at?: string;
+            /**
+             * Format: int64
+             * @description Seconds it pays for
+             */
+            seconds: number;
+            /**
+             * Format: hash
+             * @description Shown when the epoch is over
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            secret?: string;
+            /**
+             * @description What the reports say; absent until it is judged
+             * @enum {string}
+             */
+            verdict?: "pass" | "fail" | "data_fault" | "unaudited";
+            /** @description Who was drawn to audit it; empty until the epoch is closed */
+            visits: components["schemas"]["Visit"][];
+        };
+        Visit: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /**
+             * Format: hash
+             * @description What it committed to; absent if to nothing
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            commitment?: string;
+            /** Format: date-time */
+            committed_at?: string;
+            /** @description Earliest times of its tries; after a pass the rest is left out */
+            planned: string[];
+            /** @description With its challenges and their answers' hashes */
+            report?: components["schemas"]["Report"];
+            /**
+             * Format: date-time
+             * @description Absent if it never revealed a report
+             */
+            revealed_at?: string;
+        };
         Wait: {
             /** @description What was found, with numbers */
             detail: string;
@@ -2850,6 +3001,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditEpoch"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-known": {
+        parameters: {
+            query: {
+                auditor: string;
+                infohash: string;
+                /** @description Epoch */
+                before: number;
+                pieces: number[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageReport"];
                 };
             };
             /** @description Error */
@@ -3422,6 +3608,7 @@ export interface operations {
                 after?: string;
                 bounty?: number;
                 agent?: string;
+                payee?: string;
                 infohash?: string;
                 /** @description Only those that still bind their agent */
                 live?: boolean;
@@ -3800,6 +3987,8 @@ export interface operations {
                 lease?: number;
                 bounty?: number;
                 agent?: string;
+                /** @description All of an epoch; the rest is not looked at */
+                epoch?: number;
             };
             header?: never;
             path?: never;
@@ -3814,6 +4003,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageProof"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-proofs-lease-epoch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lease: number;
+                epoch: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trail"];
                 };
             };
             /** @description Error */

@@ -1,0 +1,151 @@
+package audit
+
+import (
+	"slices"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// hear holds one report against its signature, the schedule, its commitment and the .torrent. One that
+// is its author's own counts, whatever it says.
+func (j *judge) hear(r marketplace.Report) {
+	of := voice{r.Lease, r.Auditor}
+	v, drawn := j.visits[of]
+	sealed, committed := j.commitments[of]
+	who, err := j.Signer(r.Text(), r.Signature)
+	switch {
+	case err != nil || who != r.Auditor:
+		j.fault(Forged, of, "its signature is not the auditor's over this report")
+		return
+	case r.Epoch != j.Log.Epoch.Epoch || !drawn:
+		j.fault(Undrawn, of, "the schedule of the epoch does not send it there")
+		return
+	case j.said[of]:
+		j.fault(Forged, of, "says two things")
+		return
+	case !committed:
+		j.fault(Unopened, of, "reports, and had committed to nothing")
+		return
+	case sealed.Hash != r.Commitment():
+		j.fault(Unopened, of, "is not the report that it had committed to")
+		return
+	}
+	j.said[of] = true
+	j.genuine = append(j.genuine, r)
+	if !j.looksAt(r.Lease) {
+		return
+	}
+	j.Reports++
+	j.tries(of, v, r)
+	h := j.leases[r.Lease].Infohash
+	t := j.Torrents[h]
+	if t == nil {
+		if !j.untold[h] {
+			j.unchecked("answers of torrent %s: its .torrent is not at hand", h)
+		}
+		j.untold[h] = true
+		return
+	}
+	j.challenges(of, r, t)
+	for _, a := range r.Answers {
+		j.answer(of, a, t)
+	}
+}
+
+// tries looks at when the auditor says that it tried, and what it says of each try.
+func (j *judge) tries(of voice, v Visit, r marketplace.Report) {
+	if n := len(r.Tries); n == 0 || n > len(v.Tries) {
+		j.fault(BadTries, of, "%d tries, and %d were due at most", n, len(v.Tries))
+		return
+	}
+	last := len(r.Tries) - 1
+	if slices.Contains(r.Tries[:last], marketplace.Pass) {
+		j.fault(BadTries, of, "went on after a pass: %s", r.Tries)
+	}
+	if sum := marketplace.Settle(r.Tries); sum != r.Outcome {
+		j.fault(BadTries, of, "says %s where its tries %s come to %s", r.Outcome, r.Tries, sum)
+	}
+	if sum := gravest(r.Answers); len(r.Answers) > 0 && sum != r.Tries[last] {
+		j.fault(BadTries, of, "its last try found %s, and its answers say %s", r.Tries[last], sum)
+	}
+	if len(r.Began) == 0 {
+		j.unchecked("when auditor %s tried lease %d: its report does not tell", of.auditor, of.lease)
+		return
+	}
+	j.times(of, v, r)
+}
+
+// times compares when tries began with the schedule.
+func (j *judge) times(of voice, v Visit, r marketplace.Report) {
+	ends := j.Rules.EpochStart(r.Epoch + 1)
+	if len(r.Began) != len(r.Tries) {
+		j.fault(BadTries, of, "%d tries began, and %d are told of", len(r.Began), len(r.Tries))
+		return
+	}
+	for i, at := range r.Began {
+		switch {
+		case at.Before(v.Tries[i].Truncate(time.Microsecond)):
+			j.fault(BadTries, of, "try %d began at %s, before its time %s", i+1, instant(at),
+				instant(v.Tries[i]))
+		case !at.Before(ends):
+			j.fault(BadTries, of, "try %d began at %s, and the epoch ended at %s", i+1, instant(at),
+				instant(ends))
+		case i > 0 && at.Sub(r.Began[i-1]) < j.Rules.AttemptGap.Duration():
+			j.fault(BadTries, of, "tries %d and %d are %s apart, and have to be %s", i, i+1,
+				at.Sub(r.Began[i-1]), j.Rules.AttemptGap)
+		}
+	}
+	if r.At.Before(r.Began[len(r.Began)-1]) {
+		j.fault(BadTries, of, "its last try ended at %s, before it began", instant(r.At))
+	}
+}
+
+// gravest sums answers up as a try does.
+func gravest(answers []marketplace.Answer) marketplace.Outcome {
+	sum := marketplace.Pass
+	for _, a := range answers {
+		if slices.Index(gravity, a.Outcome) > slices.Index(gravity, sum) {
+			sum = a.Outcome
+		}
+	}
+	return sum
+}
+
+// challenges compares what was asked for with what was due. Where a report asks for a block, its
+// author must have known the piece; where it asks for a whole piece, it need not have.
+func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) {
+	if len(r.Answers) == 0 && len(r.Tries) > 0 &&
+		r.Tries[len(r.Tries)-1] == marketplace.AuditorFault {
+		return // it could not even ask
+	}
+	blocks := map[int]bool{}
+	for _, a := range r.Answers {
+		if a.Block == marketplace.WholePiece || blocks[a.Piece] {
+			continue
+		}
+		blocks[a.Piece] = true
+		if !j.known[knowledge{of.auditor, t.Infohash, a.Piece}] {
+			j.fault(BadChallenges, of, "asked for block %d of piece %d and could not check it: no report of"+
+				" an earlier epoch shows that it knew the piece", a.Block, a.Piece)
+		}
+	}
+	due := Challenges(j.Rules, j.seed, of.lease, of.auditor, t,
+		func(piece int) bool { return blocks[piece] })
+	for i := range max(len(due), len(r.Answers)) {
+		switch {
+		case i >= len(r.Answers):
+			j.fault(BadChallenges, of, "did not ask for %s", spotOf(t, due[i].Piece, due[i].Block))
+			return
+		case i >= len(due):
+			j.fault(BadChallenges, of, "asked for %s, which was not due",
+				spotOf(t, r.Answers[i].Piece, r.Answers[i].Block))
+			return
+		case due[i].Piece != r.Answers[i].Piece || due[i].Block != r.Answers[i].Block:
+			j.fault(BadChallenges, of, "asked for %s where %s was due",
+				spotOf(t, r.Answers[i].Piece, r.Answers[i].Block), spotOf(t, due[i].Piece, due[i].Block))
+			return
+		}
+	}
+}
