@@ -81,7 +81,7 @@ func (s *Server) drawn(e marketplace.AuditEpoch, who marketplace.Address) map[in
 	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
 	leases := map[int64]bool{}
 	for _, l := range e.Leases {
-		for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, l.ID, e.Auditors) {
+		for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
 			leases[l.ID] = leases[l.ID] || v.Auditor == who
 		}
 	}
@@ -155,7 +155,8 @@ func (s *Server) trail(ctx context.Context, in *trailIn) (marketplace.Trail, err
 		return t, err
 	}
 	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
-	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, t.Lease, e.Auditors) {
+	l, _ := e.Lease(t.Lease)
+	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, t.Lease, l.Panel(e.Auditors)) {
 		i := slices.IndexFunc(t.Visits, func(x marketplace.Visit) bool { return x.Auditor == v.Auditor })
 		if i < 0 {
 			i = len(t.Visits)

@@ -587,8 +587,11 @@ func TestWhatEverybodyMayRead(t *testing.T) {
 		t.Errorf("%s %s", resp.Status, body)
 	}
 	_, body := ask(t, "GET", r.web.URL+"/metrics", "")
-	if !strings.Contains(body, "market_http_streams 0") {
-		t.Errorf("%s", body)
+	for _, want := range []string{"market_http_streams 0", "market_replicas_replaced 0",
+		`market_replacement_seconds{of="p90"} 0`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in %s", want, body)
+		}
 	}
 	_, body = ask(t, "GET", r.web.URL+"/v1/rules", "")
 	var raw map[string]any

@@ -26,6 +26,7 @@ const (
 // until it has caught up. Streams pull: none of them can hold the hub or another one up.
 type hub struct {
 	book *orderbook.Book
+	bell chan struct{} // rung when somebody knocks in this process
 
 	mu    sync.Mutex // guards the fields below
 	log   []marketplace.Event
@@ -34,9 +35,14 @@ type hub struct {
 	begun bool          // floor and tail are known
 	news  chan struct{} // closed when tail moves
 	over  bool          // run has returned
+
+	knocks  []orderbook.PassedKnock // the newest, for the streams of those they are for
+	knocked int64                   // id of the newest
 }
 
-func newHub(b *orderbook.Book) *hub { return &hub{book: b, news: make(chan struct{})} }
+func newHub(b *orderbook.Book) *hub {
+	return &hub{book: b, bell: make(chan struct{}, 1), news: make(chan struct{})}
+}
 
 // run reads until ctx is done.
 func (h *hub) run(
@@ -59,6 +65,7 @@ func (h *hub) run(
 			if !open {
 				wake = nil
 			}
+		case <-h.bell:
 		case <-tick.C:
 		}
 	}
@@ -67,6 +74,9 @@ func (h *hub) run(
 // read takes everything new out of the book.
 func (h *hub) read(ctx context.Context) error {
 	if err := h.begin(ctx); err != nil {
+		return err
+	}
+	if err := h.readKnocks(ctx); err != nil {
 		return err
 	}
 	for {
@@ -93,9 +103,13 @@ func (h *hub) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the newest event: %w", err)
 	}
+	knocked, err := h.book.LastKnock(ctx)
+	if err != nil {
+		return err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.begun = true
+	h.begun, h.knocked = true, knocked
 	if len(last) > 0 {
 		h.tail = last[len(last)-1].ID
 	}

@@ -20,12 +20,14 @@ type Rate struct{ PerSecond, Burst float64 }
 type Limits struct {
 	Reads      Rate // per network address
 	Writes     Rate // per account's key, or per address without one
+	Knocks     Rate // per agent, those of auditors not counted
 	StreamsMax int  // event streams at a time, all callers together; zero: no limit
 }
 
 // DefaultLimits are those of a public market.
 func DefaultLimits() Limits {
-	return Limits{Reads: Rate{20, 40}, Writes: Rate{10, 20}, StreamsMax: 10_000}
+	return Limits{Reads: Rate{20, 40}, Writes: Rate{10, 20}, Knocks: Rate{2, 10},
+		StreamsMax: 10_000}
 }
 
 // bucketsMax bounds what a limiter remembers.

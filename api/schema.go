@@ -88,7 +88,9 @@ var sets = map[reflect.Type][]any{
 	reflect.TypeFor[marketplace.Standing](): texts(marketplace.New, marketplace.Vetted,
 		marketplace.Suspended, marketplace.Disqualified),
 	reflect.TypeFor[marketplace.Verdict](): texts(marketplace.VerdictPass,
-		marketplace.VerdictFail, marketplace.VerdictDataFault, marketplace.VerdictUnaudited),
+		marketplace.VerdictFail, marketplace.VerdictDataFault, marketplace.VerdictAccused,
+		marketplace.VerdictUnaudited),
+	reflect.TypeFor[marketplace.Cause](): texts(marketplace.Causes()...),
 	reflect.TypeFor[marketplace.Outcome](): texts(marketplace.Pass, marketplace.BadData,
 		marketplace.Withheld, marketplace.Timeout, marketplace.Unreachable,
 		marketplace.AuditorFault),
@@ -122,6 +124,7 @@ func nouns(r huma.Registry) {
 	alias[marketplace.WaitReason, enum[marketplace.WaitReason]](r)
 	alias[marketplace.Standing, enum[marketplace.Standing]](r)
 	alias[marketplace.Verdict, enum[marketplace.Verdict]](r)
+	alias[marketplace.Cause, enum[marketplace.Cause]](r)
 	alias[marketplace.Outcome, enum[marketplace.Outcome]](r)
 	alias[marketplace.WarningKind, enum[marketplace.WarningKind]](r)
 	alias[marketplace.Kind, enum[marketplace.Kind]](r)

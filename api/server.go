@@ -50,6 +50,7 @@ type Server struct {
 	domain escrow.Domain
 	reads  *limiter
 	writes *limiter
+	knocks *limiter
 	seen   *limiter // lets a sign of life of each account through now and then
 	gauges *gauges
 	hub    *hub
@@ -75,13 +76,14 @@ func New(c Config) *Server {
 		domain: escrow.Domain{ChainID: c.Info.ChainID, Vault: c.Info.Vault},
 		reads:  newLimiter("reads", c.Limits.Reads),
 		writes: newLimiter("writes", c.Limits.Writes),
+		knocks: newLimiter("knocks", c.Limits.Knocks),
 		seen:   newLimiter("signs of life", Rate{PerSecond: 1 / seenEvery.Seconds(), Burst: 1}),
 		gauges: newGauges(c.Metrics),
 		hub:    newHub(c.Book),
 		router: chi.NewRouter(), writeMax: 10 * time.Second,
 	}
 	if c.Book != nil {
-		c.Metrics.MustRegister(money{c.Book})
+		c.Metrics.MustRegister(money{c.Book}, keeping{c.Book})
 	}
 	s.use(s.router)
 	a := humachi.New(s.router, s.humaConfig())

@@ -24,6 +24,9 @@ type stream struct {
 	out    *http.ResponseController
 	who    *marketplace.Address
 	last   string // everything up to this event was sent or concerns others
+
+	own     bool  // who is the caller, who is told of knocks too
+	knocked int64 // everything up to this knock was passed on or is for others
 }
 
 // streamEvents is GET /v1/stream: server-sent events, in order, without gap or repeat. A client
@@ -69,6 +72,8 @@ func (c *stream) begin(r *http.Request) ([]marketplace.Event, error) {
 			return nil, marketplace.Invalid.Errorf("query.%s is unknown here", name)
 		}
 	}
+	c.own = c.who != nil && *c.who == callerOf(r.Context()).account
+	_, c.knocked = c.server.hub.knocksAfter(0)
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		c.last = id
 	}
@@ -141,6 +146,9 @@ func (c *stream) run(ctx context.Context, events []marketplace.Event) error {
 			return err
 		}
 		v := c.server.hub.after(c.last)
+		if err := c.passKnocks(); err != nil {
+			return err
+		}
 		switch {
 		case v.over:
 			return nil

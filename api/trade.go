@@ -121,7 +121,7 @@ func (s *Server) putOffer(ctx context.Context, in *OfferBody) (marketplace.Offer
 				"naming another payee needs a key with the scope %q", client.ScopeWithdraw)
 		}
 	}
-	return s.Book.PutOffer(ctx, c.account, in.Body, time.Now())
+	return s.Book.PutOffer(ctx, c.account, in.Body.SeenFrom(visitOf(ctx).from), time.Now())
 }
 
 type stateBody struct {

@@ -1,6 +1,9 @@
 package marketplace
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Mandate is a poster's permission on chain for a set of signers to draw cheques up to a cap.
 type Mandate struct {
@@ -110,6 +113,15 @@ type AuditEpoch struct {
 
 	PromisedAt time.Time `json:"promised_at,omitzero" doc:"When the commit was published"`
 	Next       *Promise  `json:"next,omitempty" doc:"What is promised for the epoch after"`
+}
+
+// Lease returns a lease as it stood when the epoch opened.
+func (e AuditEpoch) Lease(id int64) (Lease, bool) {
+	i := slices.IndexFunc(e.Leases, func(l Lease) bool { return l.ID == id })
+	if i < 0 {
+		return Lease{}, false
+	}
+	return e.Leases[i], true
 }
 
 // A Draft is an owed cheque with what it is for, so that a signer can recompute it.

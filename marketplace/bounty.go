@@ -75,23 +75,24 @@ func (t BountyTerms) Bucket() Bucket {
 
 // A Bounty is a posted order.
 type Bounty struct {
-	ID       int64       `json:"id"`
-	Poster   Address     `json:"poster"`
-	Terms    BountyTerms `json:"terms"`
-	Name     string      `json:"name" doc:"Torrent's name"`
-	Size     int64       `json:"size" doc:"Torrent's bytes"`
-	Billed   int64       `json:"billed" doc:"Bytes billed a replica"`
-	State    BountyState `json:"state"`
-	Reason   string      `json:"reason,omitempty" doc:"Why it is in this state, or why it did not trade"`
-	Leased   int         `json:"leased" doc:"Replicas under a live lease"`
-	Proven   int         `json:"proven" doc:"Replicas whose last audit passed"`
-	Funders  []Pledge    `json:"funders" doc:"Who pays for it, in the order of pledging"`
-	Needed   Amount      `json:"needed,omitzero" doc:"BTT that it lacks to open; others may pledge it"`
-	Reserved Amount      `json:"reserved" doc:"BTT still set aside for it"`
-	Spent    Amount      `json:"spent" doc:"BTT accrued to agents, holdback and fee included"`
-	PostedAt time.Time   `json:"posted_at"`
-	GoodTill time.Time   `json:"good_till" doc:"Unfilled replicas expire then"`
-	EndsAt   time.Time   `json:"ends_at,omitzero" doc:"End of the term, once a replica was proven"`
+	ID       int64        `json:"id"`
+	Poster   Address      `json:"poster"`
+	Terms    BountyTerms  `json:"terms"`
+	Name     string       `json:"name" doc:"Torrent's name"`
+	Size     int64        `json:"size" doc:"Torrent's bytes"`
+	Billed   int64        `json:"billed" doc:"Bytes billed a replica"`
+	State    BountyState  `json:"state"`
+	Reason   string       `json:"reason,omitempty" doc:"Why it is in this state, or why it did not trade"`
+	Leased   int          `json:"leased" doc:"Replicas under a live lease that is not forecast to be lost"`
+	Proven   int          `json:"proven" doc:"Replicas whose last audit passed"`
+	Funders  []Pledge     `json:"funders" doc:"Who pays for it, in the order of pledging"`
+	Needed   Amount       `json:"needed,omitzero" doc:"BTT that it lacks to open; others may pledge it"`
+	Reserved Amount       `json:"reserved" doc:"BTT still set aside for it"`
+	Spent    Amount       `json:"spent" doc:"BTT accrued to agents, holdback and fee included"`
+	Replaced Replacements `json:"replaced" doc:"How fast lost replicas were replaced"`
+	PostedAt time.Time    `json:"posted_at"`
+	GoodTill time.Time    `json:"good_till" doc:"Unfilled replicas expire then"`
+	EndsAt   time.Time    `json:"ends_at,omitzero" doc:"End of the term, once a replica was proven"`
 }
 
 // Pays says whether somebody pays for the bounty, or would.

@@ -10,7 +10,11 @@ type Duties struct {
 	Done     int `json:"done" doc:"Reports of them that were committed in time and revealed"`
 	Canaries int `json:"canaries" doc:"Reports on replicas whose state the market knew"`
 	Lies     int `json:"lies" doc:"... that say what cannot be"`
+	Refuted  int `json:"refuted" doc:"Its accusations that others, asked the same, did not find"`
 }
+
+// A refuted accusation counts as one failure: an agent that spoils a part of what it sends can be
+// seen by one auditor and not by the next, so that it is a suspicion and no proof.
 
 // lieWeight is how many failures a lie counts as. It is proof and no chance: two of them disqualify.
 const lieWeight = 6
@@ -20,7 +24,7 @@ const lieWeight = 6
 func (r Rules) Watch(rec Record, epoch int64, d Duties) Record {
 	rec.Passed += d.Done - d.Lies
 	rec.Faults += d.Lies
-	rec.Reputation = rec.Reputation.after(r.ReputationMemoryBps, lieWeight*d.Lies,
+	rec.Reputation = rec.Reputation.after(r.ReputationMemoryBps, lieWeight*d.Lies+d.Refuted,
 		d.Canaries-d.Lies)
 	rec.Uptime = rec.Uptime.after(r.UptimeMemoryBps, d.Due-d.Done, d.Done)
 	return r.warn(rec, epoch)

@@ -16,6 +16,16 @@ type Market struct {
 	Reserved    Amount              `json:"reserved" doc:"BTT set aside for bounties"`
 	Earned      Amount              `json:"earned" doc:"BTT ever earned by agents, redeemed or not"`
 	Redeemed    Amount              `json:"redeemed" doc:"BTT ever paid out on chain"`
+	Replaced    Replacements        `json:"replaced" doc:"How fast lost replicas were replaced"`
 	LastCall    *Call               `json:"last_call,omitempty" doc:"Newest call"`
 	Clearings   []Price             `json:"clearings" doc:"Last price of each signature"`
+}
+
+// Replacements say how long lost replicas were missing: from the end of the last epoch that the lost
+// one passed to the end of the first one that its replacement passed.
+type Replacements struct {
+	Count  int  `json:"count" doc:"Replicas that were replaced, the last 1000 at most"`
+	Last   Span `json:"last"`
+	Median Span `json:"median"`
+	P90    Span `json:"p90" doc:"Nine in ten took no longer"`
 }

@@ -17,7 +17,7 @@ type OfferTerms struct {
 	TermMax    Span       `json:"term_max" doc:"Longest term"`
 	TorrentMax int64      `json:"torrent_max" doc:"Largest torrent, bytes"`
 	Region     string     `json:"region"`
-	Peer       string     `json:"peer" doc:"Address for BitTorrent peers, ip:port"`
+	Peer       string     `json:"peer,omitempty" doc:"Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks"`
 	Payee      Address    `json:"payee" doc:"Who is paid; a cold address is best"`
 	DenyPoster []Address  `json:"deny_posters,omitempty"`
 	DenyHash   []Infohash `json:"deny_infohashes,omitempty"`
@@ -49,20 +49,30 @@ func (t OfferTerms) Check(r Rules) error {
 	refuse(t.Payee.IsZero(), "payee", "is missing")
 	refuse(max(len(t.DenyPoster), len(t.DenyHash), len(t.Held)) > listMax, "lists",
 		"have more than %d entries", listMax)
-	if _, err := t.PeerAddr(); err != nil {
+	if _, err := t.PeerAddr(); err != nil && t.Peer != "" {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
 // PeerAddr reads Peer, which must be an IP address with a port: names would let an agent move
-// after the diversity rule looked.
+// after the diversity rule looked. Port 0 means that nobody can connect to the agent.
 func (t OfferTerms) PeerAddr() (netip.AddrPort, error) {
 	ap, err := netip.ParseAddrPort(t.Peer)
-	if err != nil || ap.Port() == 0 {
+	if err != nil {
 		return ap, field("peer", "is %.60q; it must be ip:port as the internet sees it", t.Peer)
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+}
+
+// SeenFrom fills in where an agent is that nobody can connect to. No audit ever proves such an
+// address, so what the agent says of itself does not count: its network is the one that it speaks
+// to the market from.
+func (t OfferTerms) SeenFrom(ip netip.Addr) OfferTerms {
+	if ap, err := t.PeerAddr(); t.Peer == "" || err == nil && ap.Port() == 0 {
+		t.Peer = netip.AddrPortFrom(ip.Unmap(), 0).String()
+	}
+	return t
 }
 
 // Network returns the prefix that replicas of one bounty must not share.
@@ -104,13 +114,14 @@ type Lease struct {
 	Funders    Funders    `json:"funders" doc:"Who pays, each pro rata to its pledge"`
 	Agent      Address    `json:"agent"`
 	Payee      Address    `json:"payee"`
-	Peer       string     `json:"peer" doc:"Where the agent serves, ip:port"`
+	Peer       string     `json:"peer" doc:"Where the agent serves, ip:port; port 0: it comes when one knocks"`
 	Infohash   Infohash   `json:"infohash"`
 	Size       int64      `json:"size"`
 	Billed     int64      `json:"billed"`
 	Price      Amount     `json:"price" doc:"BTT per GiB-day, the call's clearing price"`
 	State      LeaseState `json:"state"`
-	Reason     string     `json:"reason,omitempty"`
+	Cause      Cause      `json:"cause,omitempty" doc:"Why it is in grace or over, in one word"`
+	Reason     string     `json:"reason,omitempty" doc:"The same for people"`
 	ReservedAt time.Time  `json:"reserved_at"`
 	Deadline   time.Time  `json:"deadline,omitzero" doc:"The present state must be left by then"`
 	ActiveAt   time.Time  `json:"active_at,omitzero" doc:"End of the first passed epoch"`
@@ -122,6 +133,12 @@ type Lease struct {
 	Held       Amount     `json:"held" doc:"BTT held back until the end"`
 	Passed     int        `json:"passed" doc:"Epochs passed"`
 	Missed     int        `json:"missed" doc:"Epochs failed"`
+
+	Dropping      bool  `json:"dropping,omitempty" doc:"In grace and forecast to miss again: another agent is called"`
+	Replaces      int64 `json:"replaces,omitzero" doc:"The lease whose replica it took over"`
+	ReplacedAfter Span  `json:"replaced_after,omitzero" doc:"From the last passed epoch of that one to its own first"`
+
+	Accused *Accusation `json:"accused,omitempty" doc:"What one auditor alone said of it, the last time"`
 }
 
 // A Fill is what a call gives: one replica of a bounty to an offer at the clearing price.
@@ -129,6 +146,17 @@ type Fill struct {
 	Bounty int64  `json:"bounty"`
 	Offer  int64  `json:"offer"`
 	Price  Amount `json:"price"`
+
+	Replaces int64  `json:"replaces,omitzero" doc:"The lease that was lost, or is about to be"`
+	Why      string `json:"why,omitempty" doc:"Why that one is replaced"`
+}
+
+// A Lost replica waits for another agent: its lease is over, or in grace and forecast to end so.
+type Lost struct {
+	Bounty   int64
+	Lease    int64
+	Dropping bool // still in grace
+	Why      string
 }
 
 // A Call is one run of the matcher, replayable by anyone from its input.

@@ -13,6 +13,7 @@ type Outlook struct {
 	NewLeases  bool      `json:"new_leases" doc:"Whether calls give it leases"`
 	Reputation Gauge     `json:"reputation"`
 	Uptime     Gauge     `json:"uptime"`
+	DropBps    int       `json:"drop_bps" doc:"Forecast that it misses the next epoch, 0 to 10000"`
 	Passed     int       `json:"passed" doc:"Audits passed, ever"`
 	VetAudits  int       `json:"vet_audits" doc:"Passed audits that a vetted agent has"`
 	VetFrom    time.Time `json:"vet_from" doc:"Not vetted before"`
@@ -49,7 +50,7 @@ const (
 // Outlook explains an agent's standing.
 func (r Rules) Outlook(s Standing, rec Record) Outlook {
 	o := Outlook{
-		Standing: s, NewLeases: s == New || s == Vetted, Passed: rec.Passed, VetAudits: r.VetAudits,
+		Standing: s, DropBps: r.Drop(rec), NewLeases: s == New || s == Vetted, Passed: rec.Passed, VetAudits: r.VetAudits,
 		VetFrom:    rec.Since.Add(r.VetAfter.Duration()),
 		Reputation: gauge(rec.Reputation, r.ReputationMemoryBps, r.ReputationWarnBps, r.ReputationMinBps),
 		Uptime:     gauge(rec.Uptime, r.UptimeMemoryBps, r.UptimeWarnBps, r.UptimeMinBps),

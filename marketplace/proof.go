@@ -13,6 +13,7 @@ const (
 	VerdictPass      Verdict = "pass"
 	VerdictFail      Verdict = "fail"       // unreachable, slow or silent: costs pay
 	VerdictDataFault Verdict = "data_fault" // wrong bytes: costs the lease and its holdback
+	VerdictAccused   Verdict = "accused"    // one auditor's word for it: costs pay until others have looked
 	VerdictUnaudited Verdict = "unaudited"  // no report came: costs pay, blames nobody
 )
 

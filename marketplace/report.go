@@ -27,7 +27,7 @@ type Report struct {
 	Epoch     int64       `json:"epoch"`
 	Auditor   Address     `json:"auditor"`
 	Outcome   Outcome     `json:"outcome"`
-	Answers   []Answer    `json:"answers" doc:"What became of each challenge at the last try"`
+	Answers   []Answer    `json:"answers" doc:"What became of each challenge at the last try, or at the last one that found wrong data"`
 	Tries     []Outcome   `json:"tries" doc:"What each try found, in order"`
 	Began     []time.Time `json:"began,omitempty" doc:"When each try began, in order"`
 	Bytes     int64       `json:"bytes" doc:"Bytes of content received, all tries"`

@@ -76,6 +76,7 @@ type Record struct {
 	Faults     int       `json:"faults" doc:"Audits that found wrong or withheld data, ever"`
 	Reputation Score     `json:"reputation" doc:"Of audits: falls with wrong or withheld data only"`
 	Uptime     Score     `json:"uptime" doc:"Of tries: falls when the agent is away or slow"`
+	Recent     Score     `json:"recent" doc:"The same with a short memory: where it is going"`
 
 	DataWarned   time.Time `json:"data_warned,omitzero" doc:"Since when its reputation is low"`
 	UptimeWarned time.Time `json:"uptime_warned,omitzero" doc:"Since when its uptime is low"`
@@ -84,7 +85,7 @@ type Record struct {
 // NewRecord is that of an agent that nobody has audited yet.
 func (r Rules) NewRecord(since time.Time) Record {
 	return Record{Since: since, Reputation: fullScore(r.ReputationMemoryBps),
-		Uptime: fullScore(r.UptimeMemoryBps)}
+		Uptime: fullScore(r.UptimeMemoryBps), Recent: fullScore(r.RecentMemoryBps)}
 }
 
 // Record counts the reports of one lease and epoch. An audit that passed or found a data fault
@@ -114,6 +115,7 @@ func (r Rules) Record(rec Record, epoch int64, reports []Report) Record {
 	rec.Faults += faults
 	rec.Reputation = rec.Reputation.after(r.ReputationMemoryBps, faults, passed)
 	rec.Uptime = rec.Uptime.after(r.UptimeMemoryBps, away, there)
+	rec.Recent = rec.Recent.after(r.RecentMemoryBps, away, there)
 	return r.warn(rec, epoch)
 }
 

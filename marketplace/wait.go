@@ -18,6 +18,7 @@ const (
 	WaitExpired   WaitReason = "mandate_expired" // the vault takes no cheque on it any more
 	WaitTRX       WaitReason = "no_trx"          // the key that brings it cannot pay the fee
 	WaitEnergy    WaitReason = "out_of_energy"   // the fee limit was too low for what it took
+	WaitTime      WaitReason = "out_of_time"     // the chain gave up on it, at the cost of its limit
 	WaitNode      WaitReason = "node_down"       // the TRON node does not answer
 	WaitLie       WaitReason = "node_lies"       // the node made something else than was asked
 	WaitRefused   WaitReason = "refused"         // for a reason that is not one of these
@@ -38,6 +39,8 @@ var nextSteps = map[WaitReason]string{
 		" redeem without the market meanwhile.",
 	WaitEnergy: "It is tried again with a higher fee limit. Where the market's own limit is reached," +
 		" its operator raises EVERSEED_FEE_LIMIT_TRX.",
+	WaitTime: "It is tried again by itself, more and more rarely, for each try burns all of its fee limit." +
+		" The operator looks whether the chain is overloaded.",
 	WaitNode: "Nobody has to do anything if the node comes back; else the operator names another one" +
 		" with TRON_GRPC.",
 	WaitLie: "Nothing was signed. The operator names another node with TRON_GRPC; it is tried again" +
@@ -54,7 +57,8 @@ func (r WaitReason) Next() string { return nextSteps[r] }
 
 // Alarming says whether a person should look.
 func (r WaitReason) Alarming() bool {
-	return r == WaitTRX || r == WaitLie || r == WaitRefused || r == WaitCap || r == WaitExpired
+	return r == WaitTRX || r == WaitLie || r == WaitRefused || r == WaitCap || r == WaitExpired ||
+		r == WaitTime
 }
 
 // A Wait says why a cheque does not move on, and when it is tried again.

@@ -40,6 +40,7 @@ type call struct {
 	frozen  *index // of asks, with the room they came with
 	markets map[string]*market
 	last    map[string]marketplace.Amount // clearing prices before this call
+	lost    map[int64][]marketplace.Lost  // replicas of each bounty to take over, in order
 	fills   []fill
 }
 
@@ -67,9 +68,18 @@ type fill struct {
 }
 
 func newCall(f orderbook.Frozen, r marketplace.Rules) *call {
-	c := &call{rules: r, markets: map[string]*market{}, last: map[string]marketplace.Amount{}}
+	c := &call{rules: r, markets: map[string]*market{}, last: map[string]marketplace.Amount{},
+		lost: map[int64][]marketplace.Lost{}}
 	for _, p := range f.Last {
 		c.last[p.Signature] = p.Price
+	}
+	for _, l := range f.Lost {
+		c.lost[l.Bounty] = append(c.lost[l.Bounty], l)
+	}
+	for _, line := range c.lost {
+		slices.SortFunc(line, func(a, b marketplace.Lost) int {
+			return cmp.Or(falseLast(!a.Dropping, !b.Dropping), cmp.Compare(a.Lease, b.Lease))
+		})
 	}
 	c.layAsks(f)
 	c.layBids(f)
@@ -246,7 +256,21 @@ func (c *call) fillsAt(prices map[string]marketplace.Amount) []marketplace.Fill 
 	slices.SortFunc(fills, func(a, b marketplace.Fill) int {
 		return cmp.Or(cmp.Compare(a.Bounty, b.Bounty), cmp.Compare(a.Offer, b.Offer))
 	})
+	c.replace(fills)
 	return fills
+}
+
+// replace says which lost replica each fill takes over: the first in line goes to the first fill.
+func (c *call) replace(fills []marketplace.Fill) {
+	taken := map[int64]int{}
+	for i := range fills {
+		f := &fills[i]
+		if line := c.lost[f.Bounty]; taken[f.Bounty] < len(line) {
+			next := line[taken[f.Bounty]]
+			f.Replaces, f.Why = next.Lease, next.Why
+			taken[f.Bounty]++
+		}
+	}
 }
 
 func (c *call) clearings(prices map[string]marketplace.Amount) []marketplace.Price {

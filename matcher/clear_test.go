@@ -308,3 +308,25 @@ func TestTheHashesBindWhatDecidesAndNothingElse(t *testing.T) {
 		t.Error("the hash does not bind the fills")
 	}
 }
+
+func TestFillsTakeOverLostReplicasInTheOrderInWhichTheyWereLost(t *testing.T) {
+	t.Parallel()
+	lost := []marketplace.Lost{{Bounty: 1, Lease: 4, Dropping: true, Why: "in grace"},
+		{Bounty: 1, Lease: 9, Why: "away"}, {Bounty: 1, Lease: 7, Why: "abandoned"}}
+	b := bounty(1, 4, "0.5", func(b *marketplace.Bounty) { b.State = marketplace.Degraded })
+	book := Frozen{Bounties: bounties{b}, Offers: offers{offer(1, "0.1"), offer(2, "0.1"),
+		offer(3, "0.1"), offer(4, "0.1")}}
+	before, _ := Clear(book, marketplace.DefaultRules())
+	book.Lost = lost
+	c, _ := Clear(book, marketplace.DefaultRules())
+	var got []string
+	for _, f := range c.Fills {
+		got = append(got, fmt.Sprintf("%d %s", f.Replaces, f.Why))
+	}
+	if want := "7 abandoned, 9 away, 4 in grace, 0 "; strings.Join(got, ", ") != want {
+		t.Errorf("replaced are %q, want %q", got, want)
+	}
+	if c.Input == before.Input || c.Hash == before.Hash {
+		t.Error("the call's hashes do not bind what it replaces")
+	}
+}

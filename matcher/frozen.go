@@ -45,6 +45,9 @@ func digest(f orderbook.Frozen) marketplace.Hash {
 	section(h, f.Barred, func(b orderbook.Bar) string {
 		return fmt.Sprintf("barred %d %x", b.Bounty, b.Agent[:])
 	})
+	section(h, f.Lost, func(l marketplace.Lost) string {
+		return fmt.Sprintf("lost %d %d %t", l.Bounty, l.Lease, l.Dropping)
+	})
 	return sum(h)
 }
 
@@ -99,6 +102,9 @@ func callHash(c marketplace.Call) marketplace.Hash {
 	fmt.Fprintln(h, c.Input)
 	for _, f := range c.Fills {
 		fmt.Fprintln(h, "fill", f.Bounty, f.Offer, f.Price)
+		if f.Replaces != 0 {
+			fmt.Fprintln(h, "replaces", f.Replaces)
+		}
 	}
 	return sum(h)
 }

@@ -30,11 +30,14 @@ type Agent struct {
 	info  marketplace.MarketInfo
 	purse *purse.Purse
 	state status
+
+	doorman doorman
 }
 
 // Run serves until ctx is done. It starts seeding what is on disk before it asks the market for
 // anything, so that a market that is down costs no seeding.
 func (a *Agent) Run(ctx context.Context) error {
+	a.doorman = newDoorman()
 	if err := a.Engine.Resume(ctx); err != nil {
 		return fmt.Errorf("resume torrents: %w", err)
 	}
@@ -103,11 +106,15 @@ func (a *Agent) enter(ctx context.Context) error {
 	return nil
 }
 
-// listen turns the market's events about this agent into wake-ups.
+// listen turns the market's events about this agent into wake-ups, and opens to who knocks.
 func (a *Agent) listen(ctx context.Context) <-chan struct{} {
 	wake := make(chan struct{}, 1)
 	go func() {
-		for range a.Market.Stream(ctx, a.Key.Address(), "") {
+		for e := range a.Market.Stream(ctx, a.Key.Address(), "") {
+			if e.Kind == marketplace.KnockKind {
+				a.open(ctx, e)
+				continue
+			}
 			select {
 			case wake <- struct{}{}:
 			default:
@@ -242,7 +249,11 @@ func (a *Agent) replicas(ctx context.Context, l marketplace.Lease) ([]netip.Addr
 	var peers []netip.AddrPort
 	for _, o := range others {
 		ap, err := netip.ParseAddrPort(o.Peer)
-		if err == nil && o.Agent != l.Agent && o.State.Live() {
+		switch {
+		case err != nil || o.Agent == l.Agent || !o.State.Live():
+		case ap.Port() == 0:
+			a.knock(ctx, o, time.Now())
+		default:
 			peers = append(peers, ap)
 		}
 	}

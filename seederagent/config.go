@@ -36,7 +36,7 @@ type Config struct {
 	Region   string              `toml:"region" comment:"africa, asia, europe, north-america, oceania or south-america"`
 
 	Listen string `toml:"listen" comment:"Address for BitTorrent peers to connect to"`
-	Peer   string `toml:"peer" comment:"The same as the internet sees it, ip:port; default: listen"`
+	Peer   string `toml:"peer" comment:"The same as the internet sees it, ip:port. Empty: nobody can connect to this machine, as behind most home routers, and the agent connects to who asks for it through the market"`
 
 	DenyPosters    []marketplace.Address  `toml:"deny_posters" comment:"Posters never worked for"`
 	DenyInfohashes []marketplace.Infohash `toml:"deny_infohashes" comment:"Torrents never held"`
@@ -163,9 +163,6 @@ func (c Config) Offer(self marketplace.Address, held []marketplace.Infohash) mar
 		PriceMin: c.PriceMin, TermMin: c.TermMin, TermMax: c.TermMax,
 		TorrentMax: int64(c.TorrentMax), Region: c.Region, Peer: c.Peer, Payee: c.Payee,
 		DenyPoster: c.DenyPosters, DenyHash: c.DenyInfohashes, Held: held,
-	}
-	if t.Peer == "" {
-		t.Peer = c.Listen
 	}
 	if t.Payee.IsZero() {
 		t.Payee = self

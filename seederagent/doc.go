@@ -4,7 +4,8 @@
 // live leases from the market and moves every one a step on: checks a new one against the
 // agent's own [Config] before a byte is fetched, fetches and verifies, says so, seeds, and removes
 // what no lease holds any more. The market's event stream only wakes the loop: an agent that
-// missed every event, was killed or lost its network does the right thing at its next step.
+// missed every event, was killed or lost its network does the right thing at its next step. Only
+// knocks are answered at once: the agent connects to who cannot connect to it.
 //
 // The agent trusts nobody. A lease outside its own limits is declined, a poster whose mandate the
 // chain does not show is declined, and a cheque counts only once the quorum's signatures on it

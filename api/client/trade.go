@@ -95,6 +95,12 @@ func (c *Client) lease(
 		"/v1/leases/"+itoa(id)+"/"+verb, "", in)
 }
 
+// Knock has an agent told to connect to the caller. Knocking again is harmless.
+func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
+	_, err := send[struct{}](ctx, c, http.MethodPost, "/v1/knocks", "", k)
+	return err
+}
+
 // Commit hands in an auditor's commitments for an epoch, and returns those that are refused.
 func (c *Client) Commit(
 	ctx context.Context, epoch int64, all []marketplace.Commitment,

@@ -21,6 +21,7 @@ type desk struct {
 	market *client.Client
 	leaves *audit.Leaves
 	sealed *audit.Envelopes
+	lobby  audit.Lobby
 	log    *slog.Logger
 
 	info     marketplace.MarketInfo
@@ -70,8 +71,8 @@ func (d *desk) signIn(ctx context.Context) (err error) {
 // audit does this auditor's part of every epoch until ctx is done.
 func (d *desk) audit(ctx context.Context) error {
 	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
-		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Leaves: d.leaves,
-		Envelopes: d.sealed, Sign: d.key.SignText, Log: d.log}
+		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Lobby: d.lobby,
+		Leaves: d.leaves, Envelopes: d.sealed, Sign: d.key.SignText, Log: d.log}
 	return a.Run(ctx)
 }
 
@@ -97,6 +98,10 @@ func (r reporter) Reveal(ctx context.Context, all []marketplace.Report) (
 	[]marketplace.Refused, error) {
 	refused, err := r.market.Reveal(ctx, all)
 	return refused, r.again(ctx, err)
+}
+
+func (r reporter) Knock(ctx context.Context, k marketplace.Knock) error {
+	return r.again(ctx, r.market.Knock(ctx, k))
 }
 
 // again signs in anew when the session is over. The call that found out is not repeated: its
@@ -177,7 +182,7 @@ func (d *desk) check(ctx context.Context, draft marketplace.Draft) error {
 
 // checkProof holds a paid proof against the auditors' signed reports and the lease's times.
 func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplace.Lease) error {
-	v, err := d.verdict(ctx, p.Lease, p.Epoch)
+	v, err := d.verdict(ctx, l, p.Epoch)
 	if err != nil {
 		return err
 	}
@@ -193,8 +198,10 @@ func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplac
 
 // verdict judges a lease anew. If somebody accuses it, all that is said in the epoch is read:
 // whether the accuser is believed shows only there. It cannot turn a pass into anything else.
-func (d *desk) verdict(ctx context.Context, lease, epoch int64) (marketplace.Verdict, error) {
-	reports, err := d.market.Reports(ctx, lease, epoch)
+func (d *desk) verdict(
+	ctx context.Context, l marketplace.Lease, epoch int64,
+) (marketplace.Verdict, error) {
+	reports, err := d.market.Reports(ctx, l.ID, epoch)
 	if err == nil {
 		err = d.genuine(reports, epoch)
 	}
@@ -208,8 +215,32 @@ func (d *desk) verdict(ctx context.Context, lease, epoch int64) (marketplace.Ver
 	if err := d.hear(ctx, epoch); err != nil {
 		return "", fmt.Errorf("read an epoch's reports: %w", err)
 	}
-	v, _ = d.info.Rules.Judge(d.heard.reports[lease])
+	said := d.heard.reports[l.ID]
+	if l.Accused != nil && l.Accused.Epoch < epoch {
+		if err := d.accused(ctx, l); err != nil {
+			return "", err
+		}
+		said = l.Accused.Unheeding(d.info.Rules, said)
+	}
+	v, _ = d.info.Rules.Judge(said)
 	return v, nil
+}
+
+// accused holds the market's word that an auditor accused a lease before against that auditor's.
+func (d *desk) accused(ctx context.Context, l marketplace.Lease) error {
+	reports, err := d.market.Reports(ctx, l.ID, l.Accused.Epoch)
+	if err == nil {
+		err = d.genuine(reports, l.Accused.Epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("read an accusation: %w", err)
+	}
+	for _, r := range reports {
+		if r.Auditor == l.Accused.Auditor && d.info.Rules.Accuses(r) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s did not accuse it in epoch %d", l.Accused.Auditor, l.Accused.Epoch)
 }
 
 // hear reads all that is said in an epoch.

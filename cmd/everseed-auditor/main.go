@@ -27,7 +27,7 @@ func defaultDir() string {
 }
 
 func command(getenv func(string) string) *cobra.Command {
-	var market, key, dir string
+	var market, key, dir, listen, public string
 	root := &cobra.Command{
 		Use:   "everseed-auditor",
 		Short: "Check that agents serve what they are paid for, and sign their cheques",
@@ -45,6 +45,10 @@ The private key is read from EVERSEED_AUDITOR_KEY (64 hex digits) or from the fi
 encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FILE.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			lobby, err := audit.NewLobby(listen, public)
+			if err != nil {
+				return err
+			}
 			k, err := terminal.Key(getenv, keyVariable, key, "everseed wallet new --key FILE")
 			if err != nil {
 				return err
@@ -60,7 +64,8 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 				return err
 			}
 			defer sealed.Close()
-			d := &desk{key: k, leaves: leaves, sealed: sealed, market: client.New(market), log: terminal.Log(cmd.ErrOrStderr())}
+			d := &desk{key: k, leaves: leaves, sealed: sealed, lobby: lobby, market: client.New(market),
+				log: terminal.Log(cmd.ErrOrStderr())}
 			if err := d.open(cmd.Context()); err != nil {
 				return err
 			}
@@ -73,6 +78,10 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 	run.Flags().StringVar(&market, "market", "http://localhost:8080", "the market's address")
 	run.Flags().StringVar(&dir, "dir", defaultDir(), "where reports in hand and hashes of blocks are "+
 		"kept; losing it costs the reports of an epoch, and traffic")
+	run.Flags().StringVar(&listen, "listen", ":0", "where agents connect to that nobody can connect "+
+		"to, one port for each audit under way: ip:7000-7031, or :0 for any port of any address")
+	run.Flags().StringVar(&public, "public-address", "", "ip of the same as the internet sees it; "+
+		"default: the one that the market sees")
 	run.Flags().StringVar(&key, "key", "", "file with the private key; "+keyVariable+
 		" goes before it")
 	root.AddCommand(run)

@@ -60,8 +60,8 @@ func (s *story) makeCarrier(ts *testscript.TestScript, args []string) error {
 }
 
 // awaitKept NAME REASON waits until an agent's purse holds the newest cheque to it, and the market
-// says why that waits.
-func (s *story) awaitKept(_ *testscript.TestScript, args []string) error {
+// says why that waits. Then $NAME_CHEQUE is its file.
+func (s *story) awaitKept(ts *testscript.TestScript, args []string) error {
 	for _, a := range s.agents {
 		if a.name != args[0] {
 			continue
@@ -73,20 +73,23 @@ func (s *story) awaitKept(_ *testscript.TestScript, args []string) error {
 				string(all[0].Wait.Reason) != args[1] {
 				return false
 			}
-			return inPurse(a.config.Purse(), fmt.Sprintf("\"id\": %d,", all[0].ID))
+			file, kept := inPurse(a.config.Purse(), fmt.Sprintf("\"id\": %d,", all[0].ID))
+			ts.Setenv(strings.ToUpper(a.name)+"_CHEQUE", file)
+			return kept
 		})
 	}
 	return fmt.Errorf("nobody is called %q", args[0])
 }
 
-func inPurse(dir, part string) bool {
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+// inPurse returns the file of a purse that has a part in it.
+func inPurse(dir, part string) (string, bool) {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.json")) // the pattern is right
 	for _, f := range files {
-		if text, failed := os.ReadFile(f); failed == nil && strings.Contains(string(text), part) {
-			return err == nil
+		if text, err := os.ReadFile(f); err == nil && strings.Contains(string(text), part) {
+			return f, true
 		}
 	}
-	return false
+	return "", false
 }
 
 // cutShort PURSE KEY starts a redemption and kills it once its transaction is written down.

@@ -37,6 +37,7 @@ Faults are replaced all at once; what is left out does not happen, and {} ends t
   drop, mute, busy  so many of the next broadcasts are acknowledged and lost, taken but their
                     answer is lost, or answered with SERVER_BUSY
   drop_rate, …      the same by chance, 0 to 1; equal seeds have equal fates
+  slow              so many of the next contract calls end OUT_OF_TIME, all energy burnt
   hold              so many of the next blocks stay empty
   stale             no block is made unless mined
   behind            every answer is of the chain as it was so many blocks ago (0 to 18)
@@ -89,6 +90,7 @@ func faultFlags(cmd *cobra.Command, f *devchain.Faults) {
 	flags.Float64Var(&f.MuteRate, "mute-rate", 0, "share of broadcasts whose answer is lost")
 	flags.Float64Var(&f.BusyRate, "busy-rate", 0, "share of broadcasts answered with SERVER_BUSY")
 	flags.Uint64Var(&f.Seed, "seed", 0, "of the dice that the rates are decided with")
+	flags.IntVar(&f.Slow, "slow", 0, "contract calls that run out of time")
 	flags.IntVar(&f.Hold, "hold", 0, "blocks to leave empty")
 	flags.IntVar(&f.Behind, "behind", 0, "blocks that every answer is behind, 0 to 18")
 	flags.BoolVar(&f.Stale, "stale", false, "make no block unless the control port says so")

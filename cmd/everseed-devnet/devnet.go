@@ -229,6 +229,7 @@ func (d *devnet) addAgent(name string, price marketplace.Amount, change func(*se
 	c.PriceMin, c.TermMin, c.TermMax = price, 0, marketplace.Span(marketplace.Day)
 	c.UploadRate = 50 << 20
 	c.Listen = fmt.Sprintf("127.%d.%d.1:6881", d.net, 11+len(d.agents))
+	c.Peer = c.Listen
 	if change != nil {
 		change(c)
 	}

@@ -230,6 +230,9 @@ func (s *story) hire(ts *testscript.TestScript, args []string) error {
 			if arg == "full" { // the disk has less free than the owner wants to keep
 				c.KeepFree = 1 << 60
 			}
+			if arg == "nat" { // nobody is told where it listens
+				c.Peer = ""
+			}
 		}
 	})
 	if err != nil {

@@ -133,6 +133,11 @@ func (s *session) callsCommand() *cobra.Command {
 					for _, p := range c.Clearings {
 						cleared += fmt.Sprintf("%d at %s ", p.Replicas, p.Price)
 					}
+					for _, f := range c.Fills {
+						if f.Replaces != 0 {
+							cleared += fmt.Sprintf("(bounty %d: lease %d %s) ", f.Bounty, f.Replaces, f.Why)
+						}
+					}
 					t.Add(c.ID, when(c.At), c.Bounties, c.Offers, len(c.Fills), cleared)
 				}
 				return t.Write(w)

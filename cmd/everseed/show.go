@@ -92,6 +92,24 @@ func (s *session) showCommand() *cobra.Command {
 	}
 }
 
+// story is why a lease is in its state, and whose replica it took over.
+func story(l marketplace.Lease) string {
+	said := l.Reason
+	if l.Dropping {
+		said += "; another agent is called"
+	}
+	if l.Replaces != 0 {
+		took := fmt.Sprintf("for lease %d", l.Replaces)
+		if l.ReplacedAfter > 0 {
+			took += fmt.Sprintf(" after %s", l.ReplacedAfter)
+		}
+		if said = took + "; " + said; l.Reason == "" {
+			said = took
+		}
+	}
+	return said
+}
+
 func printBounty(w io.Writer, b marketplace.Bounty, leases []marketplace.Lease) error {
 	fmt.Fprintf(w, "bounty %d: %s (%s)\n%s: %d of %d replicas proven, %d under lease\n", b.ID, b.Name,
 		b.Terms.Infohash, b.State, b.Proven, b.Terms.Replicas, b.Leased)
@@ -101,6 +119,10 @@ func printBounty(w io.Writer, b marketplace.Bounty, leases []marketplace.Lease) 
 	fmt.Fprintf(w, "at most %s BTT per GiB-day for %s; ends %s\nreserved %s BTT, spent %s BTT\n\n",
 		b.Terms.PriceMax, b.Terms.KeepFor, when(b.EndsAt),
 		terminal.BTT(b.Reserved), terminal.BTT(b.Spent))
+	if r := b.Replaced; r.Count > 0 {
+		fmt.Fprintf(w, "%d lost replicas were replaced, the last one after %s; half within %s, nine in ten"+
+			" within %s\n\n", r.Count, r.Last, r.Median, r.P90)
+	}
 	if len(b.Funders) > 1 || !b.Needed.IsZero() {
 		if err := printFunders(w, b); err != nil {
 			return err
@@ -110,7 +132,7 @@ func printBounty(w io.Writer, b marketplace.Bounty, leases []marketplace.Lease) 
 		">EARNED", ">HELD BACK", "REASON"}}
 	for _, l := range leases {
 		t.Add(l.ID, l.State, l.Agent, l.Price, l.Passed, l.Missed, terminal.BTT(l.Earned),
-			terminal.BTT(l.Held), l.Reason)
+			terminal.BTT(l.Held), story(l))
 	}
 	return t.Write(w)
 }

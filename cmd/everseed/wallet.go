@@ -72,7 +72,7 @@ func (v purse) send(cmd *cobra.Command, what string, tx escrow.Staged, err error
 	if err := v.Send(cmd.Context(), tx); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	r, err := v.Await(cmd.Context(), tx, true)
+	r, err := v.awaitSolid(cmd, what, tx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

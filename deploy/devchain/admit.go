@@ -73,7 +73,7 @@ func (c *Chain) receive(tx *core.Transaction, spared bool) (end int64, no *refus
 	if end, err = c.journal.write(record{recordTx, raw}); err != nil {
 		return 0, nil, err
 	}
-	c.draft.execute(s)
+	c.draft.execute(s, false)
 	c.accept(s)
 	return end, nil, nil
 }
@@ -101,7 +101,7 @@ func (c *Chain) ahead() (*machine, error) {
 	m := c.machine(db, head.number+1, head.at)
 	for _, s := range c.pending {
 		if c.admit(m, s) == nil {
-			m.execute(s)
+			m.execute(s, false)
 		}
 	}
 	return m, nil

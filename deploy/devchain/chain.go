@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -184,11 +185,12 @@ func (c *Chain) advance(now int64) (end int64, err error) {
 	} else {
 		n = c.fitting()
 	}
-	b, err := c.next(max(now, c.head().at+1), n)
+	slow := c.slow(n)
+	b, err := c.next(max(now, c.head().at+1), n, slow)
 	if err != nil {
 		return 0, err
 	}
-	end, err = c.journal.write(b.record(n))
+	end, err = c.journal.write(b.record(n, slow))
 	if err != nil {
 		return 0, err
 	}
@@ -211,9 +213,19 @@ func (c *Chain) fitting() int {
 	return len(c.pending)
 }
 
-// next executes the n oldest pending transactions on top of the head. Those that the chain has
-// meanwhile outrun are in no block, as on TRON.
-func (c *Chain) next(at int64, n int) (*block, error) {
+// slow returns which of the n oldest pending transactions run out of time.
+func (c *Chain) slow(n int) (which []int) {
+	for i, s := range c.pending[:n] {
+		if s.trigger != nil && c.mood.strikes(&c.mood.Slow, 0) {
+			which = append(which, i)
+		}
+	}
+	return which
+}
+
+// next executes the n oldest pending transactions on top of the head, of which some run out of time.
+// Those that the chain has meanwhile outrun are in no block, as on TRON.
+func (c *Chain) next(at int64, n int, slow []int) (*block, error) {
 	parent := c.head()
 	b := &block{number: parent.number + 1, at: at, fork: c.forks, root: parent.root}
 	if n > 0 {
@@ -222,12 +234,12 @@ func (c *Chain) next(at int64, n int) (*block, error) {
 			return nil, err
 		}
 		m := c.machine(db, b.number, at)
-		for _, s := range c.pending[:n] {
+		for i, s := range c.pending[:n] {
 			if no := c.admit(m, s); no != nil {
 				c.opts.Log.Info("transaction is in no block", "tx", s.id, "err", no.text)
 				continue
 			}
-			b.include(m.execute(s))
+			b.include(m.execute(s, slices.Contains(slow, i)))
 		}
 		if b.root, err = c.world.commit(db, b.number); err != nil {
 			return nil, err

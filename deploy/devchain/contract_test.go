@@ -127,6 +127,24 @@ func TestFeeLimitCapsEnergy(t *testing.T) {
 	}
 }
 
+// A witness gives a call up that takes it too long, and TRON burns all that the call could have cost.
+func TestACallThatRunsOutOfTimeCostsAllAndDoesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir())
+	at := r.deploy(counterCode)
+	before := sum(r.call(at, 2, 100*trx))
+	r.Slow(1)
+	slow := r.call(at, 2, 50*trx)
+	if slow.Receipt.Result != core.Transaction_Result_OUT_OF_TIME || slow.Log != nil ||
+		slow.Result != core.TransactionInfo_FAILED || slow.Receipt.EnergyFee != 50*trx {
+		t.Errorf("a slow call: %v", slow)
+	}
+	r = r.restart() // the log says which call was slow
+	if got := sum(r.call(at, 2, 100*trx)); got != before+2 {
+		t.Errorf("after a slow call the sum is %d, was %d", got, before)
+	}
+}
+
 func TestADeploymentThatFailsLeavesNoContract(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, t.TempDir())

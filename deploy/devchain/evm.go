@@ -139,10 +139,10 @@ func (m *machine) begin(ctx context.Context, id common.Hash, from, to common.Add
 func (m *machine) finish(
 	id common.Hash, ret []byte, energy int64, left vm.GasBudget, err error,
 ) result {
-	logs := m.db.GetLogs(id, uint64(m.number), common.Hash{}, 0) // #nosec G115
+	logs := m.db.GetLogs(id, uint64(m.number), common.Hash{}, 0) // #nosec G115 -- a block's
 	m.db.Finalise(m.laws.rules)
 	m.txs++
-	return result{ret, energy - int64(left.ExecutionGas), logs, err} // #nosec G115
+	return result{ret, energy - int64(left.ExecutionGas), logs, err} // #nosec G115 -- at most energy
 }
 
 func budget(energy int64) vm.GasBudget {

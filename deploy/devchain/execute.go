@@ -33,8 +33,12 @@ func (m *machine) fees(s signed) fees {
 	return fees{net: (int64(s.size) + resultBytes) * sunPerByte}
 }
 
-// execute applies a transaction that was admitted. It returns it with its result, and the info.
-func (m *machine) execute(s signed) (*tron.Transaction, *tron.TransactionInfo) {
+// errOutOfTime ends a call that took a witness longer than it has for one.
+var errOutOfTime = errors.New("CPU timeout for a call")
+
+// execute applies a transaction that was admitted. It returns it with its result, and the info. A
+// slow call is given up.
+func (m *machine) execute(s signed, slow bool) (*tron.Transaction, *tron.TransactionInfo) {
 	owner, _ := evmAddress(s.owner)
 	f := m.fees(s)
 	info := &tron.TransactionInfo{Id: s.id[:], BlockNumber: m.number, BlockTimeStamp: m.at,
@@ -44,7 +48,7 @@ func (m *machine) execute(s signed) (*tron.Transaction, *tron.TransactionInfo) {
 	if s.transfer != nil {
 		m.pay(owner, s.transfer)
 	} else {
-		r := m.run(s, owner, info)
+		r := m.run(s, owner, info, slow)
 		ret.ContractRet = outcome(r.err)
 		fill(info, r)
 		m.burn(owner, info.Receipt.EnergyFee)
@@ -55,9 +59,15 @@ func (m *machine) execute(s signed) (*tron.Transaction, *tron.TransactionInfo) {
 		Ret: []*tron.Transaction_Result{ret}}, info
 }
 
-// run executes code, with as much energy as limit and balance pay for.
-func (m *machine) run(s signed, owner common.Address, info *tron.TransactionInfo) result {
+// run executes code, with as much energy as limit and balance pay for. What is given up costs all of it.
+func (m *machine) run(
+	s signed, owner common.Address, info *tron.TransactionInfo, slow bool,
+) result {
 	energy := min(s.tx.RawData.FeeLimit, balance(m.db, owner)-s.value()) / sunPerEnergy
+	if slow {
+		info.ContractAddress = s.trigger.ContractAddress
+		return result{energy: energy, err: errOutOfTime}
+	}
 	ctx := context.Background() // what is in a block does not depend on who waits for it
 	if s.create != nil {
 		at := common.BytesToAddress(crypto.Keccak256(s.id[:], s.owner)[12:])
@@ -103,6 +113,7 @@ var outcomes = map[error]tron.Transaction_ResultContractResult{
 	vm.ErrInvalidCode:           tron.Transaction_Result_INVALID_CODE,
 	vm.ErrWriteProtection:       tron.Transaction_Result_ILLEGAL_OPERATION,
 	vm.ErrInsufficientBalance:   tron.Transaction_Result_TRANSFER_FAILED,
+	errOutOfTime:                tron.Transaction_Result_OUT_OF_TIME,
 }
 
 func outcome(err error) tron.Transaction_ResultContractResult {

@@ -25,6 +25,7 @@ type Faults struct {
 	BusyRate float64 `json:"busy_rate"`
 	Seed     uint64  `json:"seed"`
 
+	Slow    int   `json:"slow"`     // next contract calls to end OUT_OF_TIME, all their energy burnt
 	Hold    int   `json:"hold"`     // next blocks to leave empty: transactions are delayed
 	Behind  int   `json:"behind"`   // every answer is of the chain as it was so many blocks ago
 	Stale   bool  `json:"stale"`    // the head stands still
@@ -55,6 +56,7 @@ func (f Faults) check() error {
 	between("drop_rate", f.DropRate, 1)
 	between("mute_rate", f.MuteRate, 1)
 	between("busy_rate", f.BusyRate, 1)
+	between("slow", float64(f.Slow), timesMax)
 	between("hold", float64(f.Hold), timesMax)
 	between("behind", float64(f.Behind), behindMax)
 	between("delay_ms", float64(f.DelayMS), float64(delayMax.Milliseconds()))
@@ -126,6 +128,9 @@ func (c *Chain) Mute(n int) { c.fault(func(f *Faults) { f.Mute = n }) }
 
 // Busy answers the next n broadcasts with SERVER_BUSY.
 func (c *Chain) Busy(n int) { c.fault(func(f *Faults) { f.Busy = n }) }
+
+// Slow lets the next n contract calls run out of time.
+func (c *Chain) Slow(n int) { c.fault(func(f *Faults) { f.Slow = n }) }
 
 // Hold leaves the next n blocks empty: transactions are delayed.
 func (c *Chain) Hold(n int) { c.fault(func(f *Faults) { f.Hold = n }) }

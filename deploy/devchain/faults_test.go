@@ -55,7 +55,7 @@ func TestABlockThatReplacesAnotherHasAnotherId(t *testing.T) {
 	at := r.head().at + 1
 	var ids []string
 	for range 2 {
-		b, err := r.next(at, 0)
+		b, err := r.next(at, 0, nil)
 		r.must(err)
 		r.append(b, 0)
 		r.cut(1, true)

@@ -19,7 +19,7 @@ import (
 const (
 	recordFirst byte = 'E' // version, chain id, time in ms, then accounts: 21 bytes, 8 bytes sun
 	recordTx    byte = 'T' // an accepted transaction
-	recordBlock byte = 'B' // time in ms, how many pending transactions it took, id
+	recordBlock byte = 'B' // time in ms, how many pending transactions it took, id, which were too slow
 	recordReorg byte = 'R' // depth, 1 if the transactions became pending again
 )
 

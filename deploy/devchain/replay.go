@@ -77,11 +77,15 @@ func appendAccount(data, address []byte, sun int64) []byte {
 	return binary.BigEndian.AppendUint64(data, uint64(sun)) // #nosec G115 -- positive
 }
 
-// record says that b took the n oldest pending transactions.
-func (b *block) record(n int) record {
+// record says that b took the n oldest pending transactions, and which of them ran out of time.
+func (b *block) record(n int, slow []int) record {
 	data := binary.BigEndian.AppendUint64(nil, uint64(b.at)) // #nosec G115 -- after 1970
 	data = binary.BigEndian.AppendUint32(data, uint32(n))    // #nosec G115 -- bounded by pendingMax
-	return record{recordBlock, append(data, b.id[:]...)}
+	data = append(data, b.id[:]...)
+	for _, i := range slow {
+		data = binary.BigEndian.AppendUint32(data, uint32(i)) // #nosec G115 -- below n
+	}
+	return record{recordBlock, data}
 }
 
 // replay applies one record of the log.
@@ -116,19 +120,24 @@ func (c *Chain) replay(r record) error {
 // replayBlock executes again what a block executed. Its id names the state after it, so it comes
 // out the same or not at all.
 func (c *Chain) replayBlock(data []byte) error {
-	if len(data) != 12+common.HashLength {
+	const whole = 12 + common.HashLength
+	if len(data) < whole || (len(data)-whole)%4 != 0 {
 		return errors.New("record of a block has another length")
+	}
+	var slow []int
+	for rest := data[whole:]; len(rest) > 0; rest = rest[4:] {
+		slow = append(slow, int(binary.BigEndian.Uint32(rest)))
 	}
 	at := int64(binary.BigEndian.Uint64(data)) // #nosec G115 -- written from int64
 	n := int(binary.BigEndian.Uint32(data[8:]))
 	if n > len(c.pending) {
 		return fmt.Errorf("block takes %d transactions, %d are pending", n, len(c.pending))
 	}
-	b, err := c.next(at, n)
+	b, err := c.next(at, n, slow)
 	if err != nil {
 		return err
 	}
-	if id := common.Hash(data[12:]); b.id != id {
+	if id := common.Hash(data[12:whole]); b.id != id {
 		return fmt.Errorf("block %d comes out as %x and was %x: the log was written by a version"+
 			" with other rules; choose another folder", b.number, b.id, id)
 	}

@@ -221,7 +221,7 @@ func TestALogOfOtherRulesIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := (&block{number: 1, at: 1 << 50}).record(0)
+	forged := (&block{number: 1, at: 1 << 50}).record(0, nil)
 	if _, err := j.write(forged); err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestWhatIsSolidIsOnTheDisk(t *testing.T) {
 	defer r.mu.RUnlock()
 	r.journal.mu.Lock()
 	defer r.journal.mu.Unlock()
-	open := (r.journal.size - r.journal.synced) / int64(len(r.head().record(0).encode()))
+	open := (r.journal.size - r.journal.synced) / int64(len(r.head().record(0, nil).encode()))
 	if certain := r.head().number - open; certain < r.settled {
 		t.Errorf("block %d is solid, but only %d is on the disk for certain", r.settled, certain)
 	}

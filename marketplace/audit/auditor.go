@@ -27,6 +27,8 @@ type Market interface {
 	// Reveal hands in signed reports, and returns those that nobody wants. Conflict says that their
 	// epoch takes none yet, or no more. Handing in twice is handing in once.
 	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.Refused, error)
+	// Knock has an agent told where to connect to.
+	Knock(ctx context.Context, k marketplace.Knock) error
 }
 
 // An Auditor does its part of every epoch's audits. Set the fields before Run and leave them.
@@ -35,6 +37,7 @@ type Auditor struct {
 	Market  Market
 	Rules   marketplace.Rules
 	Guard   metainfo.Guard
+	Lobby   Lobby // where agents come that nobody can connect to
 	Sign    func(text string) (marketplace.Signature, error)
 	Leaves  *Leaves // nil: only whole pieces are asked for
 	// Envelopes keeps reports until they are revealed. Nil: they are lost with the process.
@@ -226,7 +229,7 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 	seed := Seed(open.Epoch, open.Secret, open.Hash)
 	for _, l := range open.Leases {
-		for _, v := range Plan(a.Rules, seed, open.Epoch, l.ID, open.Auditors) {
+		for _, v := range Plan(a.Rules, seed, open.Epoch, l.ID, l.Panel(open.Auditors)) {
 			if v.Auditor != a.Address || len(v.Tries) == 0 || a.inHand(open.Epoch, l.ID) {
 				continue
 			}
@@ -276,7 +279,10 @@ func (a *Auditor) try(ctx context.Context, d *duty) (again bool) {
 	}
 	now := time.Now()
 	d.found.Began = append(d.found.Began, began.UTC().Truncate(time.Microsecond))
-	d.found.Answers, d.learnt = f.Answers, f.learnt
+	if d.found.Outcome != marketplace.BadData || f.Outcome == marketplace.BadData {
+		d.found.Answers = f.Answers // what was wrong once is asked again at the hearing
+	}
+	d.learnt = f.learnt
 	d.found.Tries = append(d.found.Tries, f.Outcome)
 	d.found.Bytes += f.Bytes
 	d.found.Wire += f.Wire
@@ -325,7 +331,14 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 		}
 		return f
 	}
-	return Probe(ctx, a.Guard, a.Rules.ProbeTimeout.Duration(), peer, v.torrent, d.asks)
+	within := a.Rules.ProbeTimeout.Duration()
+	if peer.Port() != 0 {
+		return Probe(ctx, a.Guard, within, peer, v.torrent, d.asks)
+	}
+	return a.Lobby.Probe(ctx, within, func(ctx context.Context, address string) error {
+		return a.Market.Knock(ctx, marketplace.Knock{Infohash: d.lease.Infohash, Agent: d.lease.Agent,
+			Address: address})
+	}, v.torrent, d.asks)
 }
 
 // challenges draws what to ask. A piece whose hashes turn out to be lost is no longer known, and
@@ -334,8 +347,9 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challenge {
 	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
-		asks := Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known)
-		err := v.shelf.fill(asks)
+		asks := Again(d.lease, v.torrent,
+			Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known))
+		err := v.shelf.fill(v.torrent, asks)
 		if err == nil {
 			return asks
 		}

@@ -22,6 +22,7 @@ type desk struct {
 	leases   []marketplace.Lease
 	torrents map[marketplace.Infohash][]byte
 	early    bool // opens epochs and takes reports as soon as it is asked
+	knocked  func(marketplace.Knock)
 
 	mu        sync.Mutex // guards the fields below
 	tried     map[[2]int64]bool
@@ -112,6 +113,15 @@ func (d *desk) Reveal(_ context.Context, all []marketplace.Report) (
 var stamp = marketplace.Signature{1, 2, 3}
 
 func sign(string) (marketplace.Signature, error) { return stamp, nil }
+
+// Knock is what an agent of its own stream would be told.
+func (d *desk) Knock(_ context.Context, k marketplace.Knock) error {
+	if d.knocked == nil {
+		return marketplace.Unavailable.Errorf("the desk passes nothing on")
+	}
+	d.knocked(k)
+	return nil
+}
 
 // wait returns n reports of one epoch, the first that begins from now on.
 func (d *desk) wait(t *testing.T, n int) []marketplace.Report {

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"crypto/sha256"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -8,11 +10,11 @@ import (
 	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
-// A Challenge is what an auditor asks for: a block whose SHA-256 it knows, or a whole piece.
+// A Challenge is what an auditor asks for: a block, or a whole piece.
 type Challenge struct {
 	Piece int
 	Block int              // in the piece, or marketplace.WholePiece
-	Leaf  marketplace.Hash // what must come, if it is a block
+	Leaf  marketplace.Hash // what must come, if it is a block; zero: the peer is asked for a proof
 }
 
 // askedMax bounds the bytes of one audit, so that an honest agent behind a slow line can deliver
@@ -20,12 +22,14 @@ type Challenge struct {
 const askedMax = 16 << 20
 
 // Challenges draws what an auditor asks of a lease in an epoch. Blocks are drawn from all of the
-// content, each equally likely. One in a piece that the auditor knows the hashes of is asked for
-// alone; for one in another piece the whole piece is, which can always be checked. Once in
-// WholeEvery on the average a whole piece comes on top, by lot, so that nobody knows when. Every
-// try of the epoch asks for the same, else missing data would be drawn away.
+// content, each equally likely. One whose piece has a v2 root in the .torrent, or in a piece that
+// the auditor knows the hashes of, is asked for alone; for one in another piece the whole piece is,
+// which can always be checked. Once in WholeEvery on the average a whole piece comes on top, by
+// lot, so that nobody knows when. Every try of the epoch asks for the same, else missing data would
+// be drawn away.
 //
-// An auditor may ask for a whole piece where a block would do, never the other way round.
+// An auditor may ask for a whole piece where a block would do, never the other way round: it does
+// where a peer gives no proof of a block.
 func Challenges(r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address,
 	t *metainfo.Torrent, known func(piece int) bool,
 ) []Challenge {
@@ -43,7 +47,7 @@ func Challenges(r marketplace.Rules, seed marketplace.Hash, lease int64, who mar
 		if !l.fresh(piece, block) {
 			continue
 		}
-		if !known(piece) {
+		if _, isV2 := t.PieceRoot(piece); !isV2 && !known(piece) {
 			block = marketplace.WholePiece
 		}
 		l.add(piece, block)
@@ -61,6 +65,26 @@ func wholePiece(r marketplace.Rules, seed marketplace.Hash, lease int64, who mar
 		return 0, false
 	}
 	return int(draw.below(uint64(t.Pieces))), true // #nosec G115 -- below an int
+}
+
+// Again adds to an auditor's challenges the pieces that a lease is accused of, each as a whole: what
+// anybody can check who has the torrent. They come first; they are few, and at least one is asked.
+func Again(l marketplace.Lease, t *metainfo.Torrent, asks []Challenge) []Challenge {
+	if !l.Accused.Waits() {
+		return asks
+	}
+	again := list{t: t, left: askedMax, seen: map[[2]int]bool{}}
+	for _, piece := range l.Accused.Pieces {
+		if piece >= 0 && piece < t.Pieces {
+			again.add(piece, marketplace.WholePiece)
+		}
+	}
+	for _, c := range asks {
+		if !again.has(c.Piece, c.Block) {
+			again.asks = append(again.asks, c)
+		}
+	}
+	return again.asks
 }
 
 // blocksIn returns how many blocks n bytes have.
@@ -91,14 +115,18 @@ func (l *list) add(piece, block int) {
 	if block != marketplace.WholePiece { // no more than its piece has
 		bytes = min(metainfo.BlockSize, bytes-int64(block)*metainfo.BlockSize)
 	}
-	covered := func(c Challenge) bool {
-		return c.Piece == piece && (c.Block == block || c.Block == marketplace.WholePiece)
-	}
-	if slices.ContainsFunc(l.asks, covered) || len(l.asks) > 0 && bytes > l.left {
+	if l.has(piece, block) || len(l.asks) > 0 && bytes > l.left {
 		return
 	}
 	l.left -= bytes
 	l.asks = append(l.asks, Challenge{Piece: piece, Block: block})
+}
+
+// has says whether something is asked for already, alone or with its piece.
+func (l *list) has(piece, block int) bool {
+	return slices.ContainsFunc(l.asks, func(c Challenge) bool {
+		return c.Piece == piece && (c.Block == block || c.Block == marketplace.WholePiece)
+	})
 }
 
 // What a try costs on the wire beside content: the handshakes and greetings, and the messages
@@ -108,11 +136,22 @@ const (
 	blockBytes = 30
 )
 
-// Spend estimates the bytes on the wire for one replica and day, when its auditors know the hashes
-// of a share of its pieces, and every audit passes at the first try.
-func Spend(r marketplace.Rules, pieceLength int64, known float64) int64 {
+// proofBytes returns what the proof of a block costs on the wire: a request, its answer's head, the
+// pair that the block is of, and an uncle in each layer between it and the piece's root.
+func proofBytes(pieceLength int64) int64 {
+	layers := bits.Len64(uint64(blocksIn(pieceLength) - 1)) // #nosec G115 -- not negative
+	return int64(2*(4+3+metainfo.HashRequestSize) + (1+layers)*sha256.Size)
+}
+
+// Spend estimates the bytes on the wire for one replica and day, when every audit passes at the
+// first try. Blocks are proven by the peer, or the auditors know the hashes of a share of the
+// pieces.
+func Spend(r marketplace.Rules, pieceLength int64, proven bool, known float64) int64 {
 	whole := float64(pieceLength + blocksIn(pieceLength)*blockBytes)
 	block := float64(metainfo.BlockSize + blockBytes)
+	if proven {
+		block, known = block+float64(proofBytes(pieceLength)), 1
+	}
 	asked := min(float64(r.Challenges)*(known*block+(1-known)*whole), max(askedMax, whole))
 	audits := float64(r.Auditors) * float64(24*time.Hour) / float64(r.Epoch)
 	sum := audits * (meetBytes + asked)

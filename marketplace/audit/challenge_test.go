@@ -2,6 +2,8 @@ package audit
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -72,6 +74,33 @@ func TestChallengesAreDistinctInRangeAndNotTooMuch(t *testing.T) {
 			}
 			if len(got) < tc.least || len(got) > tc.most || len(got) > 1 && bytes > askedMax {
 				t.Fatalf("%+v: drew %d bytes in %v", tc, bytes, got)
+			}
+		}
+	}
+}
+
+func TestBlocksOfAV2TorrentAreAskedForAloneFromTheFirstDay(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "content")
+	if err := os.WriteFile(path, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := marketplace.DefaultRules()
+	r.WholeEvery = 0
+	for format, block := range map[metainfo.Format]bool{
+		metainfo.V1: false, metainfo.V2: true, metainfo.Hybrid: true,
+	} {
+		raw, err := format.Build(t.Context(), path, 64<<10, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta, err := metainfo.Parse(raw, metainfo.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range Challenges(r, marketplace.Hash{5}, 1, auditors(1)[0], &meta, none) {
+			if c.Block == marketplace.WholePiece == block {
+				t.Errorf("%s: asks for block %d of piece %d", format, c.Block, c.Piece)
 			}
 		}
 	}
@@ -172,24 +201,47 @@ func TestAWholePieceIsAskedForAboutOnceADay(t *testing.T) {
 func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
 	t.Parallel()
 	r := marketplace.DefaultRules()
-	share := func(size int64, known float64) float64 {
+	share := func(size int64, proven bool, known float64) float64 {
 		pieceLength := int64(16 << 10)
 		for pieceLength < 16<<20 && size/pieceLength > 1500 {
 			pieceLength *= 2
 		}
-		return float64(Spend(r, pieceLength, known)) / float64(size)
+		return float64(Spend(r, pieceLength, proven, known)) / float64(size)
 	}
 	for size := int64(192 << 20); size < 1<<43; size += size / 7 {
-		if s := share(size, 1); s > 0.01 {
-			t.Errorf("%d MiB: %.4f a day", size>>20, s)
+		for _, proven := range []bool{false, true} {
+			if s := share(size, proven, 1); s > 0.01 {
+				t.Errorf("%d MiB, proven %v: %.4f a day", size>>20, proven, s)
+			}
 		}
 	}
 	for _, size := range []int64{64 << 20, 192 << 20, 1 << 30, 16 << 30, 256 << 30} {
-		t.Logf("%6d MiB: %.2f %% a day when all pieces are known, half %.2f %%, none %.2f %%", size>>20,
-			100*share(size, 1), 100*share(size, 0.5), 100*share(size, 0))
+		t.Logf("%6d MiB: %.2f %% a day when all pieces are known, half %.2f %%, none %.2f %%; v2 %.2f %%",
+			size>>20, 100*share(size, false, 1), 100*share(size, false, 0.5), 100*share(size, false, 0),
+			100*share(size, true, 0))
 	}
 	r.WholeEvery = marketplace.Span(time.Hour)
-	if Spend(r, 1<<20, 1) <= Spend(marketplace.DefaultRules(), 1<<20, 1) {
+	if Spend(r, 1<<20, false, 1) <= Spend(marketplace.DefaultRules(), 1<<20, false, 1) {
 		t.Error("more whole pieces cost nothing")
+	}
+}
+
+func TestAHearingAsksForThePiecesInQuestionAsAWhole(t *testing.T) {
+	t.Parallel()
+	meta := &metainfo.Torrent{V1: true, Pieces: 64, PieceLength: 1 << 18, Size: 64 << 18}
+	asks := []Challenge{{Piece: 5, Block: 2}, {Piece: 9, Block: 0}, {Piece: 7, Block: marketplace.WholePiece}}
+	l := marketplace.Lease{ID: 1}
+	if got := Again(l, meta, asks); !slices.Equal(got, asks) {
+		t.Errorf("without an accusation %v are asked", got)
+	}
+	l.Accused = &marketplace.Accusation{Pieces: []int{9, 7, 64, -1, 9}}
+	want := []Challenge{{Piece: 9, Block: marketplace.WholePiece}, {Piece: 7, Block: marketplace.WholePiece},
+		{Piece: 5, Block: 2}}
+	if got := Again(l, meta, asks); !slices.Equal(got, want) {
+		t.Errorf("asked are %v, want %v", got, want)
+	}
+	l.Accused.Refuted = 3
+	if got := Again(l, meta, asks); !slices.Equal(got, asks) {
+		t.Errorf("after the hearing %v are asked", got)
 	}
 }

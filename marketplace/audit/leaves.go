@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"sync"
 
@@ -17,8 +18,8 @@ import (
 
 // Leaves keeps the hashes of blocks of whole pieces that passed, one file a torrent, so that from
 // then on a block can be asked for and checked alone. A v1 torrent does not tell these hashes, a
-// v2 torrent only their roots. They take 0.2 % of the content. Losing them costs traffic and
-// nothing else: whole pieces are asked for again.
+// v2 torrent only their roots, so that they spare a proof. They take 0.2 % of the content. Losing
+// them costs traffic and nothing else: whole pieces are asked for again.
 type Leaves struct{ root *os.Root }
 
 // OpenLeaves keeps hashes in a folder. Auditors that report under different keys need different
@@ -104,11 +105,14 @@ func (s *shelf) knows(piece int, epoch int64) bool {
 }
 
 // fill puts the known hashes to the blocks that are asked for. A piece whose hashes cannot be read
-// is forgotten.
-func (s *shelf) fill(asks []Challenge) error {
+// is forgotten. Blocks of v2 pieces can do without.
+func (s *shelf) fill(t *metainfo.Torrent, asks []Challenge) error {
 	for i, c := range asks {
 		if c.Block == marketplace.WholePiece {
 			continue
+		}
+		if _, isV2 := t.PieceRoot(c.Piece); isV2 && !s.knows(c.Piece, math.MaxInt64) {
+			continue // the peer will be asked for a proof
 		}
 		leaf, err := s.leaf(c.Piece, c.Block)
 		if err != nil {

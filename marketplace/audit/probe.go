@@ -34,12 +34,26 @@ type Finding struct {
 func Probe(ctx context.Context, guard metainfo.Guard, timeout time.Duration, peer netip.AddrPort,
 	t *metainfo.Torrent, asks []Challenge,
 ) Finding {
+	return probeBy(ctx, timeout, t, asks, func(ctx context.Context, spent *atomic.Int64,
+		deadline time.Time,
+	) (*wire, bool, error) {
+		return greet(ctx, guard, peer, t, spent, deadline)
+	})
+}
+
+// A meeting gets a connection on which hands were shaken, or says whether there was one at all.
+type meeting func(ctx context.Context, spent *atomic.Int64, deadline time.Time) (
+	w *wire, connected bool, err error)
+
+func probeBy(ctx context.Context, timeout time.Duration, t *metainfo.Torrent, asks []Challenge,
+	meet meeting,
+) Finding {
 	began := time.Now()
 	p := newProbe(t, asks, began)
-	err := p.run(ctx, guard, peer, began.Add(timeout))
-	f := Finding{Outcome: p.outcome(ctx, err), Answers: p.answers, Bytes: p.bytes, Err: err,
+	err := p.run(ctx, meet, began.Add(timeout))
+	sum := p.outcome(ctx, err)
+	return Finding{Outcome: sum, Answers: p.report(), Bytes: p.bytes, Err: err,
 		Wire: p.wire.Load(), Took: time.Since(began), learnt: p.learnt}
-	return f
 }
 
 // A probe is one try under way.
@@ -62,6 +76,14 @@ type probe struct {
 	has     map[int]bool   // pieces that the peer says it has
 	hasAll  bool
 	refused bool
+
+	proofs     map[int]*proof // by challenge: what is still wanted
+	way        way
+	introduced bool // the peer's extended handshake came
+	hashesAs   byte // the number of metainfo.HashesExtension there
+	patience   time.Time
+	left       int64        // bytes that may be asked for in place of what is not proven
+	dropped    map[int]bool // challenges for which nothing was left
 }
 
 // A block is a part of a piece that is asked for at once, or known to be zeros.
@@ -78,10 +100,12 @@ const window = 64
 
 func newProbe(t *metainfo.Torrent, asks []Challenge, began time.Time) *probe {
 	p := &probe{
-		t: t, asks: asks, began: began, sum: newTally(), learnt: map[int][]marketplace.Hash{},
-		early: map[int][]byte{}, has: map[int]bool{},
+		t: t, asks: slices.Clone(asks), began: began, sum: newTally(),
+		learnt: map[int][]marketplace.Hash{}, early: map[int][]byte{}, has: map[int]bool{},
+		proofs: map[int]*proof{}, dropped: map[int]bool{}, left: askedMax,
 	}
-	for of, c := range asks {
+	p.wantProofs()
+	for of, c := range p.asks {
 		p.answers = append(p.answers, marketplace.Answer{Piece: c.Piece, Block: c.Block})
 		p.has[c.Piece] = false
 		begin, end := 0, int(p.t.PieceSize(c.Piece))
@@ -89,6 +113,7 @@ func newProbe(t *metainfo.Torrent, asks []Challenge, began time.Time) *probe {
 			begin = c.Block * metainfo.BlockSize
 			end = min(end, begin+metainfo.BlockSize)
 		}
+		p.left -= int64(end - begin)
 		p.cut(c.Piece, begin, end, of)
 	}
 	return p
@@ -107,35 +132,60 @@ func (p *probe) cut(piece, begin, end, of int) {
 	}
 }
 
-func (p *probe) run(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort,
-	deadline time.Time,
-) error {
-	w, connected, err := greet(ctx, guard, peer, p.t, &p.wire, deadline)
+func (p *probe) run(ctx context.Context, meet meeting, deadline time.Time) error {
+	w, connected, err := meet(ctx, &p.wire, deadline)
 	if err != nil {
 		p.met = connected && errors.Is(err, os.ErrDeadlineExceeded)
-		return fmt.Errorf("meet %s: %w", peer, err)
+		return fmt.Errorf("meet the agent: %w", err)
 	}
 	defer w.Close()
 	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) }) // wakes us
 	defer stop()
 	for {
 		if err := p.ask(w); err != nil {
-			return fmt.Errorf("ask %s: %w", peer, err)
+			return fmt.Errorf("ask %s: %w", w.RemoteAddr(), err)
 		}
-		if p.next == len(p.blocks) {
-			return p.end()
+		over, err := p.over(ctx, w, deadline)
+		if over || err != nil {
+			return err
 		}
 		kind, payload, err := w.receive()
 		p.met = p.met || err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 		if err != nil {
-			return fmt.Errorf("listen to %s: %w", peer, err)
+			return fmt.Errorf("listen to %s: %w", w.RemoteAddr(), err)
 		}
 		p.hear(kind, payload)
 	}
 }
 
-// ask keeps the window full.
+// over says whether everything came. Where only proofs are missing, it waits for them, and in the
+// end has whole pieces asked for.
+func (p *probe) over(ctx context.Context, w *wire, deadline time.Time) (bool, error) {
+	for p.next == len(p.blocks) {
+		if len(p.proofs) == 0 {
+			return true, p.end()
+		}
+		until, wait := p.await(deadline)
+		if wait {
+			came, err := w.wait(ctx, until, deadline)
+			if came || err != nil {
+				return false, err
+			}
+			continue
+		}
+		p.insist()
+		if err := p.ask(w); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// ask keeps the window full, and asks for proofs beside it.
 func (p *probe) ask(w *wire) error {
+	if err := p.prove(w); err != nil {
+		return err
+	}
 	if !p.said && (p.hasAll || len(p.has) > 0 && p.hasAny()) {
 		p.said = true
 		if err := w.send(msgInterested, nil); err != nil {
@@ -196,6 +246,10 @@ func (p *probe) hear(kind int, payload []byte) {
 		if i := p.find(payload); i >= 0 && p.open {
 			p.lose(p.blocks[i].of)
 		}
+	case msgExtended:
+		p.hearExtended(payload)
+	case metainfo.HashesMessage, metainfo.HashRejectMessage:
+		p.hearHashes(kind, payload)
 	}
 }
 
@@ -255,6 +309,9 @@ func (p *probe) drain() {
 		}
 		delete(p.early, p.next)
 		last := p.next+1 == len(p.blocks) || p.blocks[p.next+1].of != b.of
+		if one := p.proofs[b.of]; one != nil && !b.pad {
+			one.content = bytes.Clone(content)
+		}
 		p.sum.add(b, content, last, p.t.V1)
 		if !last {
 			continue
@@ -271,6 +328,7 @@ func (p *probe) lose(of int) {
 	a := &p.answers[of]
 	a.Outcome, a.TookMS = marketplace.Withheld, time.Since(p.began).Milliseconds()
 	p.refused = true
+	delete(p.proofs, of)
 	for i := range p.blocks {
 		if p.blocks[i].of == of {
 			p.blocks[i].done = true
@@ -291,6 +349,9 @@ func (p *probe) outcome(ctx context.Context, err error) marketplace.Outcome {
 	sum := marketplace.Pass
 	for i := range p.answers {
 		a := &p.answers[i]
+		if p.dropped[i] {
+			continue
+		}
 		if a.Outcome == "" {
 			a.Outcome, a.TookMS = missing, time.Since(p.began).Milliseconds()
 		}
@@ -307,7 +368,7 @@ var gravity = []marketplace.Outcome{marketplace.Pass, marketplace.AuditorFault,
 
 // ourFault knows errors that say something of this machine and nothing of the peer.
 func ourFault(err error) bool {
-	for _, ours := range []error{syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EMFILE, syscall.ENFILE,
+	for _, ours := range []error{errUnknocked, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EMFILE, syscall.ENFILE,
 		syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EACCES, syscall.EPERM} {
 		if errors.Is(err, ours) {
 			return true

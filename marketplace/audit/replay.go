@@ -172,7 +172,7 @@ func (j *judge) schedule() {
 	j.seed = Seed(e.Epoch, e.Secret, e.Hash)
 	for _, l := range e.Leases {
 		j.leases[l.ID] = l
-		for _, v := range Plan(j.Rules, j.seed, e.Epoch, l.ID, e.Auditors) {
+		for _, v := range Plan(j.Rules, j.seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
 			j.visits[voice{l.ID, v.Auditor}] = v
 			if j.looksAt(l.ID) {
 				j.Due++
@@ -245,8 +245,9 @@ func (j *judge) closed(epoch int64) time.Time {
 
 // missing names the duties that nobody did.
 func (j *judge) missing() {
-	for _, l := range j.Log.Epoch.Leases {
-		for _, v := range Plan(j.Rules, j.seed, j.Log.Epoch.Epoch, l.ID, j.Log.Epoch.Auditors) {
+	e := j.Log.Epoch
+	for _, l := range e.Leases {
+		for _, v := range Plan(j.Rules, j.seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
 			of := voice{l.ID, v.Auditor}
 			_, committed := j.commitments[of]
 			switch {
@@ -256,44 +257,6 @@ func (j *judge) missing() {
 			default:
 				j.fault(Missing, of, "had to report and committed to nothing")
 			}
-		}
-	}
-}
-
-// verdicts judges every lease by what genuine reports say, as far as they are heard, and compares.
-func (j *judge) verdicts() {
-	of := map[int64][]marketplace.Report{}
-	for _, r := range j.Rules.Heard(j.genuine) {
-		of[r.Lease] = append(of[r.Lease], r)
-	}
-	before := map[int64]bool{}
-	for _, p := range j.Log.Before {
-		before[p.Lease] = p.Verdict == marketplace.VerdictPass
-	}
-	proofs := map[int64]bool{}
-	for _, p := range j.Log.Proofs {
-		if proofs[p.Lease] = true; !j.looksAt(p.Lease) {
-			continue
-		}
-		l, audited := j.leases[p.Lease]
-		v, passes := j.Rules.Judge(of[p.Lease])
-		if !audited || v != p.Verdict || passes != p.Passes || len(of[p.Lease]) != p.Reports {
-			j.fault(BadVerdict, voice{lease: p.Lease}, "the proof says %s by %d of %d, the reports say %s by"+
-				" %d of %d", p.Verdict, p.Passes, p.Reports, v, passes, len(of[p.Lease]))
-		}
-		// A lease ends sooner than it was to when its epoch was opened, never later.
-		most := j.Rules.PaidSeconds(p.Epoch, before[p.Lease], l.ActiveAt, l.EndsAt)
-		if v != marketplace.VerdictPass {
-			most = 0
-		}
-		if p.Seconds > most {
-			j.fault(BadPay, voice{lease: p.Lease}, "%d s are paid, and at most %d follow", p.Seconds, most)
-		}
-	}
-	for _, l := range j.Log.Epoch.Leases {
-		if !proofs[l.ID] && j.looksAt(l.ID) {
-			j.unchecked("lease %d has no proof: it ended before the epoch was judged, or is not judged yet",
-				l.ID)
 		}
 	}
 }

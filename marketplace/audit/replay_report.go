@@ -67,8 +67,14 @@ func (j *judge) tries(of voice, v Visit, r marketplace.Report) {
 	if sum := marketplace.Settle(r.Tries); sum != r.Outcome {
 		j.fault(BadTries, of, "says %s where its tries %s come to %s", r.Outcome, r.Tries, sum)
 	}
+	if slices.Contains(r.Tries, marketplace.BadData) { // its answers are those of the last of these
+		last = len(r.Tries) - 1
+		for r.Tries[last] != marketplace.BadData {
+			last--
+		}
+	}
 	if sum := gravest(r.Answers); len(r.Answers) > 0 && sum != r.Tries[last] {
-		j.fault(BadTries, of, "its last try found %s, and its answers say %s", r.Tries[last], sum)
+		j.fault(BadTries, of, "its answers are of a try that found %s, and say %s", r.Tries[last], sum)
 	}
 	if len(r.Began) == 0 {
 		j.unchecked("when auditor %s tried lease %d: its report does not tell", of.auditor, of.lease)
@@ -113,8 +119,9 @@ func gravest(answers []marketplace.Answer) marketplace.Outcome {
 	return sum
 }
 
-// challenges compares what was asked for with what was due. Where a report asks for a block, its
-// author must have known the piece; where it asks for a whole piece, it need not have.
+// challenges compares what was asked for with what was due. Where a report asks for a block of a piece
+// that the .torrent has no root of, its author must have known the piece; where it asks for a whole
+// piece, it need not have.
 func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) {
 	if len(r.Answers) == 0 && len(r.Tries) > 0 &&
 		r.Tries[len(r.Tries)-1] == marketplace.AuditorFault {
@@ -126,26 +133,55 @@ func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) 
 			continue
 		}
 		blocks[a.Piece] = true
-		if !j.known[knowledge{of.auditor, t.Infohash, a.Piece}] {
+		_, isV2 := t.PieceRoot(a.Piece)
+		if !isV2 && !j.known[knowledge{of.auditor, t.Infohash, a.Piece}] {
 			j.fault(BadChallenges, of, "asked for block %d of piece %d and could not check it: no report of"+
 				" an earlier epoch shows that it knew the piece", a.Block, a.Piece)
 		}
 	}
 	due := Challenges(j.Rules, j.seed, of.lease, of.auditor, t,
 		func(piece int) bool { return blocks[piece] })
-	for i := range max(len(due), len(r.Answers)) {
+	due = Again(j.leases[of.lease], t, due)
+	answers := r.Answers
+	for _, c := range due {
 		switch {
-		case i >= len(r.Answers):
-			j.fault(BadChallenges, of, "did not ask for %s", spotOf(t, due[i].Piece, due[i].Block))
-			return
-		case i >= len(due):
-			j.fault(BadChallenges, of, "asked for %s, which was not due",
-				spotOf(t, r.Answers[i].Piece, r.Answers[i].Block))
-			return
-		case due[i].Piece != r.Answers[i].Piece || due[i].Block != r.Answers[i].Block:
-			j.fault(BadChallenges, of, "asked for %s where %s was due",
-				spotOf(t, r.Answers[i].Piece, r.Answers[i].Block), spotOf(t, due[i].Piece, due[i].Block))
+		case len(answers) > 0 && answers[0].Piece == c.Piece && answers[0].Block == c.Block,
+			len(answers) > 0 && answers[0].Piece == c.Piece && insisted(c, answers[0], t):
+			answers = answers[1:]
+		case dropped(c, r.Answers, t):
+		default:
+			j.fault(BadChallenges, of, "did not ask for %s, which was due", spotOf(t, c.Piece, c.Block))
 			return
 		}
 	}
+	if len(answers) > 0 {
+		j.fault(BadChallenges, of, "asked for %s, which was not due",
+			spotOf(t, answers[0].Piece, answers[0].Block))
+	}
+}
+
+// insisted says whether a whole piece was asked for in place of a block that the peer did not prove.
+func insisted(due Challenge, a marketplace.Answer, t *metainfo.Torrent) bool {
+	_, isV2 := t.PieceRoot(due.Piece)
+	return isV2 && due.Block != marketplace.WholePiece && a.Block == marketplace.WholePiece
+}
+
+// dropped says whether a block that was not proven could be left out: its piece was asked for already,
+// or did not fit any more.
+func dropped(due Challenge, answers []marketplace.Answer, t *metainfo.Torrent) bool {
+	if _, isV2 := t.PieceRoot(due.Piece); !isV2 || due.Block == marketplace.WholePiece {
+		return false
+	}
+	bytes, whole := t.PieceSize(due.Piece), false
+	for _, a := range answers {
+		if a.Block != marketplace.WholePiece {
+			bytes += metainfo.BlockSize
+			continue
+		}
+		if whole = true; a.Piece == due.Piece {
+			return true
+		}
+		bytes += t.PieceSize(a.Piece)
+	}
+	return whole && bytes > askedMax
 }

@@ -26,8 +26,14 @@ type past struct {
 	t    *metainfo.Torrent
 }
 
-// pastEpoch is an epoch of two leases on a v2 torrent, of which each auditor knows the even pieces.
+// pastEpoch is an epoch of two leases on a v2 torrent.
 func pastEpoch(t *testing.T) *past {
+	t.Helper()
+	return pastEpochOf(t, metainfo.V2)
+}
+
+// pastEpochOf is the same of a format. Each auditor knows the even pieces.
+func pastEpochOf(t *testing.T, format metainfo.Format) *past {
 	t.Helper()
 	p := &past{T: t, keys: map[marketplace.Address]escrow.Key{}, all: make([]byte, 300_000)}
 	for i := range p.all {
@@ -38,13 +44,14 @@ func pastEpoch(t *testing.T) *past {
 	if err := os.WriteFile(file, p.all, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := metainfo.V2.Build(t.Context(), file, 32<<10, nil)
+	raw, err := format.Build(t.Context(), file, 32<<10, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.t = parse(t, raw)
 	const epoch = 400_000_000
 	p.Rules = marketplace.DevnetRules()
+	p.Rules.WholeEvery = marketplace.Span(time.Second) // so that everybody asks for a whole piece
 	p.Signer = escrow.RecoverText
 	p.Torrents = map[marketplace.Infohash]*metainfo.Torrent{p.t.Infohash: p.t}
 	began := p.Rules.EpochStart(epoch)
@@ -84,12 +91,19 @@ func (p *past) earlier(who marketplace.Address) marketplace.Earlier {
 func (p *past) answer(piece, block int) marketplace.Answer {
 	a := marketplace.Answer{Piece: piece, Block: block, Outcome: pass}
 	if block == marketplace.WholePiece {
-		a.Hash, _ = p.t.PieceRoot(piece)
+		a.Hash = p.t.Root(piece, p.leaves(piece))
 		return a
 	}
 	at := piece*int(p.t.PieceLength) + block*metainfo.BlockSize
 	a.Hash = sha256.Sum256(p.all[at:min(len(p.all), at+metainfo.BlockSize)])
 	return a
+}
+
+func (p *past) leaves(piece int) (all []marketplace.Hash) {
+	for block := range int(p.t.PieceSize(piece)+metainfo.BlockSize-1) / metainfo.BlockSize {
+		all = append(all, p.answer(piece, block).Hash)
+	}
+	return all
 }
 
 func (p *past) signed(r marketplace.Report) marketplace.Report {
@@ -106,12 +120,13 @@ func (p *past) tell() {
 	e := p.Log.Epoch
 	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
 	for _, l := range e.Leases {
-		for _, v := range audit.Plan(p.Rules, seed, e.Epoch, l.ID, e.Auditors) {
+		for _, v := range audit.Plan(p.Rules, seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
-			for _, c := range audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t,
-				func(piece int) bool { return piece%2 == 0 }) {
+			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t,
+				func(piece int) bool { return piece%2 == 0 })
+			for _, c := range audit.Again(l, p.t, asks) {
 				r.Answers = append(r.Answers, p.answer(c.Piece, c.Block))
 			}
 			r = p.signed(r)
@@ -225,8 +240,11 @@ var falsifications = map[string]struct {
 	"a challenge of one's own choice": {audit.BadChallenges, func(p *past) {
 		p.lie(func(r *marketplace.Report) { r.Answers = append(r.Answers, p.answer(0, 0)) })
 	}},
-	"a block of a piece that nobody knows": {audit.BadChallenges, func(p *past) {
-		p.Log.Earlier = nil
+	"a whole piece in place of one that was due": {audit.BadChallenges, func(p *past) {
+		p.lie(func(r *marketplace.Report) {
+			at := p.whole(true)
+			r.Answers[at] = p.answer((r.Answers[at].Piece+1)%p.t.Pieces, marketplace.WholePiece)
+		})
 	}},
 	"more tries than were due": {audit.BadTries, func(p *past) {
 		p.lie(func(r *marketplace.Report) { r.Tries = []marketplace.Outcome{away, away, away, pass} })
@@ -268,10 +286,14 @@ var falsifications = map[string]struct {
 			r.Outcome, r.Tries = bad, []marketplace.Outcome{bad}
 		})
 		p.Log.Proofs[0] = marketplace.Proof{Lease: 1, Epoch: p.Log.Epoch.Epoch, Passes: 2, Reports: 3,
-			Verdict: marketplace.VerdictDataFault}
+			Verdict: marketplace.VerdictAccused}
 	}},
 	"a pass of nothing": {audit.BadAnswer, func(p *past) {
 		p.lie(func(r *marketplace.Report) { r.Answers[p.whole(false)].Hash = marketplace.Hash{} })
+	}},
+	"a verdict of two who were outvoted": {audit.BadVerdict, func(p *past) {
+		p.Log.Proofs[0] = marketplace.Proof{Lease: 1, Epoch: p.Log.Epoch.Epoch, Passes: 3, Reports: 3,
+			Verdict: marketplace.VerdictFail}
 	}},
 	"a verdict that the reports do not bear": {audit.BadVerdict, func(p *past) {
 		p.lie(func(r *marketplace.Report) {
@@ -303,6 +325,67 @@ func TestEveryFalsificationOfALogIsNamed(t *testing.T) {
 				t.Errorf("%s: also %s: %s", name, f.Kind, f.Detail)
 			}
 		}
+	}
+}
+
+func TestABlockThatItsAuditorCouldNotCheckIsNamed(t *testing.T) {
+	t.Parallel()
+	p := pastEpochOf(t, metainfo.V1)
+	if r := p.Judge(); len(r.Faults) > 0 || r.Proven > 0 || r.Agreed == 0 {
+		t.Fatalf("a true log of a v1 torrent: %+v", r)
+	}
+	known := p.Log.Earlier
+	p.Log.Earlier = nil
+	if r := p.Judge(); len(r.Faults) == 0 || r.Faults[0].Kind != audit.BadChallenges {
+		t.Errorf("nobody knew a piece: %+v", r.Faults)
+	}
+	for i := range known { // what one says of the same epoch shows nothing
+		known[i].Report.Epoch++
+		known[i].Report = p.signed(known[i].Report)
+	}
+	p.Log.Earlier = known
+	if r := p.Judge(); len(r.Faults) == 0 {
+		t.Error("a report of the same epoch shows what was known in it")
+	}
+}
+
+func TestAPeerThatProvesNoBlockIsAskedForThePiece(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	p.lie(func(r *marketplace.Report) {
+		at := p.whole(false)
+		piece := r.Answers[at].Piece
+		r.Answers[at] = p.answer(piece, marketplace.WholePiece)
+		r.Answers = append(r.Answers[:at+1], slices.DeleteFunc(r.Answers[at+1:],
+			func(a marketplace.Answer) bool { return a.Piece == piece })...)
+	})
+	if r := p.Judge(); len(r.Faults) > 0 {
+		t.Errorf("%+v", r.Faults)
+	}
+}
+
+func TestALeaseOnTrialIsJudgedByWhatItsEpochWasAskedFor(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	accuser := p.Log.Reports[0].Auditor
+	for i := range p.Log.Epoch.Leases {
+		p.Log.Epoch.Leases[i].Accused = &marketplace.Accusation{Epoch: p.Log.Epoch.Epoch - 2,
+			Auditor: accuser, Pieces: []int{3}}
+	}
+	p.Log.Reports, p.Log.Commitments = nil, nil
+	p.Log.Before, p.Log.Proofs = nil, nil
+	p.tell()
+	if r := p.Judge(); len(r.Faults) > 0 || r.Reports != 6 {
+		t.Errorf("%+v", r)
+	}
+	for _, r := range p.Log.Reports {
+		if r.Auditor == accuser || r.Answers[0].Piece != 3 {
+			t.Errorf("%s is asked first for %+v", r.Auditor, r.Answers[0])
+		}
+	}
+	p.lie(func(r *marketplace.Report) { r.Answers = r.Answers[1:] })
+	if r := p.Judge(); len(r.Faults) != 1 || r.Faults[0].Kind != audit.BadChallenges {
+		t.Errorf("without the piece in question: %+v", r.Faults)
 	}
 }
 

@@ -112,16 +112,21 @@ func TestEveryVersionFindsASpoiledByteInItsBlockAndItsPiece(t *testing.T) {
 // TestATryCostsWhatWasReckoned holds Spend against bytes on a real wire.
 func TestATryCostsWhatWasReckoned(t *testing.T) {
 	t.Parallel()
-	parent, raw := built(t, metainfo.V1)
-	meta := parse(t, raw)
-	e := agent(t, parent, raw)
-	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta,
-		blocks(t, parent, meta)[:8])
 	r := marketplace.DefaultRules()
 	r.WholeEvery = 0
-	reckoned := audit.Spend(r, 1<<20, 1) / 12
-	if f.Outcome != pass || f.Wire > reckoned*102/100 || f.Wire < reckoned*98/100 {
-		t.Errorf("%s: 8 blocks took %d bytes, reckoned were %d", f.Outcome, f.Wire, reckoned)
+	for format, proven := range map[metainfo.Format]bool{metainfo.V1: false, metainfo.V2: true} {
+		parent, raw := built(t, format)
+		meta := parse(t, raw)
+		e, asks := agent(t, parent, raw), blocks(t, parent, meta)[:8]
+		if proven {
+			asks = unknown(asks)
+		}
+		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks)
+		reckoned := audit.Spend(r, 64<<10, proven, 1) / 12
+		if f.Outcome != pass || f.Wire > reckoned*102/100 || f.Wire < reckoned*98/100 {
+			t.Errorf("%s: %s: 8 blocks took %d bytes, reckoned were %d", format, f.Outcome, f.Wire,
+				reckoned)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ const (
 // messageMax bounds what a peer may send at once; a bitfield of 2^21 pieces is 256 KiB.
 const messageMax = 512 << 10
 
+// handshakeMax is how long one way of shaking hands may take.
+const handshakeMax = 4 * time.Second
+
 const protocol = "\x13BitTorrent protocol"
 
 // extensions are the bits that our agents and downloaders set: BEP 10, BEP 6, BEP 5.
@@ -50,6 +54,7 @@ type wire struct {
 	in   *bufio.Reader
 	out  *bufio.Writer // sent before we wait for an answer
 	fast bool          // BEP 6: have none, reject
+	ext  bool          // BEP 10: the peer introduces itself
 	buf  []byte
 }
 
@@ -89,7 +94,7 @@ func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *me
 	for _, obfuscate := range []bool{true, false} {
 		until := deadline
 		if obfuscate {
-			until = time.Now().Add(min(time.Until(deadline)/2, 4*time.Second))
+			until = time.Now().Add(min(time.Until(deadline)/2, handshakeMax))
 		}
 		var c net.Conn
 		dialer := guard.Dialer(time.Until(deadline))
@@ -125,22 +130,43 @@ func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool,
 			return nil, fmt.Errorf("obfuscated handshake: %w", err)
 		}
 	}
-	hello := append([]byte(protocol), extensions[:]...)
-	hello = append(append(hello, t.Infohash[:]...), peerID()...)
-	if _, err := rw.Write(hello); err != nil {
+	w := newWire(c, rw)
+	if err := w.hello(t); err != nil {
+		return nil, err
+	}
+	if err := w.out.Flush(); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
+	if err := w.hear(t); err != nil {
+		return nil, err
+	}
+	return w, w.introduce(t)
+}
+
+func newWire(c net.Conn, rw io.ReadWriter) *wire {
 	w := &wire{Conn: c, in: readers.Get().(*bufio.Reader), out: bufio.NewWriter(rw)}
 	w.in.Reset(rw)
+	return w
+}
+
+// hello says our part of the handshake.
+func (w *wire) hello(t *metainfo.Torrent) error {
+	b := append([]byte(protocol), extensions[:]...)
+	_, err := w.out.Write(append(append(b, t.Infohash[:]...), peerID()...))
+	return err
+}
+
+// hear reads the peer's part.
+func (w *wire) hear(t *metainfo.Torrent) error {
 	var theirs [68]byte
 	if _, err := io.ReadFull(w.in, theirs[:]); err != nil {
-		return nil, fmt.Errorf("handshake: %w", err)
+		return fmt.Errorf("handshake: %w", err)
 	}
 	if string(theirs[:20]) != protocol || [20]byte(theirs[28:48]) != t.Infohash {
-		return nil, errStranger
+		return errStranger
 	}
-	w.fast = theirs[27]&0x04 != 0
-	return w, w.introduce(t, theirs[25]&0x10 != 0)
+	w.fast, w.ext = theirs[27]&0x04 != 0, theirs[25]&0x10 != 0
+	return nil
 }
 
 // peerID is another one every time: an auditor has no name on the wire.
@@ -151,12 +177,13 @@ func peerID() []byte {
 }
 
 // introduce says what a downloader without data says first.
-func (w *wire) introduce(t *metainfo.Torrent, extended bool) error {
-	if extended {
+func (w *wire) introduce(t *metainfo.Torrent) error {
+	if w.ext {
 		var port [2]byte
 		_, _ = rand.Read(port[:]) // never fails
-		hello := fmt.Sprintf("\x00d1:ei1e1:md12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
-			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%se", len(t.Info),
+		hello := fmt.Sprintf("\x00d1:ei1e1:md%d:%si%de12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
+			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%se", len(metainfo.HashesExtension),
+			metainfo.HashesExtension, ourHashes, len(t.Info),
 			1024+int(binary.BigEndian.Uint16(port[:]))%60000, len(metainfo.ClientName),
 			metainfo.ClientName)
 		if err := w.send(msgExtended, []byte(hello)); err != nil {
@@ -183,6 +210,23 @@ func (w *wire) request(piece, begin, length int) error {
 		b = binary.BigEndian.AppendUint32(b, uint32(n)) // #nosec G115 -- within limits
 	}
 	return w.send(msgRequest, b)
+}
+
+// wait says whether something came before a time. The connection's deadline stays.
+func (w *wire) wait(ctx context.Context, until, deadline time.Time) (came bool, err error) {
+	if err := w.out.Flush(); err != nil {
+		return false, err
+	}
+	if err := w.SetReadDeadline(until); err != nil {
+		return false, err
+	}
+	_, err = w.in.Peek(1)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ctx.Err() // else the time is over, not the try
+	} else {
+		came = err == nil
+	}
+	return came, errors.Join(err, w.SetReadDeadline(deadline), ctx.Err())
 }
 
 // receive returns the next message; a keepalive has no kind. The payload is good until something

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"math/big"
 	"strings"
 	"time"
@@ -112,12 +113,21 @@ func readRevert(data []byte) revert {
 	return revert{text: "0x" + hex.EncodeToString(data[:min(len(data), 68)])}
 }
 
+// words writes what an error says for people: the contracts' numbers of 256 bits are amounts, those
+// of 64 bits are times.
 func words(inputs abi.Arguments, args []any) string {
 	var all []string
 	for i, arg := range args {
 		text := fmt.Sprint(arg)
-		if a, ok := arg.(common.Address); ok {
-			text = marketplace.Address(a).String()
+		switch v := arg.(type) {
+		case common.Address:
+			text = marketplace.Address(v).String()
+		case *big.Int:
+			if a, err := marketplace.ParseUnits(v.String()); err == nil {
+				text = a.String() + " BTT"
+			}
+		case uint64:
+			text = time.Unix(int64(min(v, math.MaxInt32)), 0).UTC().Format(time.RFC3339) // #nosec G115
 		}
 		all = append(all, inputs[i].Name+" "+text)
 	}

@@ -69,7 +69,7 @@ func TestTwoRedemptionsOfOneChequePayOnce(t *testing.T) {
 		t.Errorf("first redemption: %+v", r)
 	}
 	r := w.final(two)
-	if r.Outcome != escrow.Reverted || !strings.HasPrefix(r.Reason, "NothingDue(paid 1000") {
+	if r.Outcome != escrow.Reverted || !strings.HasPrefix(r.Reason, "NothingDue(paid 10 BTT)") {
 		t.Errorf("second redemption: %+v", r)
 	}
 	w.holds(payee.Address(), "0", "10")

@@ -106,19 +106,11 @@ var questions = []string{
 
 // readUncovered looks for bounties that may come to cost more than is set aside for them.
 func (a *Audit) readUncovered(ctx context.Context, tx pgx.Tx, r marketplace.Rules) error {
-	leases, err := many(ctx, tx, "leases", scanLease, selectLease+`WHERE state IN `+live)
+	leases, err := many(ctx, tx, "leases", scanLease, selectLease+`WHERE state IN `+live+` ORDER BY id`)
 	if err != nil {
 		return err
 	}
-	worst := map[int64]marketplace.Amount{}
-	for _, l := range leases {
-		left := r.WorstLeft(l)
-		whole := r.WorstLeft(marketplace.Lease{Price: l.Price, Billed: l.Billed, KeepFor: l.KeepFor})
-		if left.Cmp(whole) > 0 {
-			left = whole // it is not paid for longer than its term
-		}
-		worst[l.Bounty] = worst[l.Bounty].Add(left)
-	}
+	worst := worstOf(leases, r)
 	bounties, err := many(ctx, tx, "bounties", scanBounty, selectBounty+`WHERE b.state IN
 		('open', 'filled', 'degraded') ORDER BY b.id`)
 	for _, b := range bounties {
@@ -128,6 +120,33 @@ func (a *Audit) readUncovered(ctx context.Context, tx pgx.Tx, r marketplace.Rule
 		}
 	}
 	return err
+}
+
+// worstOf sums up what live leases may still cost each bounty. Of a lease that is likely to be lost and
+// its replacement one is paid at most.
+func worstOf(leases []marketplace.Lease, r marketplace.Rules) map[int64]marketplace.Amount {
+	replica := map[int64]marketplace.Amount{} // by the lease that had it first
+	bounty := map[int64]int64{}
+	for _, l := range leases {
+		left := r.WorstLeft(l)
+		whole := r.WorstLeft(marketplace.Lease{Price: l.Price, Billed: l.Billed, KeepFor: l.KeepFor})
+		if left.Cmp(whole) > 0 {
+			left = whole // it is not paid for longer than its term
+		}
+		first := l.ID
+		if _, ok := bounty[l.Replaces]; ok {
+			first = l.Replaces
+		}
+		bounty[first] = l.Bounty
+		if left.Cmp(replica[first]) > 0 {
+			replica[first] = left
+		}
+	}
+	worst := map[int64]marketplace.Amount{}
+	for id, left := range replica {
+		worst[bounty[id]] = worst[bounty[id]].Add(left)
+	}
+	return worst
 }
 
 func (a *Audit) wrong(format string, args ...any) {

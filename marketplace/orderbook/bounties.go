@@ -16,17 +16,22 @@ const live = `('reserved', 'fetching', 'proving', 'active', 'grace')`
 // selectBounty reads bounties b with what leases and the ledger say of them.
 const selectBounty = `SELECT b.id, b.poster, b.instrument, b.infohash, b.replicas, b.price_max,
 	b.keep_for, b.mandate, b.regions, b.rate_min, b.good_for, b.name, b.size, b.billed, b.state,
-	b.reason, (SELECT count(*) FROM leases l WHERE l.bounty = b.id AND l.state IN ` + live + `),
+	b.reason, (SELECT count(*) FROM leases l WHERE l.bounty = b.id AND l.state IN ` + live + `
+		AND NOT l.dropping),
 	(SELECT count(*) FROM leases l WHERE l.bounty = b.id AND l.state = 'active'),
 	b.worst, (SELECT ` + jsonPledges + ` WHERE p.bounty = b.id AND p.state <> 'voided'),
-	b.spent, b.posted_at, b.good_till, b.ends_at FROM bounties b `
+	b.spent, (` + replacedOf + `leases l WHERE l.bounty = b.id AND replaced_after IS NOT NULL),
+	b.posted_at, b.good_till, b.ends_at FROM bounties b `
 
 func scanBounty(row pgx.CollectableRow) (b marketplace.Bounty, err error) {
-	t, worst := &b.Terms, marketplace.Amount{}
+	t, worst, replaced := &b.Terms, marketplace.Amount{}, []byte{}
 	if err := row.Scan(&b.ID, &b.Poster, &t.Instrument, &t.Infohash, &t.Replicas, &t.PriceMax,
 		&t.KeepFor, &t.Mandate, &t.Regions, &t.RateMin, &t.GoodFor, &b.Name, &b.Size, &b.Billed,
 		&b.State, &b.Reason, &b.Leased, &b.Proven, &worst, pledges{&b.Funders}, &b.Spent,
-		at{&b.PostedAt}, at{&b.GoodTill}, at{&b.EndsAt}); err != nil {
+		&replaced, at{&b.PostedAt}, at{&b.GoodTill}, at{&b.EndsAt}); err != nil {
+		return b, err
+	}
+	if err := scanReplaced(replaced, &b.Replaced); err != nil {
 		return b, err
 	}
 	for _, p := range b.Funders {
@@ -285,6 +290,9 @@ func (a *act) close(b marketplace.Bounty, to, reason string) error {
 		b.ID, to, reason, a.now); err != nil {
 		return fmt.Errorf("close bounty %d: %w", b.ID, err)
 	}
+	if err := a.settleReplicas(b.ID); err != nil {
+		return err
+	}
 	end := a.now.Add(a.rules.Notice.Duration())
 	if _, err := a.exec(`UPDATE leases SET ends_at = least(coalesce(ends_at, $2), $2)
 		WHERE bounty = $1 AND state IN ('proving', 'active', 'grace')`, b.ID, end); err != nil {
@@ -297,7 +305,7 @@ func (a *act) close(b marketplace.Bounty, to, reason string) error {
 		return err
 	}
 	for _, l := range early {
-		if err := a.end(l, marketplace.Released, reason); err != nil {
+		if err := a.end(l, ending{marketplace.Released, marketplace.CauseClosed, reason}); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ type Frozen struct {
 	Offers   []marketplace.Offer  // live
 	Replicas []marketplace.Lease  // live leases of the bounties
 	Barred   []Bar
+	Lost     []marketplace.Lost  // replicas of theirs that wait for another agent, in the order of calls
 	Previous marketplace.Hash    // hash of the newest call
 	Last     []marketplace.Price // newest clearing price of each signature
 }
@@ -55,6 +56,11 @@ func (b *Book) Freeze(ctx context.Context, now time.Time) (f Frozen, err error) 
 			return x, row.Scan(&x.Bounty, &x.Agent)
 		}, `SELECT bounty, agent FROM bars WHERE bounty IN (SELECT id FROM bounties b WHERE `+
 			wanted+`) ORDER BY bounty, agent`, now)
+		if err != nil {
+			return err
+		}
+		f.Lost, err = many(ctx, tx, "lost replicas", scanLost, selectLost+` AND x.bounty IN (
+			SELECT id FROM bounties b WHERE `+wanted+`)`+lostOrder, now)
 		if err != nil {
 			return err
 		}
@@ -175,14 +181,18 @@ func (a *act) lease(b marketplace.Bounty, f marketplace.Fill, call int64) error 
 		f.Price.Cmp(b.Terms.PriceMax) > 0 || b.Pays(o.Agent) || b.Pays(o.Terms.Payee) {
 		return marketplace.Conflict.Errorf("offer %d changed during the call", f.Offer)
 	}
+	replaces, err := a.replaced(b.ID, f)
+	if err != nil {
+		return err
+	}
 	deadline := a.now.Add(a.rules.AcceptDeadline.Duration())
 	var id int64
 	err = a.QueryRow(a.ctx, `INSERT INTO leases (bounty, offer, call, poster, mandate, agent, payee,
-		peer, infohash, size, billed, price, keep_for, state, reserved_at, deadline, ends_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'reserved', $14, $15, $16)
+		peer, infohash, size, billed, price, keep_for, state, reserved_at, deadline, ends_at, replaces)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'reserved', $14, $15, $16, $17)
 		RETURNING id`, b.ID, o.ID, call, b.Poster, b.Terms.Mandate, o.Agent, o.Terms.Payee,
 		o.Terms.Peer, b.Terms.Infohash, b.Size, b.Billed, f.Price, b.Terms.KeepFor, a.now, deadline,
-		orNull(b.EndsAt)).Scan(&id)
+		orNull(b.EndsAt), replaces).Scan(&id)
 	if codeOf(err) == uniqueViolation {
 		return marketplace.Conflict.Errorf("agent %s holds a replica of bounty %d", o.Agent, b.ID)
 	}
@@ -194,6 +204,27 @@ func (a *act) lease(b marketplace.Bounty, f marketplace.Fill, call int64) error 
 		a.happened("lease.reserved", id, l, concerned(l)...)
 	}
 	return err
+}
+
+// replaced returns which lost replica of a bounty a fill takes over: the first in line, or nil. A call
+// that knew another one is of an older book.
+func (a *act) replaced(bounty int64, f marketplace.Fill) (*int64, error) {
+	line, err := many(a.ctx, a.Tx, "lost replicas", scanLost, selectLost+` AND x.bounty = $1`+
+		lostOrder+` LIMIT 1`, bounty)
+	if err != nil {
+		return nil, err
+	}
+	var first marketplace.Lost
+	if len(line) > 0 {
+		first = line[0]
+	}
+	if f.Replaces != 0 && f.Replaces != first.Lease {
+		return nil, marketplace.Conflict.Errorf("bounty %d changed during the call", bounty)
+	}
+	if first.Lease == 0 {
+		return nil, nil
+	}
+	return &first.Lease, nil
 }
 
 // storeReasons writes reasons that changed.

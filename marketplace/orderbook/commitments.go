@@ -56,8 +56,9 @@ func (a *act) commit(e marketplace.AuditEpoch, all []marketplace.Commitment) err
 	return nil
 }
 
-// duties is how many reports an epoch asks for; $2 is Rules.Auditors.
-const duties = `jsonb_array_length(leases) * least($2, cardinality(auditors))`
+// duties is how many reports an epoch asks for, see Lease.Panel; $2 is Rules.Auditors.
+const duties = `(SELECT coalesce(sum(least($2, cardinality(auditors) -
+	(l @? '$.accused ? (!exists (@.refuted))')::int)), 0) FROM jsonb_array_elements(leases) l)`
 
 // sealed says whether an epoch takes reports and no more commitments: the deadline is past, or the
 // epoch is over and all have committed.

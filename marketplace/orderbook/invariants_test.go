@@ -2,11 +2,16 @@ package orderbook_test
 
 import (
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
+
+// faults are the causes that cost an agent what was held back.
+var faults = []marketplace.Cause{marketplace.CauseData, marketplace.CauseAway,
+	marketplace.CauseLate, marketplace.CauseAbandoned}
 
 // check holds the book against the model and against itself.
 func (w *world) check() {
@@ -21,6 +26,11 @@ func (w *world) check() {
 		}
 		if !l.State.Live() && !l.Held.IsZero() {
 			w.Errorf("lease %d is %s and %s are held back", l.ID, l.State, l.Held)
+		}
+		due := l.State == marketplace.Grace || !l.State.Live() || l.Accused.Waits()
+		if due != (l.Cause != "") ||
+			(l.State == marketplace.Failed) != slices.Contains(faults, l.Cause) {
+			w.Errorf("lease %d is %s because of %q", l.ID, l.State, l.Cause)
 		}
 	}
 	wanted := map[int64]bool{}
@@ -72,18 +82,31 @@ func (w *world) checkPosters() {
 
 // checkBounty: the state says what leases are there, and the reserve covers the worst of them.
 func (w *world) checkBounty(b marketplace.Bounty, leases []marketplace.Lease, wanted bool) {
-	live, worst := 0, marketplace.Amount{}
+	live, worst, held := 0, marketplace.Amount{}, map[int64]marketplace.Amount{}
+	slices.SortFunc(leases, func(x, y marketplace.Lease) int { return int(x.ID - y.ID) })
 	whole := w.rules.WorstLeft(marketplace.Lease{Price: b.Terms.PriceMax, Billed: b.Billed,
 		KeepFor: b.Terms.KeepFor})
 	for _, l := range leases {
 		if !l.State.Live() {
 			continue
 		}
-		live++
+		if !l.Dropping {
+			live++
+		}
 		left := w.rules.WorstLeft(l)
 		if left.Cmp(whole) > 0 {
 			left = whole // it cannot be paid for longer than the term
 		}
+		// Of a lease that is likely to be lost and its replacement, one is paid at most. As long as
+		// there is none, the bounty looks for one, and that is counted below.
+		if before, pair := held[l.Replaces]; pair {
+			left = left.SubFloor(before)
+		} else if wanted && l.Dropping && !slices.ContainsFunc(leases, func(y marketplace.Lease) bool {
+			return y.Replaces == l.ID && y.State.Live()
+		}) {
+			continue
+		}
+		held[l.ID] = left
 		worst = worst.Add(left)
 		if !b.EndsAt.IsZero() && l.EndsAt.After(b.EndsAt) {
 			w.Errorf("lease %d ends %s, its bounty %s", l.ID, l.EndsAt, b.EndsAt)

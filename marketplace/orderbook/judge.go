@@ -62,7 +62,7 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 	if err != nil {
 		return 0, err
 	}
-	d := docket{epoch: epoch, stuck: stuck}
+	d := docket{AuditEpoch: e, stuck: stuck}
 	if d.heard, err = b.heard(ctx, epoch, now); err != nil {
 		return 0, err
 	}
@@ -84,7 +84,7 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 
 // A docket is an epoch before its judge.
 type docket struct {
-	epoch int64
+	marketplace.AuditEpoch
 	heard map[int64][]marketplace.Report // of each lease, as far as they are believed
 	stuck map[int64]bool                 // leases that cannot be judged; kept up to date
 }
@@ -129,12 +129,14 @@ func (b *Book) judgeSome(ctx context.Context, ids []int64, d docket, now time.Ti
 
 // A hearing is one lease before its judge.
 type hearing struct {
-	lease  marketplace.Lease
-	from   marketplace.LeaseState
-	before bool                 // it passed the epoch before
-	said   []marketplace.Report // as far as it is believed
-	proof  marketplace.Proof
-	fault  string // why the lease fails, if it does
+	lease    marketplace.Lease
+	from     marketplace.LeaseState
+	activeAt time.Time // before it
+	before   bool      // it passed the epoch before
+	ruling   marketplace.Ruling
+	record   marketplace.Record // of its agent, this epoch included
+	proof    marketplace.Proof
+	fault    *ending // how the lease fails, if it does
 }
 
 // judge writes the proofs of an epoch for live leases that have none, books the pay, and moves
@@ -162,24 +164,25 @@ func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 	}
 	leases, err := many(a.ctx, a.Tx, "leases", scanLease, selectLease+`WHERE id = ANY($1)
 		AND state IN `+live+` AND NOT EXISTS (SELECT FROM proofs p WHERE p.lease = leases.id
-			AND p.epoch = $2) ORDER BY id`, ids, d.epoch)
+			AND p.epoch = $2) ORDER BY id`, ids, d.Epoch)
 	if err != nil {
 		return nil, err
 	}
 	passed, err := many(a.ctx, a.Tx, "proofs", pgx.RowTo[int64], `SELECT lease FROM proofs
-		WHERE lease = ANY($1) AND epoch = $2 AND verdict = 'pass'`, ids, d.epoch-1)
+		WHERE lease = ANY($1) AND epoch = $2 AND verdict = 'pass'`, ids, d.Epoch-1)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]*hearing, len(leases))
 	for i, l := range leases {
-		h := &hearing{lease: l, from: l.State, before: slices.Contains(passed, l.ID), said: d.heard[l.ID]}
-		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.epoch,
-			Reports: len(h.said), At: a.now}
-		h.proof.Verdict, h.proof.Passes = a.rules.Judge(h.said)
+		h := &hearing{lease: l, from: l.State, activeAt: l.ActiveAt, before: slices.Contains(passed, l.ID)}
+		asked, _ := d.Lease(l.ID)
+		h.ruling = a.rules.Hear(l, asked, d.Epoch, d.heard[l.ID], len(d.Auditors), a.now)
+		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.Epoch,
+			Reports: len(d.heard[l.ID]), Verdict: h.ruling.Verdict, Passes: h.ruling.Passes, At: a.now}
 		all[i] = h
 	}
-	return all, nil
+	return all, a.accuse(all)
 }
 
 func (a *act) writeProofs(all []*hearing) error {
@@ -202,7 +205,8 @@ func (a *act) writeProofs(all []*hearing) error {
 // a bounty starts the bounty's term, at whose end all its leases end.
 func (a *act) activate(all []*hearing) error {
 	for _, h := range all {
-		if h.proof.Verdict != marketplace.VerdictPass || h.from != marketplace.Proving {
+		if h.proof.Verdict != marketplace.VerdictPass || h.from != marketplace.Proving ||
+			h.lease.Accused.Waits() {
 			continue
 		}
 		l := &h.lease
@@ -229,37 +233,46 @@ func (a *act) activate(all []*hearing) error {
 
 // follow moves leases as their verdicts say, and ends those that failed.
 func (a *act) follow(all []*hearing) error {
+	for _, h := range all {
+		a.sentence(h)
+	}
+	a.yield(all)
 	moves := make([]leaseMove, len(all))
 	for i, h := range all {
-		a.sentence(h)
 		moves[i] = leaseMove{h.from, h.lease}
 	}
 	if err := a.moveLeases(moves); err != nil {
 		return err
 	}
 	for _, h := range all {
-		if h.fault == "" {
+		if h.fault == nil {
 			continue
 		}
-		if err := a.end(h.lease, marketplace.Failed, h.fault); err != nil {
+		if err := a.end(h.lease, *h.fault); err != nil {
 			return err
 		}
+	}
+	if err := a.forecast(all); err != nil {
+		return err
+	}
+	if err := a.resolve(all); err != nil {
+		return err
 	}
 	return a.settleJudged(all)
 }
 
-// settleJudged brings in line the bounties that lost a lease, and those that are closing: each
+// settleJudged brings in line the bounties whose leases moved, and those that are closing: each
 // epoch that was not paid leaves less to reserve for.
 func (a *act) settleJudged(all []*hearing) error {
-	var bounties, failed []int64
+	var bounties, moves []int64
 	for _, h := range all {
 		bounties = append(bounties, h.lease.Bounty)
-		if h.fault != "" {
-			failed = append(failed, h.lease.Bounty)
+		if h.fault != nil || h.from == marketplace.Grace || h.lease.State == marketplace.Grace {
+			moves = append(moves, h.lease.Bounty)
 		}
 	}
 	moved, err := many(a.ctx, a.Tx, "bounties", pgx.RowTo[int64], `SELECT id FROM bounties
-		WHERE id = ANY($1) AND (closing <> '' OR id = ANY($2)) ORDER BY id`, bounties, failed)
+		WHERE id = ANY($1) AND (closing <> '' OR id = ANY($2)) ORDER BY id`, bounties, moves)
 	if err != nil {
 		return err
 	}
@@ -275,8 +288,8 @@ func (a *act) settleJudged(all []*hearing) error {
 func (a *act) sentence(h *hearing) {
 	after := a.rules.Follow(h.lease, h.proof.Verdict, a.now)
 	if after.State == marketplace.Failed {
-		h.fault = after.Reason
-		after.State, after.Reason = h.lease.State, h.lease.Reason
+		h.fault = &ending{after.State, after.Cause, after.Reason}
+		after.State, after.Cause, after.Reason = h.lease.State, h.lease.Cause, h.lease.Reason
 	}
 	h.lease = after
 }

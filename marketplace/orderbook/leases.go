@@ -2,6 +2,7 @@ package orderbook
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -14,14 +15,20 @@ import (
 
 const selectLease = `SELECT id, bounty, offer, call, poster, mandate, agent, payee, peer, infohash,
 	size, billed, price, state, reason, reserved_at, deadline, active_at, ends_at, ended_at,
-	keep_for, verified, earned, held, passed, missed, (SELECT ` + jsonPledges + ` WHERE
+	keep_for, verified, earned, held, passed, missed, cause, accused,
+	dropping, coalesce(replaces, 0), coalesce(replaced_after, 0), (SELECT ` + jsonPledges + ` WHERE
 		p.bounty = leases.bounty AND p.state IN ('posted', 'settled')) FROM leases `
 
 func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
-	return l, row.Scan(&l.ID, &l.Bounty, &l.Offer, &l.Call, &l.Poster, &l.Mandate, &l.Agent,
+	var accused []byte
+	if err := row.Scan(&l.ID, &l.Bounty, &l.Offer, &l.Call, &l.Poster, &l.Mandate, &l.Agent,
 		&l.Payee, &l.Peer, &l.Infohash, &l.Size, &l.Billed, &l.Price, &l.State, &l.Reason,
 		at{&l.ReservedAt}, at{&l.Deadline}, at{&l.ActiveAt}, at{&l.EndsAt}, at{&l.EndedAt},
-		&l.KeepFor, &l.Verified, &l.Earned, &l.Held, &l.Passed, &l.Missed, funders{&l.Funders})
+		&l.KeepFor, &l.Verified, &l.Earned, &l.Held, &l.Passed, &l.Missed, &l.Cause, &accused,
+		&l.Dropping, &l.Replaces, &l.ReplacedAfter, funders{&l.Funders}); err != nil || accused == nil {
+		return l, err
+	}
+	return l, json.Unmarshal(accused, &l.Accused)
 }
 
 func lease(ctx context.Context, q querier, id int64) (marketplace.Lease, error) {
@@ -130,9 +137,10 @@ func (a *act) moveLeases(all []leaseMove) error {
 		}
 		batch.Queue(`UPDATE leases SET state = $3, reason = $4, deadline = $5, active_at = $6,
 			ends_at = $7, ended_at = $8, verified = $9, earned = $10, held = $11, passed = $12,
-			missed = $13 WHERE id = $1 AND state = $2`, l.ID, string(m.from), string(l.State), l.Reason,
+			missed = $13, cause = $14, accused = $15, dropping = dropping AND $3 = 'grace'
+			WHERE id = $1 AND state = $2`, l.ID, string(m.from), string(l.State), l.Reason,
 			orNull(l.Deadline), orNull(l.ActiveAt), orNull(l.EndsAt), orNull(l.EndedAt), l.Verified,
-			l.Earned, l.Held, l.Passed, l.Missed).Exec(func(done pgconn.CommandTag) error {
+			l.Earned, l.Held, l.Passed, l.Missed, string(l.Cause), orNullJSON(l.Accused)).Exec(func(done pgconn.CommandTag) error {
 			if done.RowsAffected() != 1 {
 				return marketplace.Conflict.Errorf("lease %d: somebody else changed it first", l.ID)
 			}
@@ -151,31 +159,31 @@ func (a *act) moveLeases(all []leaseMove) error {
 // Decline gives a reserved lease back; the bounty does not ask this agent again.
 func (b *Book) Decline(ctx context.Context, agent marketplace.Address, id int64, reason string,
 	now time.Time) (marketplace.Lease, error) {
-	return b.leave(ctx, agent, id, marketplace.Released, "declined: "+reason, now,
-		func(s marketplace.LeaseState) bool { return s == marketplace.Reserved })
+	return b.leave(ctx, agent, id, ending{marketplace.Released, marketplace.CauseDeclined,
+		"declined: " + reason}, now, func(s marketplace.LeaseState) bool { return s == marketplace.Reserved })
 }
 
 // Abandon gives a lease up before its end: what was held back goes to the poster.
 func (b *Book) Abandon(ctx context.Context, agent marketplace.Address, id int64, reason string,
 	now time.Time) (marketplace.Lease, error) {
-	return b.leave(ctx, agent, id, marketplace.Failed, "abandoned: "+reason, now,
-		marketplace.LeaseState.Live)
+	return b.leave(ctx, agent, id, ending{marketplace.Failed, marketplace.CauseAbandoned,
+		"abandoned: " + reason}, now, marketplace.LeaseState.Live)
 }
 
 const reasonMax = 500
 
 func (b *Book) leave(ctx context.Context, agent marketplace.Address, id int64,
-	to marketplace.LeaseState, reason string, now time.Time,
+	how ending, now time.Time,
 	from func(marketplace.LeaseState) bool) (out marketplace.Lease, err error) {
 	err = b.act(ctx, now, func(a *act) error {
-		if out, err = a.ofAgent(agent, id); err != nil || out.State == to {
+		if out, err = a.ofAgent(agent, id); err != nil || out.State == how.state {
 			return err
 		}
 		if !from(out.State) {
 			return marketplace.Conflict.Errorf("lease %d is %s (%s)", id, out.State, out.Reason)
 		}
-		short := strings.ToValidUTF8(reason[:min(len(reason), reasonMax)], "") // a cut letter is none
-		if err := a.end(out, to, short); err != nil {
+		how.reason = strings.ToValidUTF8(how.reason[:min(len(how.reason), reasonMax)], "") // a cut letter is none
+		if err := a.end(out, how); err != nil {
 			return err
 		}
 		if err := a.settle(out.Bounty); err != nil {
@@ -187,18 +195,26 @@ func (b *Book) leave(ctx context.Context, agent marketplace.Address, id int64,
 	return out, err
 }
 
+// An ending is how a lease ends: its final state, and why.
+type ending struct {
+	state  marketplace.LeaseState
+	cause  marketplace.Cause
+	reason string // for people
+}
+
 // end moves a live lease to a final state and decides what becomes of its holdback: it vests,
-// unless the agent is to blame. An agent that declined or failed a bounty does not get it again.
-func (a *act) end(l marketplace.Lease, to marketplace.LeaseState, reason string) error {
+// unless the lease failed. An agent that declined or failed a bounty does not get it again.
+func (a *act) end(l marketplace.Lease, how ending) error {
 	from := l.State
-	l.State, l.Reason, l.EndedAt, l.Deadline = to, reason, a.now, time.Time{}
+	l.State, l.Cause, l.Reason = how.state, how.cause, how.reason
+	l.EndedAt, l.Deadline = a.now, time.Time{}
 	if !l.Held.IsZero() {
 		if err := a.letGo(l); err != nil {
 			return err
 		}
 	}
 	l.Held = marketplace.Amount{}
-	if to != marketplace.LeaseDone && reason != neverVisited {
+	if how.cause.Bars() {
 		if _, err := a.exec(`INSERT INTO bars (bounty, agent) VALUES ($1, $2)
 			ON CONFLICT DO NOTHING`, l.Bounty, l.Agent); err != nil {
 			return fmt.Errorf("bar agent: %w", err)

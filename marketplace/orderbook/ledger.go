@@ -2,6 +2,7 @@ package orderbook
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -31,12 +32,19 @@ type transfer struct {
 	amount        marketplace.Amount
 	code          string
 	bounty, lease int64
+	epoch         int64 // that it pays, or 0; only until it is named
 }
 
-// named returns the transfer with the id that the parts of name, its code and its accounts give.
+// named returns the transfer with the id that the parts of name, its code and its accounts give. The
+// id of what an epoch pays begins with the epoch's number, so that what is booked together lies
+// together in the index of ids, which grows mostly by epochs.
 func (t transfer) named(name ...any) transfer {
 	sum := sha256.Sum256([]byte(fmt.Sprintln(append([]any{t.code, t.debit, t.credit}, name...)...)))
 	t.id = uuid.UUID(sum[:16])
+	if t.epoch != 0 {
+		binary.BigEndian.PutUint32(t.id[:4], uint32(t.epoch)) // #nosec G115 -- its low bits
+		t.epoch = 0
+	}
 	return t
 }
 
@@ -49,11 +57,24 @@ func scanSides(row pgx.CollectableRow) (s sides, err error) {
 
 // balance is what an account has, and whether it has fallen below zero, which none may.
 func (s sides) balance(key string) (has marketplace.Amount, below bool) {
-	more, less := s.credits, s.debits
-	if key == accountVault || key == accountShortfall {
-		more, less = less, more
-	}
+	more, less := s.upAndDown(key)
 	return more.SubFloor(less), more.Cmp(less) < 0
+}
+
+// change is what the sides do to a balance, in base units with a sign.
+func (s sides) change(key string) string {
+	up, down := s.upAndDown(key)
+	if up.Cmp(down) < 0 {
+		return "-" + down.Sub(up).Units()
+	}
+	return up.Sub(down).Units()
+}
+
+func (s sides) upAndDown(key string) (up, down marketplace.Amount) {
+	if key == accountVault || key == accountShortfall {
+		return s.debits, s.credits
+	}
+	return s.credits, s.debits
 }
 
 func (s sides) plus(t transfer, key string) sides {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/deploy/devstack"
+	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/migrations"
 )
 
@@ -76,14 +77,20 @@ func hot(int64) string       { return rich(0) }
 func other(i int64) string   { return rich((i*31*2 + 1) % benchAccounts) }
 
 func single(from func(int64) string) func(run, i int64) []transfer {
-	return func(run, i int64) []transfer { return []transfer{move(from(i), other(i), 1, run, i)} }
+	return func(run, i int64) []transfer { return []transfer{paid(from(i), other(i), run, i)} }
+}
+
+// paid is a transfer of an epoch: of a few hundred leases each, as in the market.
+func paid(from, to string, run, i int64) transfer {
+	return transfer{debit: from, credit: to, amount: marketplace.Units(1), code: "test",
+		epoch: 1 + i/500}.named(run, i)
 }
 
 // verdict is what a passed audit books: to the payee, to the holdback and to the fee.
 func verdict(from func(int64) string) func(run, i int64) []transfer {
 	return func(run, i int64) (all []transfer) {
 		for part := range int64(3) {
-			all = append(all, move(from(i), other(i+part*11_111), 1, run, i))
+			all = append(all, paid(from(i), other(i+part*11_111), run, i))
 		}
 		return all
 	}

@@ -164,7 +164,7 @@ func (a *act) pay(all []*hearing) error {
 // holdback and to the fee, in this order (marketplace.Rules.Owed).
 func (a *act) reckon(h *hearing, from *line) (total marketplace.Amount) {
 	l, p := &h.lease, &h.proof
-	if p.Verdict == marketplace.VerdictPass {
+	if p.Verdict == marketplace.VerdictPass && !l.Accused.Waits() {
 		p.Seconds = a.rules.PaidSeconds(p.Epoch, h.before, l.ActiveAt, l.EndsAt)
 	}
 	verified := l.Verified + p.Seconds
@@ -172,7 +172,8 @@ func (a *act) reckon(h *hearing, from *line) (total marketplace.Amount) {
 	p.Earned, p.From = earned.Sub(l.Earned), from.at
 	split, fee := a.rules.Split(l.Earned, earned), a.book.opts.FeePayee
 	take := func(amount marketplace.Amount, code string, to func(marketplace.Funder) string) {
-		a.take(from, transfer{amount: amount, code: code, lease: l.ID}, from.drawn, to, l.ID, p.Epoch)
+		a.take(from, transfer{amount: amount, code: code, lease: l.ID, epoch: p.Epoch},
+			from.drawn, to, l.ID, p.Epoch)
 	}
 	take(split.Payable, "accrue", func(f marketplace.Funder) string {
 		return accountPayable(f.Poster, f.Mandate, l.Payee)

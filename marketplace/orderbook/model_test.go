@@ -231,11 +231,38 @@ func (w *world) audit() {
 		if i := 20 - w.n(0, 20); i < len(outcomes) {
 			o = outcomes[i]
 		}
-		if o != "" {
+		switch {
+		case o == "":
+		case o == marketplace.Pass && w.n(0, 12) == 12: // one alone finds what nobody else does
+			w.alone(l.ID, k, auditors[w.n(0, len(auditors)-1)])
+		case o == marketplace.Unreachable:
+			w.away(l.ID, k)
+		default:
 			w.report(l.ID, k, o)
 		}
 	}
 	w.until(w.rules.EpochStart(k + 1).Add(time.Duration(w.n(0, 3)) * time.Second))
+}
+
+// alone lets one auditor accuse a lease that the others pass.
+func (w *world) alone(lease, epoch int64, accuser marketplace.Address) {
+	for _, by := range auditors {
+		o := marketplace.Pass
+		if by == accuser {
+			o = marketplace.BadData
+		}
+		w.must(w.SaveReport(w.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: by,
+			Outcome: o, Tries: []marketplace.Outcome{o}, At: w.now}, w.now))
+	}
+}
+
+// away lets no auditor reach an agent at any try.
+func (w *world) away(lease, epoch int64) {
+	for _, by := range auditors {
+		w.must(w.SaveReport(w.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: by,
+			Outcome: marketplace.Unreachable, At: w.now,
+			Tries: slices.Repeat([]marketplace.Outcome{marketplace.Unreachable}, w.rules.Attempts)}, w.now))
+	}
 }
 
 func (w *world) wait() { w.until(w.now.Add(time.Duration(w.n(0, 9000)) * time.Millisecond)) }
@@ -248,6 +275,19 @@ func (w *world) until(at time.Time) {
 	for i := range w.n(0, 2) {
 		_, err := works[(first+i)%2](w.Context(), w.now)
 		w.must(err)
+		if (first+i)%2 == 1 {
+			w.checkSwept()
+		}
+	}
+}
+
+// checkSwept: who is disqualified holds nothing.
+func (w *world) checkSwept() {
+	for _, l := range w.leases(true) {
+		if o, err := w.OfferOf(w.Context(), l.Agent); err != nil ||
+			o.Standing == marketplace.Disqualified {
+			w.Errorf("lease %d is %s, its agent %s (%v)", l.ID, l.State, o.Standing, err)
+		}
 	}
 }
 

@@ -34,8 +34,9 @@ func (a *act) judgeStandings(all []*hearing) error {
 	for _, c := range agents {
 		was := c.standing
 		for _, h := range heard[c.agent] {
-			c.record = a.rules.Record(c.record, h.proof.Epoch, h.said)
+			c.record = a.rules.Record(c.record, h.proof.Epoch, h.ruling.Said)
 			c.standing = a.rules.Standing(c.standing, c.record, h.proof.Epoch)
+			h.record = c.record
 		}
 		if err := a.writeCharacter(c, was); err != nil {
 			return err

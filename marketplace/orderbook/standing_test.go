@@ -109,9 +109,9 @@ func TestInventedFaultsEndNoLeaseAndATrueOneDoes(t *testing.T) {
 	s.fetched(leases...)
 	s.epoch(nil)
 	liar, second, third := auditors[0], auditors[1], auditors[2]
-	ended := func() (n int) {
+	count := func(is func(marketplace.Lease) bool) (n int) {
 		for _, l := range leases {
-			if s.lease(l.ID).State == marketplace.Failed {
+			if is(s.lease(l.ID)) {
 				n++
 			}
 		}
@@ -120,16 +120,28 @@ func TestInventedFaultsEndNoLeaseAndATrueOneDoes(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		finds func(lease int64, by marketplace.Address) bool
-		want  int // leases that have ended by then
+		heard int // leases that await a hearing afterwards
+		ended int // leases that have ended by then
 	}{
-		{"one auditor accuses all", func(_ int64, by marketplace.Address) bool { return by == liar }, 0},
+		{"one auditor accuses all", func(_ int64, by marketplace.Address) bool { return by == liar }, 0, 0},
 		{"and another one of them", func(lease int64, by marketplace.Address) bool {
 			return by == liar || by == second && lease == leases[3].ID
-		}, 1},
+		}, 1, 0},
+		{"at its hearing a third one", func(lease int64, by marketplace.Address) bool {
+			return by == third && lease == leases[3].ID
+		}, 0, 1},
 		{"one auditor accuses one", func(lease int64, by marketplace.Address) bool {
 			return by == third && lease == leases[1].ID
-		}, 2},
-		{"of the last two, all", func(_ int64, by marketplace.Address) bool { return by == liar }, 4},
+		}, 1, 1},
+		{"nobody else does", func(int64, marketplace.Address) bool { return false }, 0, 1},
+		{"it does so again", func(lease int64, by marketplace.Address) bool {
+			return by == third && lease == leases[1].ID
+		}, 0, 1},
+		{"and then another one", func(lease int64, by marketplace.Address) bool {
+			return by == liar && lease == leases[1].ID
+		}, 0, 2},
+		{"of the last two, all", func(_ int64, by marketplace.Address) bool { return by == liar }, 2, 2},
+		{"the others look", func(int64, marketplace.Address) bool { return false }, 0, 2},
 	} {
 		s.said(func(lease int64, by marketplace.Address) []marketplace.Outcome {
 			if c.finds(lease, by) {
@@ -137,8 +149,10 @@ func TestInventedFaultsEndNoLeaseAndATrueOneDoes(t *testing.T) {
 			}
 			return []marketplace.Outcome{marketplace.Pass}
 		})
-		if n := ended(); n != c.want {
-			t.Fatalf("%s: %d leases ended, want %d", c.what, n, c.want)
+		heard := count(func(l marketplace.Lease) bool { return l.State.Live() && l.Accused.Waits() })
+		ended := count(func(l marketplace.Lease) bool { return l.Cause == marketplace.CauseData })
+		if heard != c.heard || ended != c.ended {
+			t.Fatalf("%s: %d leases wait, %d ended, want %d and %d", c.what, heard, ended, c.heard, c.ended)
 		}
 		for i, o := range offers {
 			lost := s.lease(leases[i].ID).State == marketplace.Failed

@@ -14,7 +14,7 @@ import (
 // Sweep ends what has waited past its deadline and returns how many things it moved.
 func (b *Book) Sweep(ctx context.Context, now time.Time) (n int, err error) {
 	for _, sweep := range []func(context.Context, time.Time) (int, error){
-		b.sweepLeases, b.sweepBounties,
+		b.sweepDisqualified, b.sweepLeases, b.sweepBounties,
 	} {
 		m, err := sweep(ctx, now)
 		if n += m; err != nil {
@@ -68,17 +68,40 @@ func (a *act) sweepLease(id int64) (bool, error) {
 	if err != nil || !l.State.Live() {
 		return false, err
 	}
-	to, reason := overdue(l, a.now)
-	if to == "" {
+	how, due := overdue(l, a.now)
+	if !due {
 		return false, nil // it moved on meanwhile
 	}
 	if waits, err := a.waits(l); err != nil || waits {
 		return false, err
 	}
-	if err := a.end(l, to, reason); err != nil {
+	if err := a.end(l, how); err != nil {
 		return false, err
 	}
 	return true, a.settle(l.Bounty)
+}
+
+// sweepDisqualified ends all leases of agents that lost their standing for good. None of these was
+// found at fault itself, so what was held back of them vests. Their bounties are matched anew, and
+// nobody is paid for the gap. A suspended agent keeps its leases: it only gets no new ones.
+func (b *Book) sweepDisqualified(ctx context.Context, now time.Time) (int, error) {
+	due, err := many(ctx, b.pool, "leases", pgx.RowTo[int64], `SELECT l.id FROM leases l
+		JOIN offers o ON o.agent = l.agent WHERE o.standing = $1 AND l.state IN `+live+`
+		ORDER BY l.id LIMIT $2`, string(marketplace.Disqualified), sweepMax)
+	if err != nil {
+		return 0, err
+	}
+	return b.each(ctx, now, "lease", due, func(a *act, id int64) (bool, error) {
+		l, err := a.lockLease(id)
+		if err != nil || !l.State.Live() {
+			return false, err
+		}
+		if err := a.end(l, ending{marketplace.Released, marketplace.CauseDisqualified,
+			"its agent was disqualified"}); err != nil {
+			return false, err
+		}
+		return true, a.settle(l.Bounty)
+	})
 }
 
 // waits says whether a lease whose time is up is still owed a verdict on that time.
@@ -96,32 +119,31 @@ func (a *act) waits(l marketplace.Lease) (bool, error) {
 		l.ID, a.rules.EpochAt(last))
 }
 
-// neverVisited ends a lease that no auditor has looked at. Nobody is to blame: the agent may get
-// the bounty again.
-const neverVisited = "no auditor came in time"
-
-// overdue is what becomes of a lease whose time is up.
-func overdue(l marketplace.Lease, now time.Time) (to marketplace.LeaseState, reason string) {
+// overdue is what becomes of a lease whose time is up, if it is. Grace ends with a verdict.
+func overdue(l marketplace.Lease, now time.Time) (how ending, due bool) {
+	const released, failed = marketplace.Released, marketplace.Failed
 	ended := !l.EndsAt.IsZero() && !l.EndsAt.After(now)
 	late := !l.Deadline.IsZero() && !l.Deadline.After(now)
 	switch {
 	case ended && l.State == marketplace.Active:
-		return marketplace.LeaseDone, "ran to its end"
+		how = ending{marketplace.LeaseDone, marketplace.CauseDone, "ran to its end"}
 	case ended && l.State == marketplace.Grace:
-		return marketplace.LeaseDone, "ran to its end in grace"
+		how = ending{marketplace.LeaseDone, marketplace.CauseDone, "ran to its end in grace"}
 	case ended:
-		return marketplace.Released, "the term ended before a first audit passed"
+		how = ending{released, marketplace.CauseClosed, "the term ended before a first audit passed"}
 	case late && l.State == marketplace.Reserved:
-		return marketplace.Released, "the agent did not answer in time"
+		how = ending{released, marketplace.CauseSilent, "the agent did not answer in time"}
 	case late && l.State == marketplace.Fetching:
-		return marketplace.Failed, "the agent did not get the data in time"
+		how = ending{failed, marketplace.CauseLate, "the agent did not get the data in time"}
 	case late && l.State == marketplace.Proving && l.Missed == 0:
-		return marketplace.Released, neverVisited
+		// Nobody is to blame: the agent may get the bounty again.
+		how = ending{released, marketplace.CauseUnseen, "no auditor came in time"}
 	case late && l.State == marketplace.Proving:
-		return marketplace.Failed, "no audit passed in time"
-	default: // grace ends with a verdict
-		return "", ""
+		how = ending{failed, marketplace.CauseLate, "no audit passed in time"}
+	default:
+		return how, false
 	}
+	return how, true
 }
 
 func (b *Book) sweepBounties(ctx context.Context, now time.Time) (int, error) {
@@ -180,7 +202,7 @@ func (a *act) finish(id int64, reason string) error {
 		WHERE id = $1 AND closing = ''`, id, reason); err != nil {
 		return fmt.Errorf("finish bounty %d: %w", id, err)
 	}
-	return nil
+	return a.settleReplicas(id)
 }
 
 // dismiss lets go of replacements that have proven nothing when the term ends: they never will.
@@ -191,7 +213,8 @@ func (a *act) dismiss(bounty int64) error {
 		return err
 	}
 	for _, l := range early {
-		if err := a.end(l, marketplace.Released, "the term ended first"); err != nil {
+		how := ending{marketplace.Released, marketplace.CauseClosed, "the term ended first"}
+		if err := a.end(l, how); err != nil {
 			return err
 		}
 	}

@@ -32,6 +32,14 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
+// orNullJSON stores a noun that is not there as NULL.
+func orNullJSON[T any](v *T) []byte {
+	if v == nil {
+		return nil
+	}
+	return mustJSON(v)
+}
+
 // list reads a text[] of addresses.
 type list struct{ to *[]marketplace.Address }
 

@@ -221,7 +221,7 @@ func (s *Settler) reverted(ctx context.Context, tx orderbook.StagedTx, found esc
 		return s.Book.MarkReverted(ctx, tx.ID, why, now)
 	}
 	why := s.because(c, reason, found.Reason, now)
-	if reason == marketplace.WaitEnergy {
+	if reason == marketplace.WaitEnergy || reason == marketplace.WaitTime {
 		why = s.burntOut(why, found)
 	}
 	s.Log.InfoContext(ctx, "cheque came to nothing", "cheque", tx.Cheque, "tx", tx.ID, "reason",

@@ -14,7 +14,7 @@ import (
 var reasons = map[escrow.Cause]marketplace.WaitReason{
 	escrow.CauseUncovered: marketplace.WaitUncovered, escrow.CauseCap: marketplace.WaitCap,
 	escrow.CauseExpired: marketplace.WaitExpired, escrow.CauseTRX: marketplace.WaitTRX,
-	escrow.CauseEnergy: marketplace.WaitEnergy, escrow.CauseTime: marketplace.WaitEnergy,
+	escrow.CauseEnergy: marketplace.WaitEnergy, escrow.CauseTime: marketplace.WaitTime,
 	escrow.CauseLie: marketplace.WaitLie, escrow.CauseNode: marketplace.WaitNode,
 }
 
@@ -22,7 +22,7 @@ var reasons = map[escrow.Cause]marketplace.WaitReason{
 // not here is looked at again after the first rest: looking costs nothing.
 var patience = map[marketplace.WaitReason]int{
 	marketplace.WaitUncovered: 8, marketplace.WaitCap: 64, marketplace.WaitRefused: 64,
-	marketplace.WaitEnergy: 64,
+	marketplace.WaitEnergy: 64, marketplace.WaitTime: 64,
 }
 
 // rest is how long a cheque is left alone after tries in a row found the same reason.

@@ -82,6 +82,11 @@ func TestEveryCauseIsToldAndEndsByItself(t *testing.T) {
 			mend:  func(h *house, _ marketplace.SignedCheque) { h.give(100 * escrow.Sun) },
 			alarm: true, // burnt, and now it cannot pay
 		},
+		marketplace.WaitTime: { // every witness gives up on it
+			fail:  func(h *house, _ marketplace.SignedCheque) { h.chain.Slow(1 << 20) },
+			mend:  func(h *house, _ marketplace.SignedCheque) { h.chain.Slow(0) },
+			alarm: true,
+		},
 		marketplace.WaitNode: {
 			fail: func(h *house, _ marketplace.SignedCheque) { h.chain.Outage(true) },
 			mend: func(h *house, _ marketplace.SignedCheque) { h.chain.Outage(false) },
@@ -109,7 +114,8 @@ func TestEveryCauseIsToldAndEndsByItself(t *testing.T) {
 			step := func() { _, _ = s.Step(t.Context(), time.Now()) }
 			h.await("it waits", func() bool { step(); return h.waits(cheque.ID) == reason })
 			w := h.cheque(cheque.ID).Wait
-			if w.Detail == "" || w.Next == "" || w.RetryAt.Before(w.Since) {
+			if w.Detail == "" || w.Next == "" || w.RetryAt.Before(w.Since) ||
+				strings.Contains(w.Detail, "0000000000") { // base units are not for people
 				t.Errorf("it waits without a word: %+v", w)
 			}
 			t.Logf("%s: %s\n%s", w.Reason, w.Detail, w.Next)
@@ -203,4 +209,41 @@ func TestARevocationOnChainEndsTheBountyAndPaysItsAgent(t *testing.T) {
 	h.until("the book knows the mandate's end", func() bool {
 		return h.account(poster.Address()).Mandates[0].Expiry.Before(time.Now().Add(time.Hour))
 	})
+}
+
+// Who has the quorum's signatures can draw a cap to its end. The cheque that comes later says so, calls
+// a person, and burns nothing at a vault that must refuse it.
+func TestACapThatIsUsedUpIsToldAndCostsNothing(t *testing.T) {
+	h := newHouse(t)
+	c := h.signed()
+	d, err := h.vault.Domain(t.Context())
+	h.must(err)
+	other := marketplace.Cheque{From: poster.Address(), Mandate: mandate,
+		To: named("stranger").Address(), Cumulative: marketplace.BTT(500)}
+	var signatures []marketplace.Signature
+	for _, k := range quorum[:2] {
+		s, err := k.SignCheque(d, other)
+		h.must(err)
+		signatures = append(signatures, s)
+	}
+	h.onChain(h.vault.BuildRedeem(t.Context(), agent, other, signatures))
+	s := h.settler()
+	before, err := h.vault.TRX(t.Context(), operator.Address())
+	h.must(err)
+	step := func() {
+		_, err := s.Step(t.Context(), time.Now())
+		h.must(err)
+	}
+	h.await("it waits", func() bool { step(); return h.waits(c.ID) == marketplace.WaitCap })
+	for range 20 {
+		step()
+	}
+	after, err := h.vault.TRX(t.Context(), operator.Address())
+	h.must(err)
+	if after != before {
+		t.Errorf("%d sun were burnt on it", before-after)
+	}
+	if n := h.log.count("cheques wait for a person"); n != 1 {
+		t.Errorf("%d alarms: %q", n, h.log.lines)
+	}
 }

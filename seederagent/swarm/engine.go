@@ -43,6 +43,7 @@ type Engine struct {
 	config Config
 	client *torrent.Client
 	door   *door
+	desk   *desk
 	root   *os.Root
 	files  *handles
 	log    *slog.Logger
@@ -92,8 +93,10 @@ func (e *Engine) listen() error {
 	e.door = &door{
 		Listener: l, guard: e.config.guard(), meet: e.meet, from: map[netip.Addr]int{},
 	}
+	e.desk = e.openDesk()
 	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
 	if err != nil {
+		e.desk.close()
 		return errors.Join(err, l.Close())
 	}
 	c.AddDialer(e.door)
@@ -134,6 +137,10 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 		c.UploadRateLimiter = rate.NewLimiter(rate.Limit(limit), burst(limit))
 	}
 	c.Callbacks.ReadExtendedHandshake = clampRequests
+	c.Callbacks.ReadMessage = withhold
+	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce)
+	c.Callbacks.PeerConnReadExtensionMessage = append(c.Callbacks.PeerConnReadExtensionMessage,
+		e.desk.hear)
 	return c
 }
 
@@ -198,6 +205,7 @@ func (e *Engine) Close() error {
 	e.torrents = nil
 	e.mu.Unlock()
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
+	e.desk.close()
 	errs = append(errs, e.door.Close())
 	for _, t := range all {
 		errs = append(errs, t.release())

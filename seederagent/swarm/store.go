@@ -276,6 +276,13 @@ func (s *store) verified() (bytes int64, whole bool) {
 	return s.bytes, s.count == s.meta.Pieces
 }
 
+// has says whether a piece passed its hash.
+func (s *store) has(piece int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.have[piece]
+}
+
 // unknown returns how many pieces wait to be hashed.
 func (s *store) unknown() (n int) {
 	s.mu.Lock()

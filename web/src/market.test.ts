@@ -25,6 +25,7 @@ function bounty(id: number, state: BountyState, proven: number, ends = ""): Boun
     reserved: "0",
     spent: "0",
     funders: [],
+    replaced: { count: 0, last: "0", median: "0", p90: "0" },
     posted_at: "",
     good_till: "",
     ends_at: ends,

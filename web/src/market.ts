@@ -38,7 +38,7 @@ export const leaseMeans: Record<LeaseState, Meaning> = {
   active: ["good", "Proven; it earns."],
   grace: ["warn", "Missed an audit: no pay until it passes again."],
   completed: ["done", "Ran to its end; the holdback was paid."],
-  released: ["done", "Ended early without fault."],
+  released: ["done", "Ended early without a fault of this replica."],
   failed: ["bad", "Ended by the agent's fault; the holdback went back to who paid it."],
 };
 
@@ -57,6 +57,7 @@ export const verdictMeans: Record<Verdict, Meaning> = {
   pass: ["good", "Enough auditors got the right bytes."],
   fail: ["warn", "Unreachable, slow or silent: not paid."],
   data_fault: ["bad", "Wrong bytes: the lease and its holdback are lost."],
+  accused: ["warn", "One auditor alone found wrong bytes: not paid; others are asked the same."],
   unaudited: ["done", "No auditor reported: not paid, and nobody's fault."],
 };
 
@@ -173,6 +174,7 @@ export function tally(cells: readonly Cell[]): string {
     pass: "passed",
     fail: "failed",
     data_fault: "data fault",
+    accused: "accused",
     unaudited: "unaudited",
   };
   const said = (Object.keys(words) as Verdict[])

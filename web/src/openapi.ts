@@ -506,6 +506,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/knocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have an agent that you cannot reach connect to you
+         * @description Needs the scope `trade`.
+         */
+        post: operations["post-knocks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/leases": {
         parameters: {
             query?: never;
@@ -859,7 +879,7 @@ export interface paths {
         };
         /**
          * Events as they happen
-         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id.
+         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id. An account that follows its own events also gets `knock`, whose data holds a Knock: it has no id and is not repeated.
          */
         get: operations["stream"];
         put?: never;
@@ -981,6 +1001,23 @@ export interface components {
              */
             thawing: string;
         };
+        Accusation: {
+            /**
+             * Format: tron-address
+             * @description Who said so; not asked again until the hearing
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** Format: int64 */
+            epoch: number;
+            /** @description What was wrong: asked of the agent in full at the hearing */
+            pieces: number[];
+            /**
+             * Format: int64
+             * @description Epoch whose auditors asked the same and passed it
+             */
+            refuted?: number;
+        };
         AddressBody: {
             /**
              * Format: tron-address
@@ -1077,7 +1114,7 @@ export interface components {
             id: number;
             /**
              * Format: int64
-             * @description Replicas under a live lease
+             * @description Replicas under a live lease that is not forecast to be lost
              */
             leased: number;
             /** @description Torrent's name */
@@ -1102,6 +1139,8 @@ export interface components {
             proven: number;
             /** @description Why it is in this state, or why it did not trade */
             reason?: string;
+            /** @description How fast lost replicas were replaced */
+            replaced: components["schemas"]["Replacements"];
             /**
              * Format: btt
              * @description BTT still set aside for it
@@ -1345,6 +1384,13 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /**
+             * Format: int64
+             * @description The lease that was lost, or is about to be
+             */
+            replaces?: number;
+            /** @description Why that one is replaced */
+            why?: string;
         };
         Fund: {
             /**
@@ -1432,7 +1478,24 @@ export interface components {
             /** @description What it may do */
             scopes: ("read" | "trade" | "withdraw")[];
         };
+        Knock: {
+            /** @description Where the caller listens for BitTorrent peers, ip:port; without ip: at the address that the market sees */
+            address: string;
+            /**
+             * Format: tron-address
+             * @description Who shall connect
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /**
+             * Format: infohash
+             * @example c12fe1c06bba254a9dc9f519b335aa7c1367a88a
+             */
+            infohash: string;
+        };
         Lease: {
+            /** @description What one auditor alone said of it, the last time */
+            accused?: components["schemas"]["Accusation"];
             /**
              * Format: date-time
              * @description End of the first passed epoch
@@ -1450,10 +1513,17 @@ export interface components {
             /** Format: int64 */
             call: number;
             /**
+             * @description Why it is in grace or over, in one word
+             * @enum {string}
+             */
+            cause?: "missed" | "accused" | "data_fault" | "away" | "late" | "abandoned" | "disqualified" | "declined" | "silent" | "unseen" | "closed" | "replaced" | "unneeded" | "done";
+            /**
              * Format: date-time
              * @description The present state must be left by then
              */
             deadline?: string;
+            /** @description In grace and forecast to miss again: another agent is called */
+            dropping?: boolean;
             /**
              * Format: btt
              * @description BTT for them, held back part included
@@ -1507,7 +1577,7 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Where the agent serves, ip:port */
+            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks */
             peer: string;
             /**
              * Format: tron-address
@@ -1520,7 +1590,19 @@ export interface components {
              * @example 12.5
              */
             price: string;
+            /** @description The same for people */
             reason?: string;
+            /**
+             * Format: span
+             * @description From the last passed epoch of that one to its own first
+             * @example 30d
+             */
+            replaced_after?: string;
+            /**
+             * Format: int64
+             * @description The lease whose replica it took over
+             */
+            replaces?: number;
             /** Format: date-time */
             reserved_at: string;
             /** Format: int64 */
@@ -1617,6 +1699,8 @@ export interface components {
              * @example 12.5
              */
             redeemed: string;
+            /** @description How fast lost replicas were replaced */
+            replaced: components["schemas"]["Replacements"];
             /**
              * Format: btt
              * @description BTT set aside for bounties
@@ -1720,8 +1804,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Address for BitTorrent peers, ip:port */
-            peer: string;
+            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks */
+            peer?: string;
             /**
              * Format: btt
              * @description Least BTT per GiB-day
@@ -1758,6 +1842,11 @@ export interface components {
             upload_rate: number;
         };
         Outlook: {
+            /**
+             * Format: int64
+             * @description Forecast that it misses the next epoch, 0 to 10000
+             */
+            drop_bps: number;
             /**
              * Format: int64
              * @description Most leases by standing; 0 without a limit of its own
@@ -1984,7 +2073,7 @@ export interface components {
              */
             seconds: number;
             /** @enum {string} */
-            verdict: "pass" | "fail" | "data_fault" | "unaudited";
+            verdict: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
         };
         Quote: {
             /**
@@ -2043,8 +2132,31 @@ export interface components {
             /** Format: int64 */
             lease: number;
         };
+        Replacements: {
+            /**
+             * Format: int64
+             * @description Replicas that were replaced, the last 1000 at most
+             */
+            count: number;
+            /**
+             * Format: span
+             * @example 30d
+             */
+            last: string;
+            /**
+             * Format: span
+             * @example 30d
+             */
+            median: string;
+            /**
+             * Format: span
+             * @description Nine in ten took no longer
+             * @example 30d
+             */
+            p90: string;
+        };
         Report: {
-            /** @description What became of each challenge at the last try */
+            /** @description What became of each challenge at the last try, or at the last one that found wrong data */
             answers: components["schemas"]["Answer"][];
             /**
              * Format: date-time
@@ -2148,6 +2260,11 @@ export interface components {
              */
             challenges: number;
             /**
+             * Format: int64
+             * @description Forecast of another missed epoch from which a replica in grace is replaced
+             */
+            drop_bps: number;
+            /**
              * Format: span
              * @description Accounting interval; epochs are counted from 1970
              * @example 30d
@@ -2236,6 +2353,11 @@ export interface components {
              * @example 30d
              */
             prove_deadline: string;
+            /**
+             * Format: int64
+             * @description Weight the recent uptime keeps at each try
+             */
+            recent_memory_bps: number;
             /**
              * Format: span
              * @description ... or when it has waited this long
@@ -2560,7 +2682,7 @@ export interface components {
              * @description What the reports say; absent until it is judged
              * @enum {string}
              */
-            verdict?: "pass" | "fail" | "data_fault" | "unaudited";
+            verdict?: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
             /** @description Who was drawn to audit it; empty until the epoch is closed */
             visits: components["schemas"]["Visit"][];
         };
@@ -2599,7 +2721,7 @@ export interface components {
             /** @description Who does what, and what follows */
             next: string;
             /** @enum {string} */
-            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "refused" | "small" | "uncovered";
+            reason: "cap_used_up" | "frozen" | "mandate_expired" | "no_trx" | "node_down" | "node_lies" | "out_of_energy" | "out_of_time" | "refused" | "small" | "uncovered";
             /**
              * Format: date-time
              * @description It is tried again then, or sooner
@@ -3580,6 +3702,40 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-knocks": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Knock"];
+            };
+        };
         responses: {
             /** @description No Content */
             204: {

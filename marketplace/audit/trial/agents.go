@@ -66,10 +66,14 @@ func without(share float64, other marketplace.Outcome) func(World, *rand.Rand) a
 			gone[i] = true
 		}
 		return func(v *visit, _ time.Time) marketplace.Outcome {
+			v.wrong = nil
 			for _, c := range v.asks() {
 				if gone[c.Piece] {
-					return other
+					v.wrong = append(v.wrong, c.Piece)
 				}
+			}
+			if v.wrong != nil {
+				return other
 			}
 			return marketplace.Pass
 		}
@@ -80,8 +84,9 @@ func without(share float64, other marketplace.Outcome) func(World, *rand.Rand) a
 func spoils(share float64) func(World, *rand.Rand) answer {
 	return func(_ World, chance *rand.Rand) answer {
 		return func(v *visit, _ time.Time) marketplace.Outcome {
-			for range v.asks() {
+			for _, c := range v.asks() {
 				if chance.Float64() < share {
+					v.wrong = []int{c.Piece}
 					return marketplace.BadData
 				}
 			}
@@ -153,15 +158,15 @@ func partial() []kind {
 		{name: "holds 90 %, refuses the rest", begin: without(0.1, marketplace.Withheld),
 			why: "57 % of audits ask for it; refused at three tries it is a data fault"},
 		{name: "holds 90 %, makes up the rest", begin: without(0.1, marketplace.BadData),
-			why: "57 % of audits ask for it; one wrong hash is a data fault"},
+			why: "57 % of audits ask for it, and a hearing asks again for what was wrong"},
 		{name: "holds 90 %, is silent about the rest", begin: without(0.1, marketplace.Timeout),
 			why: "no data fault, but 60 % of epochs fail, and two in a row end a lease"},
 		{name: "makes up 10 %; one of three auditors colludes", begin: without(0.1, marketplace.BadData),
 			panel: 3, others: []word{vouch}, why: "the other two find it in four epochs of five"},
 		{name: "5 % of its disk is corrupt", begin: without(0.05, marketplace.BadData),
-			why: "34 % of audits and 71 % of epochs hit it"},
+			why: "34 % of audits and 71 % of epochs hit it; a hearing always does"},
 		{name: "corrupts 5 % of what it sends", begin: spoils(0.05),
-			why: "a good answer at a later try does not undo a wrong one"},
+			why: "may survive a hearing, and not the second auditor that gets a wrong one"},
 	}
 }
 

@@ -51,7 +51,7 @@ func desks() []desk {
 					return accuse(v)
 				}
 				return look(v)
-			}, why: "canaries do not see it (below)"},
+			}, why: "others are asked the same and find nothing; the next time nobody listens"},
 	}
 }
 
@@ -80,6 +80,7 @@ type tenure struct {
 	chance   *rand.Rand
 	who      []marketplace.Address
 	replicas []subject
+	leases   map[int64]*lease // of the replicas
 	record   marketplace.Record
 	standing marketplace.Standing
 	cut      int
@@ -115,7 +116,7 @@ func (w World) office(d desk) tally {
 // newTenure stocks a market with sound replicas at home and with canaries: as many dead as sound.
 func (w World) newTenure(d desk, run int) *tenure {
 	t := &tenure{w: w, desk: d, chance: w.chance(run), who: auditors(w.Auditors),
-		standing: marketplace.New, record: w.Rules.NewRecord(w.Rules.EpochStart(firstEpoch))}
+		leases: map[int64]*lease{}, standing: marketplace.New, record: w.Rules.NewRecord(w.Rules.EpochStart(firstEpoch))}
 	for i := range w.Replicas {
 		t.add(subject{agent: home(awake, asleep)(w, t.chance), rival: i == 0})
 	}
@@ -130,6 +131,14 @@ func (w World) newTenure(d desk, run int) *tenure {
 func (t *tenure) add(s subject) {
 	s.lease = int64(len(t.replicas) + 1)
 	t.replicas = append(t.replicas, s)
+	t.lease(s.lease, firstEpoch)
+}
+
+// lease gives a replica a lease that was proven before.
+func (t *tenure) lease(id, from int64) {
+	l := t.w.takeOn(id, from)
+	l.State = marketplace.Active
+	t.leases[id] = l
 }
 
 // serve is one epoch of the whole panel.
@@ -140,9 +149,10 @@ func (t *tenure) serve(epoch int64, nth int) {
 	var duties marketplace.Duties
 	var all []marketplace.Report
 	for _, s := range t.replicas {
+		t.leases[s.lease].open()
 		all = append(all, t.reports(s, epoch, seed, &duties)...)
 	}
-	t.judge(t.w.Rules.Heard(all))
+	duties.Refuted = t.judge(epoch, t.w.Rules.Heard(all))
 	t.total.Due += duties.Due
 	t.total.Done += duties.Done
 	t.record = t.w.Rules.Watch(t.record, epoch, duties)
@@ -152,26 +162,34 @@ func (t *tenure) serve(epoch int64, nth int) {
 	}
 }
 
-// judge counts what becomes of the sound replicas.
-func (t *tenure) judge(heard []marketplace.Report) {
+// judge counts what becomes of the sound replicas, and which accusations of the one on trial others
+// did not find. A lease that is lost is given anew.
+func (t *tenure) judge(epoch int64, heard []marketplace.Report) (refuted int) {
 	of := map[int64][]marketplace.Report{}
 	for _, report := range heard {
 		of[report.Lease] = append(of[report.Lease], report)
 	}
+	r := t.w.Rules
 	for _, s := range t.replicas {
 		if s.canary {
 			continue
 		}
 		t.judged++
-		switch verdict, _ := t.w.Rules.Judge(of[s.lease]); verdict {
-		case marketplace.VerdictPass:
-		case marketplace.VerdictDataFault:
-			t.faults++
-			t.missed++
-		default:
+		l := t.leases[s.lease]
+		waited := l.Accused.Waits()
+		v := l.hear(t.w, epoch, of[s.lease], len(t.who)).Verdict
+		if waited && !l.Accused.Waits() && index(l.Accused.Auditor) == 0 {
+			refuted++
+		}
+		if v != marketplace.VerdictPass || l.Accused.Waits() {
 			t.missed++
 		}
+		if l.Lease = r.Follow(l.Lease, v, r.EpochStart(epoch+1)); l.State == marketplace.Failed {
+			t.faults++
+			t.lease(s.lease, epoch+1)
+		}
 	}
+	return refuted
 }
 
 // A statement is a report with what was committed of it before.
@@ -186,8 +204,9 @@ func (t *tenure) reports(s subject, epoch int64, seed marketplace.Hash,
 	duties *marketplace.Duties) (valid []marketplace.Report) {
 	var said []statement
 	var mine *visit
-	for _, planned := range audit.Plan(t.w.Rules, seed, epoch, s.lease, t.who) {
-		v := &visit{Visit: planned, w: t.w, epoch: epoch, lease: s.lease, seed: seed,
+	asked := t.leases[s.lease].asked
+	for _, planned := range audit.Plan(t.w.Rules, seed, epoch, s.lease, asked.Panel(t.who)) {
+		v := &visit{Visit: planned, w: t.w, epoch: epoch, seed: seed, lease: asked,
 			chance: t.chance, agent: s.agent}
 		if index(planned.Auditor) == 0 {
 			mine = v

@@ -35,8 +35,33 @@ type career struct {
 // A lease is one duty in a career.
 type lease struct {
 	marketplace.Lease
-	from   int64 // first epoch that audits it
-	passed bool  // the epoch before
+	from   int64             // first epoch that audits it
+	passed bool              // the epoch before
+	asked  marketplace.Lease // as it stood when the epoch opened
+	next   marketplace.Lease // ... and when the next one did: before this one was judged
+}
+
+// takeOn is a new lease, audited from an epoch on.
+func (w World) takeOn(id, from int64) *lease {
+	l := w.newLease(id, w.Rules.EpochStart(from))
+	return &lease{from: from, Lease: l, next: l}
+}
+
+// open begins an epoch: auditors find the lease as it was before the last epoch was judged.
+func (l *lease) open() { l.asked, l.next = l.next, l.Lease }
+
+// hear judges the lease, as the book does.
+func (l *lease) hear(w World, epoch int64, said []marketplace.Report, auditors int) marketplace.Ruling {
+	now := w.Rules.EpochStart(epoch + 1).Add(w.Rules.ReportSlack.Duration())
+	ruling := w.Rules.Hear(l.Lease, l.asked, epoch, said, auditors, now)
+	if l.Accused = ruling.Accused; ruling.Verdict == marketplace.VerdictAccused {
+		for _, rep := range said {
+			if rep.Auditor == l.Accused.Auditor {
+				l.Accused.Pieces = rep.Wrong()
+			}
+		}
+	}
+	return ruling
 }
 
 // newCareer begins a life before its first epoch.
@@ -79,12 +104,14 @@ func (c *career) live(epoch int64, nth int) {
 		if l.from > epoch {
 			continue
 		}
+		l.open()
 		c.judge(l, epoch, seed, nth)
 		if l.State == marketplace.Failed {
 			c.leases[i] = nil
 			c.lost = first(c.lost, nth)
 		}
 	}
+	c.dismiss(nth)
 	if idle && c.standing == marketplace.Suspended {
 		c.record = c.w.Rules.Idle(c.record, epoch)
 		c.standing = c.w.Rules.Standing(c.standing, c.record, epoch)
@@ -93,6 +120,18 @@ func (c *career) live(epoch int64, nth int) {
 		c.cut = first(c.cut, nth)
 	}
 	c.paid = append(c.paid, c.kept)
+}
+
+// dismiss ends the leases of an agent that was disqualified. Those that were not at fault get what
+// was held back of them.
+func (c *career) dismiss(nth int) {
+	for i, l := range c.leases {
+		if l != nil && c.standing == marketplace.Disqualified {
+			c.kept = c.kept.Add(l.Held)
+			c.leases[i] = nil
+			c.lost = first(c.lost, nth)
+		}
+	}
 }
 
 func first(was, now int) int {
@@ -129,8 +168,7 @@ func (c *career) takeUp(epoch int64) {
 			from++
 		}
 		c.nextID++
-		c.leases[i] = &lease{from: from,
-			Lease: c.w.newLease(c.nextID, c.w.Rules.EpochStart(from))}
+		c.leases[i] = c.w.takeOn(c.nextID, from)
 	}
 }
 
@@ -138,7 +176,9 @@ func (c *career) takeUp(epoch int64) {
 func (c *career) judge(l *lease, epoch int64, seed marketplace.Hash, nth int) {
 	r := c.w.Rules
 	reports := c.audit(l, epoch, seed)
-	verdict, _ := r.Judge(reports)
+	now := r.EpochStart(epoch + 1).Add(r.ReportSlack.Duration())
+	ruling := l.hear(c.w, epoch, reports, len(c.who))
+	verdict := ruling.Verdict
 	pass := verdict == marketplace.VerdictPass
 	if l.State != marketplace.Proving {
 		c.judged++
@@ -146,19 +186,18 @@ func (c *career) judge(l *lease, epoch int64, seed marketplace.Hash, nth int) {
 			c.missed++
 		}
 	}
-	if pass {
+	if pass && !l.Accused.Waits() {
 		c.pay(l, r.PaidSeconds(epoch, l.passed, l.ActiveAt, l.EndsAt))
 	}
 	c.note(epoch, reports)
-	c.record = r.Record(c.record, epoch, reports)
+	c.record = r.Record(c.record, epoch, ruling.Said)
 	c.standing = r.Standing(c.standing, c.record, epoch)
 	proving := l.State == marketplace.Proving
-	now := r.EpochStart(epoch + 1).Add(r.ReportSlack.Duration())
 	l.Lease, l.passed = r.Follow(l.Lease, verdict, now), pass
 	switch {
-	case verdict == marketplace.VerdictDataFault:
+	case verdict == marketplace.VerdictDataFault, verdict == marketplace.VerdictAccused:
 		c.accused = first(c.accused, nth)
-	case proving && pass:
+	case proving && pass && !l.Accused.Waits():
 		l.ActiveAt = r.EpochStart(epoch + 1)
 		l.EndsAt = l.ActiveAt.Add(l.KeepFor.Duration())
 	case proving && !l.Deadline.After(now):
@@ -190,8 +229,8 @@ func (c *career) pay(l *lease, seconds int64) {
 
 // audit lets the auditors that the schedule names look at a lease.
 func (c *career) audit(l *lease, epoch int64, seed marketplace.Hash) (all []marketplace.Report) {
-	for _, planned := range audit.Plan(c.w.Rules, seed, epoch, l.ID, c.who) {
-		v := &visit{Visit: planned, w: c.w, epoch: epoch, lease: l.ID, seed: seed, chance: c.chance,
+	for _, planned := range audit.Plan(c.w.Rules, seed, epoch, l.ID, l.asked.Panel(c.who)) {
+		v := &visit{Visit: planned, w: c.w, epoch: epoch, lease: l.asked, seed: seed, chance: c.chance,
 			agent: c.agent}
 		if report, said := c.panel[index(planned.Auditor)](v); said {
 			all = append(all, report)

@@ -63,6 +63,15 @@ func TestAuditorsThatSleepCopyOrInventAreCutOffWithinThreeDays(t *testing.T) {
 	}
 }
 
+func TestALiarCostsARivalNoLease(t *testing.T) {
+	t.Parallel()
+	for _, row := range held().tallies {
+		if row.who == "colludes against one agent and accuses it" && (row.failed > 0 || row.missed > 50) {
+			t.Errorf("%.0f leases lost and %.0f epochs failed of 10,000", row.failed, row.missed)
+		}
+	}
+}
+
 func TestNamesOnOneDiskAreSeenAsOneAndStrangersAreNot(t *testing.T) {
 	t.Parallel()
 	s := held().sharers

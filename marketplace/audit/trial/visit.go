@@ -13,11 +13,12 @@ type visit struct {
 	audit.Visit
 	w      World
 	epoch  int64
-	lease  int64
+	lease  marketplace.Lease // as it stood when the epoch opened
 	seed   marketplace.Hash
 	chance *rand.Rand
 	agent  answer
 	asked  []audit.Challenge // what was drawn, once somebody needs it
+	wrong  []int             // pieces that did not come as they should
 }
 
 // An answer is what a try finds at an agent.
@@ -31,15 +32,21 @@ type word func(v *visit) (marketplace.Report, bool)
 func (v *visit) asks() []audit.Challenge {
 	if v.asked == nil {
 		known := func(int) bool { return true }
-		v.asked = audit.Challenges(v.w.Rules, v.seed, v.lease, v.Auditor, &v.w.Torrent, known)
+		v.asked = audit.Again(v.lease, &v.w.Torrent,
+			audit.Challenges(v.w.Rules, v.seed, v.lease.ID, v.Auditor, &v.w.Torrent, known))
 	}
 	return v.asked
 }
 
 // report is what is said of some tries.
 func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
-	return marketplace.Report{Lease: v.lease, Epoch: v.epoch, Auditor: v.Auditor,
+	rep := marketplace.Report{Lease: v.lease.ID, Epoch: v.epoch, Auditor: v.Auditor,
 		Outcome: marketplace.Settle(tries), Tries: tries}
+	for _, piece := range v.wrong {
+		rep.Answers = append(rep.Answers,
+			marketplace.Answer{Piece: piece, Outcome: marketplace.BadData})
+	}
+	return rep
 }
 
 // look is the work of an honest auditor.

@@ -54,6 +54,8 @@ export function StripShape({ x, verdict }: { x: number; verdict: Verdict | "gap"
       return <rect x={x} y="11" width="5" height="7" rx="1" />;
     case "data_fault":
       return <path d={`M${x + 0.5} 7l4 6m0-6l-4 6`} className="cross" />;
+    case "accused":
+      return <path d={`M${x + 2.5} 8v5m0 3v2`} className="cross" />;
     case "unaudited":
       return <circle cx={x + 2.5} cy="15" r="1.9" className="hollow" />;
     case "gap":

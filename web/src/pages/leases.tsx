@@ -132,7 +132,7 @@ export function StripKey() {
   return (
     <p className="key after" aria-hidden="true">
       <Shape verdict="pass" /> <Shape verdict="fail" /> <Shape verdict="data_fault" />{" "}
-      <Shape verdict="unaudited" /> <Shape verdict="gap" />
+      <Shape verdict="accused" /> <Shape verdict="unaudited" /> <Shape verdict="gap" />
     </p>
   );
 }
@@ -142,6 +142,7 @@ function Shape({ verdict }: { verdict: Verdict | "gap" }) {
     pass: "passed",
     fail: "failed",
     data_fault: "wrong data",
+    accused: "accused",
     unaudited: "no report",
     gap: "not audited",
   };

@@ -49,9 +49,9 @@ function Steps({ grace }: { grace: string }) {
         <li>
           <b>Say what you sell.</b> In <code>agent.toml</code> set <code>storage</code>,{" "}
           <code>keep_free</code>, <code>upload_rate</code>, <code>price_min</code>,{" "}
-          <code>region</code> and <code>peer</code>, the address under which the internet reaches
-          you. Set <code>payee</code> to an address whose key is on another machine: then losing
-          this one loses no money.
+          <code>region</code> and, if the internet can reach you, <code>peer</code>, the address for
+          that; else your agent connects to those who ask for it. Set <code>payee</code> to an
+          address whose key is on another machine: then losing this one loses no money.
         </li>
         <li>
           <b>Start it.</b> It puts up your offer and answers the calls. Stopping it loses nothing,

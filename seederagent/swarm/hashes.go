@@ -1,0 +1,209 @@
+package swarm
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/anacrolix/torrent"
+	pp "github.com/anacrolix/torrent/peer_protocol"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
+)
+
+// The library answers a BEP 52 hash request with the hashes of pieces whatever layer was asked for,
+// refuses proofs, and hangs up on who asks in a hybrid, which it takes for v1. So agents give the
+// hashes of blocks by messages of their own (metainfo.HashesExtension), from what is on disk, and
+// keep from the library the requests that it would answer wrongly. One goroutine does it: hashing
+// a piece for strangers takes no more than one core.
+
+const (
+	hashRequestsMax    = 512     // that wait, of all peers
+	hashRequestsOfPeer = 32      // ... and of one: several times what an audit asks for
+	leavesKept         = 1 << 16 // hashes, 2 MiB
+)
+
+// A desk answers hash requests.
+type desk struct {
+	leaves  func(h marketplace.Infohash, piece int) ([]marketplace.Hash, error)
+	torrent func(h marketplace.Infohash) *metainfo.Torrent
+	wake    chan struct{}
+	stop    context.CancelFunc
+	over    chan struct{}
+
+	mu      sync.Mutex // guards the fields below; the client's lock may be held
+	waiting []hashRequest
+	of      map[*torrent.PeerConn]int // how many of waiting
+
+	kept   map[leafKey][]marketplace.Hash // this and the following: the goroutine's
+	recent []leafKey                      // keys of kept, oldest first
+	count  int                            // of hashes in kept
+}
+
+type hashRequest struct {
+	peer    *torrent.PeerConn
+	request metainfo.HashRequest
+}
+
+type leafKey struct {
+	h     marketplace.Infohash
+	piece int
+}
+
+func (e *Engine) openDesk() *desk {
+	ctx, stop := context.WithCancel(context.Background())
+	d := &desk{
+		leaves: e.leaves, torrent: e.metaOf, stop: stop, wake: make(chan struct{}, 1),
+		over: make(chan struct{}), of: map[*torrent.PeerConn]int{},
+		kept: map[leafKey][]marketplace.Hash{},
+	}
+	go d.run(ctx)
+	return d
+}
+
+func (d *desk) close() {
+	d.stop()
+	<-d.over
+}
+
+// introduce tells a new peer of the extension. The library's map is shared by all peers.
+func (d *desk) introduce(peer *torrent.PeerConn) {
+	own := *peer.LocalLtepProtocolMap
+	own.Index = slices.Clone(own.Index)
+	own.AddUserProtocol(metainfo.HashesExtension)
+	peer.LocalLtepProtocolMap = &own
+}
+
+// hear takes in an extension's message. The client's lock is held.
+func (d *desk) hear(m torrent.PeerConnReadExtensionMessageEvent) {
+	name, _, err := m.PeerConn.LocalLtepProtocolMap.LookupId(m.ExtensionNumber)
+	if err != nil || name != metainfo.HashesExtension || len(m.Payload) == 0 ||
+		m.Payload[0] != metainfo.HashRequestMessage {
+		return
+	}
+	request, _, ok := metainfo.ParseHashRequest(m.Payload[1:])
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !ok || len(d.waiting) >= hashRequestsMax || d.of[m.PeerConn] >= hashRequestsOfPeer {
+		return
+	}
+	d.of[m.PeerConn]++
+	d.waiting = append(d.waiting, hashRequest{m.PeerConn, request})
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (d *desk) next() (r hashRequest, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.waiting) == 0 {
+		return r, false
+	}
+	r, d.waiting = d.waiting[0], d.waiting[1:]
+	if d.of[r.peer]--; d.of[r.peer] == 0 {
+		delete(d.of, r.peer)
+	}
+	return r, true
+}
+
+func (d *desk) run(ctx context.Context) {
+	defer close(d.over)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.wake:
+		}
+		for r, ok := d.next(); ok && ctx.Err() == nil; r, ok = d.next() {
+			_ = r.peer.WriteExtendedMessage(metainfo.HashesExtension, d.answer(r)) // it may be gone
+		}
+	}
+}
+
+// answer makes the message that answers a request.
+func (d *desk) answer(r hashRequest) []byte {
+	h := marketplace.Infohash(r.peer.Torrent().InfoHash())
+	meta := d.torrent(h)
+	if meta == nil {
+		return r.request.Append([]byte{metainfo.HashRejectMessage})
+	}
+	hashes, err := meta.Hashes(r.request, func(piece int) ([]marketplace.Hash, error) {
+		return d.leavesOf(leafKey{h, piece})
+	})
+	if err != nil {
+		return r.request.Append([]byte{metainfo.HashRejectMessage})
+	}
+	b := r.request.Append([]byte{metainfo.HashesMessage})
+	for _, hash := range hashes {
+		b = append(b, hash[:]...)
+	}
+	return b
+}
+
+// leavesOf returns the hashes of a piece's blocks, kept from the last time if possible.
+func (d *desk) leavesOf(key leafKey) ([]marketplace.Hash, error) {
+	if kept := d.kept[key]; kept != nil {
+		return kept, nil
+	}
+	leaves, err := d.leaves(key.h, key.piece)
+	if err != nil {
+		return nil, err
+	}
+	d.kept[key] = leaves
+	d.recent = append(d.recent, key)
+	for d.count += len(leaves); d.count > leavesKept; d.recent = d.recent[1:] {
+		d.count -= len(d.kept[d.recent[0]])
+		delete(d.kept, d.recent[0])
+	}
+	return leaves, nil
+}
+
+// metaOf returns a torrent that is held, or nil.
+func (e *Engine) metaOf(h marketplace.Infohash) *metainfo.Torrent {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t := e.torrents[h]; t != nil {
+		return &t.store.meta
+	}
+	return nil
+}
+
+// leaves hashes the blocks of a piece that was verified.
+func (e *Engine) leaves(h marketplace.Infohash, piece int) (all []marketplace.Hash, err error) {
+	e.mu.Lock()
+	t := e.torrents[h]
+	e.mu.Unlock()
+	if t == nil || !t.store.has(piece) {
+		return nil, marketplace.NotFound.Errorf("piece %d of torrent %s is not held", piece, h)
+	}
+	meta := &t.store.meta
+	begin := int64(piece) * meta.PieceLength
+	_, end := meta.Padding(begin, begin+meta.PieceSize(piece))
+	block := make([]byte, metainfo.BlockSize)
+	for ; begin < end; begin += metainfo.BlockSize {
+		part := block[:min(end-begin, metainfo.BlockSize)]
+		if _, err := t.store.readAt(part, begin); err != nil {
+			return nil, fmt.Errorf("read piece %d: %w", piece, err)
+		}
+		all = append(all, sha256.Sum256(part))
+	}
+	return all, nil
+}
+
+// withhold hides from the library a hash request that it would answer with other hashes than were
+// asked for, or by hanging up: it sees a keepalive in its place.
+func withhold(peer *torrent.PeerConn, m *pp.Message) {
+	if m.Type != pp.HashRequest || m.Keepalive {
+		return
+	}
+	info := peer.Torrent().Info()
+	if info == nil || !info.HasV2() ||
+		int64(metainfo.BlockSize)<<m.BaseLayer.Uint64() != info.PieceLength {
+		*m = pp.Message{Keepalive: true}
+	}
+}
