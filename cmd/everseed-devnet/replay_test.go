@@ -39,15 +39,25 @@ func (s *story) awaitReplayable(ts *testscript.TestScript, _ []string) error {
 	})
 }
 
-// answerHash is the hash of an answer in a report.
-var answerHash = regexp.MustCompile(`("outcome":"pass","took_ms":\d+,"hash":")[0-9a-f]{8}`)
+// lies are what a market may tell in place of what is: where, and what it changes there.
+var lies = map[string]struct {
+	path string
+	is   *regexp.Regexp
+	told string
+}{
+	"answers": {"/v1/reports", regexp.MustCompile(`("outcome":"pass","took_ms":\d+,"hash":")[0-9a-f]{8}`),
+		"${1}00bad000"},
+	"pay":     {"/v1/proofs", regexp.MustCompile(`"seconds":([1-9])`), `"seconds":9$1`},
+	"cheques": {"/v1/cheques", regexp.MustCompile(`"cumulative":"`), `"cumulative":"9`},
+}
 
-// startLiar puts a market in front of the market, which says that other bytes came than did, and sets
-// $LIAR to its address.
-func (s *story) startLiar(ts *testscript.TestScript, _ []string) error {
+// startLiar KIND puts a market in front of the market, which lies about one thing, and sets $LIAR to its
+// address.
+func (s *story) startLiar(ts *testscript.TestScript, args []string) error {
+	lie, known := lies[args[0]]
 	target, err := url.Parse(s.web)
-	if err != nil {
-		return err
+	if err != nil || !known {
+		return fmt.Errorf("no lie %q (%v)", args[0], err)
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -55,14 +65,14 @@ func (s *story) startLiar(ts *testscript.TestScript, _ []string) error {
 			r.Out.Header.Del("Accept-Encoding")
 		},
 		ModifyResponse: func(resp *http.Response) error {
-			if !strings.HasPrefix(resp.Request.URL.Path, "/v1/reports") {
+			if !strings.HasPrefix(resp.Request.URL.Path, lie.path) {
 				return nil
 			}
 			body, err := io.ReadAll(resp.Body)
 			if err != nil {
 				return err
 			}
-			body = answerHash.ReplaceAll(body, []byte("${1}00bad000"))
+			body = lie.is.ReplaceAll(body, []byte(lie.told))
 			resp.Body = io.NopCloser(bytes.NewReader(body))
 			resp.ContentLength = int64(len(body))
 			resp.Header.Set("Content-Length", fmt.Sprint(len(body)))

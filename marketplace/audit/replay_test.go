@@ -251,8 +251,8 @@ var falsifications = map[string]struct {
 	}},
 	"a try after a pass": {audit.BadTries, func(p *past) {
 		p.lie(func(r *marketplace.Report) {
-			r.Tries = []marketplace.Outcome{pass, pass}
-			r.Began = append(r.Began, r.Began[0].Add(time.Second))
+			late := p.Rules.EpochStart(r.Epoch + 1).Add(-time.Second) // and at a good time
+			r.Tries, r.Began, r.At = []marketplace.Outcome{pass, pass}, append(r.Began, late), late
 		})
 	}},
 	"an outcome that its tries do not come to": {audit.BadTries, func(p *past) {
