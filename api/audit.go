@@ -25,10 +25,15 @@ func (s *Server) auditEpoch(ctx context.Context, in *epochIn) (marketplace.Audit
 		return e, err
 	}
 	over := !time.Now().Before(s.info.Rules.EpochStart(in.Epoch + 1))
-	if !over && !s.isAuditor(callerOf(ctx).account) {
+	if !over && !sits(e, callerOf(ctx).account) {
 		e.Secret = marketplace.Hash{}
 	}
 	return e, nil
+}
+
+// sits says whether an account is on the panel of an epoch.
+func sits(e marketplace.AuditEpoch, who marketplace.Address) bool {
+	return slices.ContainsFunc(e.Auditors, func(s marketplace.Seat) bool { return s.Auditor == who })
 }
 
 // promises lists what was promised of epochs' secrets, and the secrets of those that are over.
@@ -60,11 +65,11 @@ func (s *Server) commit(ctx context.Context, in *commitmentsBody) (out marketpla
 		return out, err
 	}
 	self := callerOf(ctx).account
-	mine := s.drawn(e, self)
+	drawn := s.info.Rules.Draw(e) // any accusation may end a lease: nobody chooses whom to audit
 	good := make([]marketplace.Commitment, 0, len(in.Body.Commitments))
 	for _, c := range in.Body.Commitments {
-		if c.Auditor != self || c.Epoch != e.Epoch || !mine[c.Lease] {
-			out.Refused = append(out.Refused, marketplace.Refused{Lease: c.Lease, Epoch: c.Epoch,
+		if c.Auditor != self || c.Epoch != e.Epoch || !slices.Contains(drawn[c.Lease], self) {
+			out.Refused = append(out.Refused, marketplace.NotTaken{Lease: c.Lease, Epoch: c.Epoch,
 				Kind: marketplace.Forbidden, Detail: fmt.Sprintf("lease %d is not yours to audit in epoch %d",
 					c.Lease, e.Epoch)})
 			continue
@@ -73,19 +78,6 @@ func (s *Server) commit(ctx context.Context, in *commitmentsBody) (out marketpla
 	}
 	out.Taken = len(good)
 	return out, s.Book.Commit(ctx, e.Epoch, good, time.Now())
-}
-
-// drawn returns the leases that the schedule sends an auditor to. Any accusation may end a lease, so
-// nobody chooses whom to audit.
-func (s *Server) drawn(e marketplace.AuditEpoch, who marketplace.Address) map[int64]bool {
-	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
-	leases := map[int64]bool{}
-	for _, l := range e.Leases {
-		for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
-			leases[l.ID] = leases[l.ID] || v.Auditor == who
-		}
-	}
-	return leases
 }
 
 type reportsBody struct {
@@ -105,7 +97,7 @@ func (s *Server) reveal(ctx context.Context, in *reportsBody) (out marketplace.H
 			out.Taken++
 		case errors.As(err, &refusal) && (refusal.Kind == marketplace.Forbidden ||
 			refusal.Kind == marketplace.Invalid):
-			out.Refused = append(out.Refused, marketplace.Refused{Lease: r.Lease, Epoch: r.Epoch,
+			out.Refused = append(out.Refused, marketplace.NotTaken{Lease: r.Lease, Epoch: r.Epoch,
 				Kind: refusal.Kind, Detail: refusal.Error()})
 		default:
 			return out, err
@@ -154,9 +146,7 @@ func (s *Server) trail(ctx context.Context, in *trailIn) (marketplace.Trail, err
 		t.Secret = marketplace.Hash{}
 		return t, err
 	}
-	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
-	l, _ := e.Lease(t.Lease)
-	for _, v := range audit.Plan(s.info.Rules, seed, e.Epoch, t.Lease, l.Panel(e.Auditors)) {
+	for _, v := range audit.Plan(s.info.Rules, e)[t.Lease] {
 		i := slices.IndexFunc(t.Visits, func(x marketplace.Visit) bool { return x.Auditor == v.Auditor })
 		if i < 0 {
 			i = len(t.Visits)

@@ -98,8 +98,8 @@ func (s *Server) authorize(ctx huma.Context, next func(huma.Context)) {
 		err = marketplace.Unauthorized.Errorf("sign in: POST /v1/session/challenge, or use a key")
 	case !c.may(scope):
 		err = marketplace.Forbidden.Errorf("this key lacks the scope %q", scope)
-	case op.Metadata["auditor"] == true && !s.isAuditor(c.account):
-		err = marketplace.Forbidden.Errorf("%s is no auditor of this market", c.account)
+	case op.Metadata["signer"] == true && !s.signsCheques(c.account):
+		err = marketplace.Forbidden.Errorf("%s is no auditor that signs this market's cheques", c.account)
 	default:
 		next(ctx)
 		return

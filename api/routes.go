@@ -76,13 +76,19 @@ func (s *Server) routes(a huma.API) {
 	route(m, "GET /v1/audit/epochs/{epoch}", "What auditors work from", s.auditEpoch)
 	route(m, "GET /v1/audit/commitments", "What auditors committed to, newest first", s.commitments,
 		hushed)
-	route(m, "POST /v1/audit/commitments", "Commit to findings", s.commit, trade, created, auditor)
-	route(m, "POST /v1/audit/reports", "Reveal findings", s.reveal, trade, created, auditor)
+	route(m, "POST /v1/audit/commitments", "Commit to findings", s.commit, trade, created, drawn)
+	route(m, "POST /v1/audit/reports", "Reveal findings", s.reveal, trade, created, drawn)
+
+	m.tag = "auditors"
+	route(m, "PUT /v1/auditor", "Register as an auditor, or change your terms", s.registerAuditor, trade)
+	route(m, "POST /v1/auditor/state", "Pause, resume or leave", s.setAuditorState, trade)
+	route(m, "GET /v1/auditors", "Auditors, newest first", s.auditors)
+	route(m, "GET /v1/auditors/{address}", "One auditor", s.auditor)
 
 	m.tag = "cheques"
 	route(m, "GET /v1/cheques", "Cheques, newest first", s.cheques)
-	route(m, "GET /v1/audit/drafts", "Owed cheques for you to sign", s.drafts, read, auditor)
-	route(m, "POST /v1/cheques/{id}/signatures", "Sign an owed cheque", s.signCheque, trade, auditor)
+	route(m, "GET /v1/audit/drafts", "Owed cheques for you to sign", s.drafts, read, signer)
+	route(m, "POST /v1/cheques/{id}/signatures", "Sign an owed cheque", s.signCheque, trade, signer)
 }
 
 // A group is some routes that belong together.
@@ -142,9 +148,13 @@ func scope(s client.Scope) func(*huma.Operation) {
 	}
 }
 
-func auditor(op *huma.Operation) {
-	op.Metadata["auditor"] = true
-	op.Description += " Only for the market's auditors."
+func signer(op *huma.Operation) {
+	op.Metadata["signer"] = true
+	op.Description += " Only for auditors that sign cheques."
+}
+
+func drawn(op *huma.Operation) {
+	op.Description += " Only for the auditors that the schedule of the epoch sends to the lease."
 }
 
 // sealed documents who reads reports, and when.

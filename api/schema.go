@@ -80,6 +80,8 @@ var sets = map[reflect.Type][]any{
 		marketplace.Released, marketplace.Failed),
 	reflect.TypeFor[marketplace.OfferState](): texts(marketplace.OfferLive,
 		marketplace.OfferPaused, marketplace.OfferClosed),
+	reflect.TypeFor[marketplace.AuditorState](): texts(marketplace.Applied, marketplace.Admitted,
+		marketplace.PausedAuditor, marketplace.Barred, marketplace.Refused, marketplace.LeftAuditor),
 	reflect.TypeFor[marketplace.ChequeState](): texts(marketplace.ChequeOwed,
 		marketplace.ChequeSigned, marketplace.ChequeSubmitted, marketplace.ChequeIncluded,
 		marketplace.ChequeSolid, marketplace.ChequeReplaced, marketplace.ChequeReverted,
@@ -120,6 +122,7 @@ func nouns(r huma.Registry) {
 	alias[marketplace.BountyState, enum[marketplace.BountyState]](r)
 	alias[marketplace.LeaseState, enum[marketplace.LeaseState]](r)
 	alias[marketplace.OfferState, enum[marketplace.OfferState]](r)
+	alias[marketplace.AuditorState, enum[marketplace.AuditorState]](r)
 	alias[marketplace.ChequeState, enum[marketplace.ChequeState]](r)
 	alias[marketplace.WaitReason, enum[marketplace.WaitReason]](r)
 	alias[marketplace.Standing, enum[marketplace.Standing]](r)

@@ -122,6 +122,7 @@ func (s *Server) humaConfig() huma.Config {
 	return c
 }
 
-func (s *Server) isAuditor(a marketplace.Address) bool {
+// signsCheques says whether mandates name an account: such an auditor looks at drafts.
+func (s *Server) signsCheques(a marketplace.Address) bool {
 	return slices.Contains(s.info.Auditors, a)
 }

@@ -70,7 +70,7 @@ type MarketInfo struct {
 	ChainID  uint64    `json:"chain_id" doc:"For TIP-712 domains"`
 	Vault    Address   `json:"vault" doc:"Vault contract"`
 	Token    Address   `json:"token" doc:"BTT contract"`
-	Auditors []Address `json:"auditors" doc:"Signers that a mandate should name"`
+	Auditors []Address `json:"auditors" doc:"Auditors that sign cheques: the signers that a mandate should name. GET /v1/auditors has all that audit"`
 	Quorum   int       `json:"quorum" doc:"Threshold that a mandate should set"`
 	FeePayee Address   `json:"fee_payee" doc:"Who gets the market's fee"`
 }
@@ -106,13 +106,18 @@ type AuditEpoch struct {
 	Hash     Hash      `json:"hash" doc:"Its id"`
 	Commit   Hash      `json:"commit" doc:"SHA-256 of the secret, known before the block"`
 	Secret   Hash      `json:"secret,omitzero" doc:"Shown to auditors at once, to all afterwards"`
-	Auditors []Address `json:"auditors"`
+	Auditors []Seat    `json:"auditors" doc:"The panel, as it was named before the block was known"`
+	NamedAt  time.Time `json:"named_at,omitzero" doc:"When the panel was named"`
 	Leases   []Lease   `json:"leases" doc:"Leases to audit, as they stood when the epoch opened"`
 	OpenedAt time.Time `json:"opened_at"`
 	ClosedAt time.Time `json:"closed_at,omitzero" doc:"Since when no reports are taken, and all can be read"`
 
 	PromisedAt time.Time `json:"promised_at,omitzero" doc:"When the commit was published"`
 	Next       *Promise  `json:"next,omitempty" doc:"What is promised for the epoch after"`
+
+	CanarySeal Hash     `json:"canary_seal,omitzero" doc:"SHA-256 of the epoch's canaries and a salt"`
+	CanarySalt Hash     `json:"canary_salt,omitzero" doc:"The salt, when the seal is open"`
+	Canaries   []Canary `json:"canaries,omitempty" doc:"Leases whose state the market knew, likewise"`
 }
 
 // Lease returns a lease as it stood when the epoch opened.

@@ -33,12 +33,12 @@ func (r Rules) ReportBy(epoch int64) time.Time {
 
 // A HandIn is what became of a batch of commitments or reports.
 type HandIn struct {
-	Taken   int       `json:"taken"`
-	Refused []Refused `json:"refused" doc:"What was not taken; the rest was"`
+	Taken   int        `json:"taken"`
+	Refused []NotTaken `json:"refused" doc:"What was not taken; the rest was"`
 }
 
-// Refused is a part of a batch that was not taken.
-type Refused struct {
+// NotTaken is a part of a batch that was not taken.
+type NotTaken struct {
 	Lease  int64  `json:"lease"`
 	Epoch  int64  `json:"epoch"`
 	Kind   Kind   `json:"kind" doc:"What sort of refusal it is, as problems have it"`

@@ -7,10 +7,53 @@ import "crypto/sha256"
 // canaries its reputation.
 type Duties struct {
 	Due      int `json:"due" doc:"Leases it had to look at"`
-	Done     int `json:"done" doc:"Reports of them that were committed in time and revealed"`
+	Done     int `json:"done" doc:"Reports of them that were taken and say something"`
 	Canaries int `json:"canaries" doc:"Reports on replicas whose state the market knew"`
 	Lies     int `json:"lies" doc:"... that say what cannot be"`
 	Refuted  int `json:"refuted" doc:"Its accusations that others, asked the same, did not find"`
+}
+
+// Duties counts for every auditor that was drawn in an epoch what it did, from all that was said in
+// it and from the true outcomes of canaries, by lease. A report that says nothing (AuditorFault) is
+// not done, and neither is an accusation of an auditor that is not believed ([Rules.Heard]).
+//
+// Where as many as make a verdict say what cannot be of the same canary, the canary is in doubt and
+// not they: its keeper may have failed to spoil it, or to keep it sound. What of an accusation was
+// refuted shows only when it was heard (Rules.Hear), and is for the book to add.
+func (r Rules) Duties(e AuditEpoch, said []Report, canaries map[int64]Outcome) map[Address]Duties {
+	all := map[Address]Duties{}
+	add := func(who Address, d Duties) {
+		sum := all[who]
+		all[who] = Duties{Due: sum.Due + d.Due, Done: sum.Done + d.Done,
+			Canaries: sum.Canaries + d.Canaries, Lies: sum.Lies + d.Lies}
+	}
+	for _, drawn := range r.Draw(e) {
+		for _, who := range drawn {
+			add(who, Duties{Due: 1})
+		}
+	}
+	for _, rep := range r.Heard(said) { // nobody else is let in: Book.SaveReport
+		if rep.Outcome != AuditorFault {
+			add(rep.Auditor, Duties{Done: 1})
+		}
+	}
+	lies := map[int64]int{}
+	for _, rep := range said {
+		if truth, known := canaries[rep.Lease]; known && r.Lie(rep, truth) {
+			lies[rep.Lease]++
+		}
+	}
+	for _, rep := range said {
+		truth, known := canaries[rep.Lease]
+		switch {
+		case !known || lies[rep.Lease] >= r.AuditQuorum || rep.Outcome == AuditorFault:
+		case r.Lie(rep, truth):
+			add(rep.Auditor, Duties{Canaries: 1, Lies: 1})
+		default:
+			add(rep.Auditor, Duties{Canaries: 1})
+		}
+	}
+	return all
 }
 
 // A refuted accusation counts as one failure: an agent that spoils a part of what it sends can be
@@ -22,7 +65,7 @@ const lieWeight = 6
 // Watch counts an epoch of an auditor's duties. [Rules.Standing] and [Rules.Outlook] then hold for
 // it as for an agent.
 func (r Rules) Watch(rec Record, epoch int64, d Duties) Record {
-	rec.Passed += d.Done - d.Lies
+	rec.Passed += max(0, d.Done-d.Lies)
 	rec.Faults += d.Lies
 	rec.Reputation = rec.Reputation.after(r.ReputationMemoryBps, lieWeight*d.Lies+d.Refuted,
 		d.Canaries-d.Lies)

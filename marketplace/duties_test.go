@@ -60,3 +60,36 @@ func TestACopiedCommitmentOpensForItsAuthorOnly(t *testing.T) {
 		t.Error("a commitment can be guessed without the signature")
 	}
 }
+
+func TestDutiesCountWhatWasDrawnAndWhatWasSaid(t *testing.T) {
+	t.Parallel()
+	r := DefaultRules()
+	e := anEpoch(3, []int{9, 9, 9}, 4) // all three look at all four leases
+	say := func(auditor byte, outcomes ...Outcome) (all []Report) {
+		for i, o := range outcomes {
+			rep := tried(o)
+			rep.Lease, rep.Auditor = int64(i+1), Address{19: auditor}
+			all = append(all, rep)
+		}
+		return all
+	}
+	canaries := map[int64]Outcome{1: Unreachable, 2: Pass}
+	for name, c := range map[string]struct {
+		said []Report
+		want Duties // of auditor 1
+	}{
+		"honest":          {say(1, Unreachable, Pass, Pass, Pass), Duties{4, 4, 2, 0, 0}},
+		"silent":          {nil, Duties{Due: 4}},
+		"says nothing":    {say(1, AuditorFault, AuditorFault, AuditorFault, AuditorFault), Duties{Due: 4}},
+		"invents passes":  {say(1, Pass, Pass, Pass, Pass), Duties{4, 4, 2, 1, 0}},
+		"invents a fault": {say(1, Unreachable, BadData), Duties{4, 2, 2, 1, 0}},
+		"is not believed": {append(say(1, BadData, BadData, BadData, BadData), append(
+			say(2, Pass, Pass, Pass, Pass), say(3, Pass, Pass, Pass, Pass)...)...),
+			Duties{Due: 4, Canaries: 1, Lies: 1}},
+		"the canary sang": {append(say(1, Pass), say(2, Pass)...), Duties{Due: 4, Done: 1}},
+	} {
+		if got := r.Duties(e, c.said, canaries)[Address{19: 1}]; got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}

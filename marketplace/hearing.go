@@ -20,15 +20,9 @@ const piecesMax = 4
 // Waits says whether the accusation was not heard yet. Nil is no accusation.
 func (a *Accusation) Waits() bool { return a != nil && a.Refuted == 0 }
 
-// Panel returns the auditors that a lease's are drawn from, for the lease as it stood when the
-// epoch opened: all, but for one whose accusation is heard.
-func (l Lease) Panel(auditors []Address) []Address {
-	if !l.Accused.Waits() {
-		return auditors
-	}
-	return slices.DeleteFunc(slices.Clone(auditors),
-		func(who Address) bool { return who == l.Accused.Auditor })
-}
+// Asks says whether an auditor may be drawn for a lease, as it stood when the epoch opened: any may,
+// but for one whose accusation is heard.
+func (l Lease) Asks(who Address) bool { return !l.Accused.Waits() || l.Accused.Auditor != who }
 
 // A Ruling is what an epoch's reports come to for one lease.
 type Ruling struct {

@@ -24,6 +24,8 @@ type Rules struct {
 	Challenges   int  `json:"challenges" doc:"Random blocks asked for per audit"`
 	WholeEvery   Span `json:"whole_every" doc:"A whole piece is asked of a replica about this often"`
 
+	CanarySealed Span `json:"canary_sealed" doc:"How long it stays sealed which replicas are canaries"`
+
 	HoldbackBps int    `json:"holdback_bps" doc:"Part of pay that vests at the end of a lease"`
 	FeeBps      int    `json:"fee_bps" doc:"Fee on settled value, from the poster"`
 	BilledMin   int64  `json:"billed_min" doc:"Smallest billed size of a replica, bytes"`
@@ -50,6 +52,8 @@ type Rules struct {
 	RecentMemoryBps int `json:"recent_memory_bps" doc:"Weight the recent uptime keeps at each try"`
 	DropBps         int `json:"drop_bps" doc:"Forecast of another missed epoch from which a replica in grace is replaced"`
 
+	OneOwnerBps int `json:"one_owner_bps" doc:"Agents that fail together from this score on are kept apart"`
+
 	AllowLoopback  bool `json:"allow_loopback" doc:"Peers on this machine are accepted (devnet)"`
 	NetworkPrefix4 int  `json:"network_prefix_4" doc:"Replicas differ in this IPv4 prefix"`
 	NetworkPrefix6 int  `json:"network_prefix_6" doc:"Replicas differ in this IPv6 prefix"`
@@ -65,14 +69,14 @@ func DefaultRules() Rules {
 		ProveDeadline: sec(14 * 3600), Notice: days(1),
 		Epoch: sec(6 * 3600), Grace: sec(2 * 3600), ReportSlack: sec(600),
 		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
-		Challenges: 8, WholeEvery: days(1),
+		Challenges: 8, WholeEvery: days(1), CanarySealed: days(30),
 		HoldbackBps: 2500, FeeBps: 100, BilledMin: 64 << 20, BountyMin: BTT(100_000),
 		FundersMax: 16,
 		KeepMin:    sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
 		LeasesNewMax: 5, VetAudits: 100, VetAfter: days(7),
 		ReputationMemoryBps: 9900, ReputationWarnBps: 9500, ReputationMinBps: 9000,
 		UptimeMemoryBps: 9500, UptimeWarnBps: 8000, UptimeMinBps: 6000,
-		RecentMemoryBps: 9000, DropBps: 5000,
+		RecentMemoryBps: 9000, DropBps: 5000, OneOwnerBps: 4000,
 		NetworkPrefix4: 24, NetworkPrefix6: 48,
 		RedeemFeeBps: 200, RedeemAfter: days(7),
 	}
@@ -84,7 +88,7 @@ func DevnetRules() Rules {
 	r.CallEvery, r.AcceptDeadline, r.FetchDeadline = sec(1), sec(10), sec(60)
 	r.ProveDeadline, r.Notice = sec(20), sec(8)
 	r.Epoch, r.Grace, r.ReportSlack = sec(5), sec(4), sec(2)
-	r.WholeEvery = sec(20)
+	r.WholeEvery, r.CanarySealed = sec(20), sec(60)
 	r.AttemptGap, r.ProbeTimeout = Span(300*time.Millisecond), Span(1500*time.Millisecond)
 	r.BilledMin, r.BountyMin = 1<<20, MustAmount("0.001")
 	r.KeepMin, r.VetAudits, r.VetAfter = sec(10), 10, sec(30)

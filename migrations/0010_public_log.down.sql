@@ -1,2 +1,2 @@
-DROP INDEX proofs_epoch;
+DROP INDEX proofs_of_epoch;
 DROP TABLE commitments, promises;

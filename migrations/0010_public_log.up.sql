@@ -18,4 +18,4 @@ CREATE TABLE commitments (
 );
 
 -- An epoch is replayed from all its proofs.
-CREATE INDEX proofs_epoch ON proofs (epoch, lease);
+CREATE INDEX proofs_of_epoch ON proofs (epoch, lease);

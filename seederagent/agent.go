@@ -24,7 +24,8 @@ type Agent struct {
 	Key    escrow.Key
 	Market *client.Client
 	Engine *swarm.Engine
-	Vault  *escrow.Vault // nil: posters' mandates are taken on the market's word
+	Vault  *escrow.Vault        // nil: posters' mandates are taken on the market's word
+	Canary marketplace.Canaries // without a secret: the agent is none
 	Log    *slog.Logger
 
 	info  marketplace.MarketInfo
@@ -38,11 +39,17 @@ type Agent struct {
 // anything, so that a market that is down costs no seeding.
 func (a *Agent) Run(ctx context.Context) error {
 	a.doorman = newDoorman()
+	if a.Canary.On() { // until the market's rules say which epoch this is
+		a.Engine.Hush(true)
+	}
 	if err := a.Engine.Resume(ctx); err != nil {
 		return fmt.Errorf("resume torrents: %w", err)
 	}
 	if err := a.join(ctx); err != nil {
 		return err
+	}
+	if a.Canary.On() {
+		defer a.sing(ctx)()
 	}
 	wake := a.listen(ctx)
 	tick := time.NewTicker(min(stepEvery, a.info.Rules.AcceptDeadline.Duration()/4))
@@ -101,6 +108,7 @@ func (a *Agent) enter(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("put up the offer: %w", err)
 	}
+	a.state.setOffer(offer, time.Now())
 	a.Log.InfoContext(ctx, "offer is up", "offer", offer.ID, "agent", offer.Agent,
 		"price", terms.PriceMin, "storage", terms.Storage, "peer", terms.Peer)
 	return nil
@@ -144,9 +152,23 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (int, error) {
 			moved++
 		}
 	}
-	errs = append(errs, a.release(ctx, leases), a.collect(ctx))
+	errs = append(errs, a.release(ctx, leases), a.collect(ctx), a.look(ctx, now))
 	a.state.set(leases, now)
 	return moved, errors.Join(errs...)
+}
+
+// look reads what the market thinks of this agent, about six times an epoch: it changes with epochs.
+func (a *Agent) look(ctx context.Context, now time.Time) error {
+	id, due := a.state.lookDue(now.Add(-a.info.Rules.Epoch.Duration() / 6))
+	if !due {
+		return nil
+	}
+	offer, err := a.Market.Offer(ctx, id)
+	if err != nil {
+		return fmt.Errorf("read my standing: %w", err)
+	}
+	a.state.setOffer(offer, now)
+	return nil
 }
 
 // advance moves one lease a step on, if there is one to take.

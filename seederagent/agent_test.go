@@ -75,6 +75,8 @@ func TestALeaseOutsideTheOwnersLimitsIsRefused(t *testing.T) {
 	c.DenyInfohashes = []marketplace.Infohash{{8}}
 	good := marketplace.Lease{Price: c.PriceMin, Size: 1 << 30, Billed: 1 << 30,
 		KeepFor: marketplace.Span(30 * marketplace.Day)}
+	c.OnlyPosters = []marketplace.Address{{9}, {7}}
+	good.Poster = c.OnlyPosters[1]
 	const free = 1 << 40
 	if err := c.Refuse(good, rules, 0, free); err != nil {
 		t.Fatalf("a good lease: %v", err)

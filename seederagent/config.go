@@ -41,6 +41,9 @@ type Config struct {
 	DenyPosters    []marketplace.Address  `toml:"deny_posters" comment:"Posters never worked for"`
 	DenyInfohashes []marketplace.Infohash `toml:"deny_infohashes" comment:"Torrents never held"`
 
+	Canary      bool                  `toml:"canary" comment:"For the market's operator: be silent in the epochs that EVERSEED_CANARY_SECRET draws, so that auditors who invent are found out. Let it work for your own bounties only (only_posters)"`
+	OnlyPosters []marketplace.Address `toml:"only_posters" comment:"Posters worked for, and no others; empty: all"`
+
 	TronGRPC string `toml:"tron_grpc" comment:"TRON nodes, to check every poster's mandate on chain, the favourite first: 'host:port,grpcs://host:port?solid=50061'; empty: not checked"`
 }
 
@@ -52,6 +55,7 @@ func DefaultConfig() Config {
 		TorrentMax: 50 << 30, PriceMin: marketplace.BTT(300),
 		TermMin: marketplace.Span(marketplace.Day), TermMax: marketplace.Span(90 * marketplace.Day),
 		Region: "europe", Listen: "0.0.0.0:6881",
+		OnlyPosters: []marketplace.Address{},
 		DenyPosters: []marketplace.Address{}, DenyInfohashes: []marketplace.Infohash{},
 	}
 }
@@ -193,6 +197,9 @@ func (c Config) Refuse(l marketplace.Lease, rules marketplace.Rules, used, free 
 		if p == l.Poster || slices.ContainsFunc(l.Funders, pays) {
 			return no("poster %s is on my deny list", p)
 		}
+	}
+	if len(c.OnlyPosters) > 0 && !slices.Contains(c.OnlyPosters, l.Poster) {
+		return no("poster %s is not among those that I work for", l.Poster)
 	}
 	for _, h := range c.DenyInfohashes {
 		if h == l.Infohash {

@@ -250,6 +250,21 @@ func (c *Client) Solvency(ctx context.Context) (marketplace.Solvency, error) {
 	return get[marketplace.Solvency](ctx, c, "/v1/solvency", nil)
 }
 
+// Auditor returns what the market knows of an auditor.
+func (c *Client) Auditor(
+	ctx context.Context, a marketplace.Address,
+) (marketplace.Auditor, error) {
+	return get[marketplace.Auditor](ctx, c, "/v1/auditors/"+a.String(), nil)
+}
+
+// Auditors returns all auditors, newest first; an empty state means any.
+func (c *Client) Auditors(
+	ctx context.Context, state marketplace.AuditorState,
+) ([]marketplace.Auditor, error) {
+	return list[marketplace.Auditor](ctx, c, "/v1/auditors", url.Values{"state": {string(state)}},
+		wholeMax)
+}
+
 // Promises returns what was promised of the newest epochs' secrets, and the secrets of those that are
 // over.
 func (c *Client) Promises(ctx context.Context) ([]marketplace.Promise, error) {

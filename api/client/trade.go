@@ -101,10 +101,25 @@ func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
 	return err
 }
 
+// RegisterAuditor registers the account as an auditor, or changes its terms, which it has signed.
+func (c *Client) RegisterAuditor(
+	ctx context.Context, t marketplace.AuditorTerms,
+) (marketplace.Auditor, error) {
+	return send[marketplace.Auditor](ctx, c, http.MethodPut, "/v1/auditor", "", t)
+}
+
+// SetAuditorState pauses the account's work as an auditor, resumes it ("admitted"), or leaves.
+func (c *Client) SetAuditorState(
+	ctx context.Context, state marketplace.AuditorState,
+) (marketplace.Auditor, error) {
+	return send[marketplace.Auditor](ctx, c, http.MethodPost, "/v1/auditor/state", "",
+		map[string]marketplace.AuditorState{"state": state})
+}
+
 // Commit hands in an auditor's commitments for an epoch, and returns those that are refused.
 func (c *Client) Commit(
 	ctx context.Context, epoch int64, all []marketplace.Commitment,
-) ([]marketplace.Refused, error) {
+) ([]marketplace.NotTaken, error) {
 	in := struct {
 		Epoch       int64                    `json:"epoch"`
 		Commitments []marketplace.Commitment `json:"commitments"`
@@ -117,7 +132,7 @@ func (c *Client) Commit(
 // refused. Conflict means that their epoch takes none yet, or no more.
 func (c *Client) Reveal(
 	ctx context.Context, all []marketplace.Report,
-) ([]marketplace.Refused, error) {
+) ([]marketplace.NotTaken, error) {
 	in := struct {
 		Reports []marketplace.Report `json:"reports"`
 	}{slices.Clone(all)}

@@ -22,7 +22,8 @@ import (
 
 const (
 	keyVariable    = "EVERSEED_AGENT_KEY"
-	apiKeyVariable = "TRON_PRO_API_KEY" // #nosec G101 -- the name of a variable
+	canaryVariable = "EVERSEED_CANARY_SECRET" // #nosec G101 -- likewise
+	apiKeyVariable = "TRON_PRO_API_KEY"       // #nosec G101 -- the name of a variable
 )
 
 func main() { os.Exit(terminal.Main(command(os.Getenv))) }
@@ -119,15 +120,34 @@ folder, bare or encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSE
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), config, key, getenv(apiKeyVariable),
+			canary, err := canarySecret(getenv, config)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), config, key, canary, getenv(apiKeyVariable),
 				terminal.Log(cmd.ErrOrStderr()))
 		},
 	}
 }
 
+// canarySecret reads what a canary shares with its market.
+func canarySecret(getenv func(string) string, c seederagent.Config) (
+	canary marketplace.Canaries, err error) {
+	if !c.Canary {
+		return canary, nil
+	}
+	canary.Secret, err = marketplace.ParseHash(getenv(canaryVariable))
+	if err != nil || !canary.On() {
+		return canary, marketplace.Invalid.Errorf("the configuration says canary, and %s is not the 64 hex"+
+			" digits that the market has", canaryVariable)
+	}
+	return canary, nil
+}
+
 // serve wires an agent and runs it until ctx is done.
 func serve(
-	ctx context.Context, config seederagent.Config, key escrow.Key, apiKey string, log *slog.Logger,
+	ctx context.Context, config seederagent.Config, key escrow.Key, canary marketplace.Canaries,
+	apiKey string, log *slog.Logger,
 ) error {
 	market := client.New(config.Market)
 	info, err := market.Rules(ctx)
@@ -143,7 +163,7 @@ func serve(
 	}
 	defer engine.Close()
 	agent := &seederagent.Agent{
-		Config: config, Key: key, Market: market, Engine: engine, Log: log,
+		Config: config, Key: key, Market: market, Engine: engine, Canary: canary, Log: log,
 	}
 	if config.TronGRPC != "" {
 		agent.Vault, err = escrow.Dial(ctx, escrow.Config{
@@ -202,6 +222,9 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	if s.Trouble != "" {
 		cmd.Printf("trouble: %s\n", s.Trouble)
 	}
+	if s.Offer.ID != 0 {
+		terminal.PrintStanding(cmd.OutOrStdout(), s.Offer)
+	}
 	if len(s.Torrents) == 0 {
 		cmd.Println("\nNo leases yet. The market calls every few seconds; when nothing comes, look at" +
 			"\nthe reason beside your offer on the market's page: most often it is the price.")
@@ -209,12 +232,12 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	}
 	cmd.Println()
 	table := terminal.Table{Header: []string{"LEASE", "INFOHASH", "STATE", ">HELD", ">SIZE",
-		">PRICE", ">EARNED", ">PASSED", ">MISSED", ">PEERS", ">SENT"}}
+		">PRICE", ">EARNED", ">PASSED", ">MISSED", ">PEERS", ">SENT", "REASON"}}
 	for _, t := range s.Torrents {
 		l := t.Lease
 		table.Add(l.ID, l.Infohash.String()[:12], l.State, seederagent.Size(t.Bytes),
 			seederagent.Size(l.Size), l.Price, terminal.BTT(l.Earned), l.Passed, l.Missed, t.Peers,
-			seederagent.Size(t.Uploaded))
+			seederagent.Size(t.Uploaded), l.Reason)
 	}
 	return table.Write(cmd.OutOrStdout())
 }

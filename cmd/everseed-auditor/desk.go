@@ -15,7 +15,7 @@ import (
 	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
-// A desk is where one auditor works: it audits, and it signs cheques.
+// A desk is where one auditor works: it audits, and it signs cheques if mandates name it.
 type desk struct {
 	key    escrow.Key
 	market *client.Client
@@ -27,6 +27,13 @@ type desk struct {
 	info     marketplace.MarketInfo
 	verified map[proofID]bool // proofs that were recomputed from their reports
 	heard    hearing          // the last epoch that was looked at as a whole
+	sent     schedule         // ... whose schedule was
+}
+
+// A schedule says who was sent to which lease in an epoch.
+type schedule struct {
+	epoch int64
+	to    map[int64][]marketplace.Address
 }
 
 // A hearing is all that is said in an epoch, as far as it is believed.
@@ -58,15 +65,27 @@ func (d *desk) signIn(ctx context.Context) (err error) {
 	if d.info, err = d.market.Rules(ctx); err != nil {
 		return fmt.Errorf("read the market's rules: %w", err)
 	}
-	if !slices.Contains(d.info.Auditors, d.key.Address()) {
-		return marketplace.Forbidden.Errorf("the market does not list %s among its auditors",
-			d.key.Address())
-	}
 	if err := d.market.Login(ctx, d.key); err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
+	if d.signs() {
+		return nil
+	}
+	self, err := d.market.Auditor(ctx, d.key.Address())
+	if errors.Is(err, marketplace.NotFound) {
+		return marketplace.Forbidden.Errorf("the market does not know %s as an auditor; offer to be one"+
+			" with `everseed-auditor register`", d.key.Address())
+	}
+	if err != nil {
+		return fmt.Errorf("ask how we stand: %w", err)
+	}
+	d.log.InfoContext(ctx, "auditor runs", "auditor", d.key.Address(), "state", self.State,
+		"capacity", self.Terms.Capacity)
 	return nil
 }
+
+// signs says whether mandates name this auditor: then it signs cheques.
+func (d *desk) signs() bool { return slices.Contains(d.info.Auditors, d.key.Address()) }
 
 // audit does this auditor's part of every epoch until ctx is done.
 func (d *desk) audit(ctx context.Context) error {
@@ -89,13 +108,13 @@ func (r reporter) Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte,
 }
 
 func (r reporter) Commit(ctx context.Context, epoch int64, all []marketplace.Commitment) (
-	[]marketplace.Refused, error) {
+	[]marketplace.NotTaken, error) {
 	refused, err := r.market.Commit(ctx, epoch, all)
 	return refused, r.again(ctx, err)
 }
 
 func (r reporter) Reveal(ctx context.Context, all []marketplace.Report) (
-	[]marketplace.Refused, error) {
+	[]marketplace.NotTaken, error) {
 	refused, err := r.market.Reveal(ctx, all)
 	return refused, r.again(ctx, err)
 }
@@ -203,10 +222,13 @@ func (d *desk) verdict(
 ) (marketplace.Verdict, error) {
 	reports, err := d.market.Reports(ctx, l.ID, epoch)
 	if err == nil {
-		err = d.genuine(reports, epoch)
+		err = d.genuine(ctx, reports, epoch)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read reports: %w", err)
+	}
+	if !slices.ContainsFunc(reports, d.vouched) {
+		return "", errors.New("no auditor that signs cheques passed it: others alone can make no pass")
 	}
 	v, _ := d.info.Rules.Judge(reports)
 	if v != marketplace.VerdictDataFault {
@@ -226,11 +248,17 @@ func (d *desk) verdict(
 	return v, nil
 }
 
+// vouched says whether a report is a pass by an auditor that signed cheques when this desk opened.
+// Whom else the market admits is its own affair; they may all be its own.
+func (d *desk) vouched(r marketplace.Report) bool {
+	return r.Outcome == marketplace.Pass && slices.Contains(d.info.Auditors, r.Auditor)
+}
+
 // accused holds the market's word that an auditor accused a lease before against that auditor's.
 func (d *desk) accused(ctx context.Context, l marketplace.Lease) error {
 	reports, err := d.market.Reports(ctx, l.ID, l.Accused.Epoch)
 	if err == nil {
-		err = d.genuine(reports, l.Accused.Epoch)
+		err = d.genuine(ctx, reports, l.Accused.Epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("read an accusation: %w", err)
@@ -250,7 +278,7 @@ func (d *desk) hear(ctx context.Context, epoch int64) error {
 	}
 	said, err := d.market.EpochReports(ctx, epoch)
 	if err == nil {
-		err = d.genuine(said, epoch)
+		err = d.genuine(ctx, said, epoch)
 	}
 	if err != nil {
 		return err
@@ -262,8 +290,12 @@ func (d *desk) hear(ctx context.Context, epoch int64) error {
 	return nil
 }
 
-// genuine holds reports against their signatures. An auditor says one thing of a lease.
-func (d *desk) genuine(reports []marketplace.Report, epoch int64) error {
+// genuine holds reports against their signatures and the schedule. An auditor says one thing of a
+// lease, and only of one that it was sent to: the market cannot call upon whom it likes.
+func (d *desk) genuine(ctx context.Context, reports []marketplace.Report, epoch int64) error {
+	if err := d.schedule(ctx, epoch); err != nil {
+		return err
+	}
 	type voice struct {
 		who   marketplace.Address
 		lease int64
@@ -272,10 +304,23 @@ func (d *desk) genuine(reports []marketplace.Report, epoch int64) error {
 	for _, r := range reports {
 		who, err := escrow.RecoverText(r.Text(), r.Signature)
 		if err != nil || who != r.Auditor || seen[voice{who, r.Lease}] || r.Epoch != epoch ||
-			!slices.Contains(d.info.Auditors, who) {
+			!slices.Contains(d.sent.to[r.Lease], who) {
 			return fmt.Errorf("a report of %s on lease %d is not theirs", r.Auditor, r.Lease)
 		}
 		seen[voice{who, r.Lease}] = true
 	}
+	return nil
+}
+
+// schedule draws who was sent where in an epoch.
+func (d *desk) schedule(ctx context.Context, epoch int64) error {
+	if d.sent.epoch == epoch {
+		return nil
+	}
+	e, err := d.market.AuditEpoch(ctx, epoch)
+	if err != nil {
+		return fmt.Errorf("read epoch: %w", err)
+	}
+	d.sent = schedule{epoch, d.info.Rules.Draw(e)}
 	return nil
 }

@@ -119,12 +119,22 @@ func (c *court) lease(b marketplace.Bounty, replicas int) {
 // epoch lives through one in which all leases pass, but the first auditor may say otherwise.
 func (c *court) epoch(first marketplace.Outcome) {
 	c.Helper()
+	c.epochOf(c.auditors, first)
+}
+
+// epochOf is one with a panel of three, whom the market calls signers.
+func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome) {
+	c.Helper()
 	ctx, k := c.Context(), c.info.Rules.EpochAt(c.now)
+	var who []marketplace.Address
+	for _, key := range panel {
+		who = append(who, key.Address())
+	}
 	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
-		Auditors: c.info.Auditors}, c.now))
+		Auditors: marketplace.SignersPanel(who)}, c.now))
 	for _, l := range c.leases {
-		for i, key := range c.auditors {
+		for i, key := range panel {
 			found := marketplace.Pass
 			if i == 0 {
 				found = first
@@ -167,5 +177,49 @@ func TestADeskSignsForAgentsThatALiarAccuses(t *testing.T) {
 		if !payees[l.Agent] {
 			t.Errorf("the agent of lease %d has no signed cheque\n%s", l.ID, log.String())
 		}
+	}
+}
+
+func TestAMarketThatSeatsItsOwnPeopleGetsNothingSigned(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	puppets := []escrow.Key{newKey(t), newKey(t), newKey(t)}
+	for range 3 {
+		c.epochOf(puppets, marketplace.Pass)
+	}
+	var log strings.Builder
+	for _, key := range c.auditors {
+		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
+		must(t, d.open(t.Context()))
+		must(t, d.signDrafts(t.Context()))
+	}
+	drafts, err := c.book.Cheques(t.Context(), orderbook.ChequeFilter{State: marketplace.ChequeOwed},
+		orderbook.Page{})
+	must(t, err)
+	if len(drafts) == 0 || !strings.Contains(log.String(), "no auditor that signs cheques passed it") {
+		t.Errorf("%d drafts were not signed\n%s", len(drafts), log.String())
+	}
+	for _, d := range drafts {
+		if len(d.Signers) > 0 {
+			t.Errorf("cheque %d has signatures of %v", d.ID, d.Signers)
+		}
+	}
+}
+
+func TestADeskSignsNothingThatFollowsFromReportsOfWhoWasNotSent(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for range 3 {
+		c.epoch(marketplace.Pass)
+	}
+	d := &desk{key: c.auditors[0], market: client.New(c.web), log: slog.New(slog.DiscardHandler)}
+	must(t, d.open(t.Context()))
+	epoch := c.info.Rules.EpochAt(c.now) - 1
+	reports, err := d.market.Reports(t.Context(), c.leases[0].ID, epoch)
+	must(t, err)
+	must(t, d.genuine(t.Context(), reports, epoch))
+	d.sent.to[c.leases[0].ID] = []marketplace.Address{c.auditors[0].Address()}
+	if err := d.genuine(t.Context(), reports, epoch); err == nil {
+		t.Error("it believes an auditor that was not sent")
 	}
 }

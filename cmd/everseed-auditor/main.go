@@ -1,5 +1,5 @@
 // Command everseed-auditor checks over the ordinary BitTorrent protocol that agents serve what
-// they are paid for, and signs the cheques that follow from it.
+// they are paid for. Auditors that mandates name also sign the cheques that follow from it.
 package main
 
 import (
@@ -11,7 +11,9 @@ import (
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/cmd/terminal"
+	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/audit"
+	"github.com/everseed/everseed/marketplace/escrow"
 )
 
 const keyVariable = "EVERSEED_AUDITOR_KEY"
@@ -26,30 +28,63 @@ func defaultDir() string {
 	return filepath.Join(dir, "everseed-auditor")
 }
 
+// options are what every command takes.
+type options struct {
+	getenv      func(string) string
+	market, key string
+}
+
+func (o *options) readKey() (escrow.Key, error) {
+	return terminal.Key(o.getenv, keyVariable, o.key, "everseed wallet new --key FILE")
+}
+
 func command(getenv func(string) string) *cobra.Command {
-	var market, key, dir, listen, public string
+	o := &options{getenv: getenv}
 	root := &cobra.Command{
 		Use:   "everseed-auditor",
-		Short: "Check that agents serve what they are paid for, and sign their cheques",
-		Args:  cobra.NoArgs,
-	}
-	run := &cobra.Command{
-		Use:   "run",
-		Short: "Audit until stopped",
-		Long: `Reads every epoch which leases to audit, downloads random blocks and pieces from the agents as any
-leecher would, commits to its signed findings and reveals them when all have committed, and signs a
-cheque only after recomputing it from the public proofs. The market must list the key's address among
-its auditors.
+		Short: "Check that agents serve what they are paid for, and be paid for it",
+		Long: `everseed-auditor looks at replicas that a market pays for, over the ordinary BitTorrent protocol, and
+reports what it finds. Anyone may offer to: it takes a key and the address of a market.
+
+  everseed-auditor register  say how many leases you look at in an epoch, and who is paid
+  everseed-auditor run       audit until stopped
+  everseed-auditor status    whether you are admitted, and how you stand
+  everseed-auditor pause     be drawn no more for a while; resume ends that, leave is for good
+
+The auditors that the market's configuration names sign cheques besides: mandates of posters name
+them. They are admitted from the start.
 
 The private key is read from EVERSEED_AUDITOR_KEY (64 hex digits) or from the file of --key, bare or
 encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FILE.`,
+		Args: cobra.NoArgs,
+	}
+	root.PersistentFlags().StringVar(&o.market, "market", "http://localhost:8080", "the market's address")
+	root.PersistentFlags().StringVar(&o.key, "key", "", "file with the private key; "+keyVariable+
+		" goes before it")
+	root.AddCommand(runCommand(o), registerCommand(o), statusCommand(o),
+		stateCommand(o, "pause", marketplace.PausedAuditor, "Be drawn no more for a while"),
+		stateCommand(o, "resume", marketplace.Admitted, "End a pause"),
+		stateCommand(o, "leave", marketplace.LeftAuditor, "Stop auditing for this market"))
+	return root
+}
+
+func runCommand(o *options) *cobra.Command {
+	var dir, listen, public string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Audit until stopped",
+		Long: `Reads every epoch which leases to audit, downloads random blocks and pieces from the agents as any
+leecher would, and reports signed findings. Register first; until the operator admits you it waits.
+
+If posters' mandates name the key's address it also signs cheques, each only after recomputing it
+from the public proofs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			lobby, err := audit.NewLobby(listen, public)
 			if err != nil {
 				return err
 			}
-			k, err := terminal.Key(getenv, keyVariable, key, "everseed wallet new --key FILE")
+			k, err := o.readKey()
 			if err != nil {
 				return err
 			}
@@ -64,26 +99,24 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 				return err
 			}
 			defer sealed.Close()
-			d := &desk{key: k, leaves: leaves, sealed: sealed, lobby: lobby, market: client.New(market),
+			d := &desk{key: k, leaves: leaves, sealed: sealed, lobby: lobby, market: client.New(o.market),
 				log: terminal.Log(cmd.ErrOrStderr())}
 			if err := d.open(cmd.Context()); err != nil {
 				return err
 			}
 			group, ctx := errgroup.WithContext(cmd.Context())
 			group.Go(func() error { return d.audit(ctx) })
-			group.Go(func() error { return d.sign(ctx) })
+			if d.signs() {
+				group.Go(func() error { return d.sign(ctx) })
+			}
 			return group.Wait()
 		},
 	}
-	run.Flags().StringVar(&market, "market", "http://localhost:8080", "the market's address")
-	run.Flags().StringVar(&dir, "dir", defaultDir(), "where reports in hand and hashes of blocks are "+
+	cmd.Flags().StringVar(&dir, "dir", defaultDir(), "where reports in hand and hashes of blocks are "+
 		"kept; losing it costs the reports of an epoch, and traffic")
-	run.Flags().StringVar(&listen, "listen", ":0", "where agents connect to that nobody can connect "+
+	cmd.Flags().StringVar(&listen, "listen", ":0", "where agents connect to that nobody can connect "+
 		"to, one port for each audit under way: ip:7000-7031, or :0 for any port of any address")
-	run.Flags().StringVar(&public, "public-address", "", "ip of the same as the internet sees it; "+
+	cmd.Flags().StringVar(&public, "public-address", "", "ip of the same as the internet sees it; "+
 		"default: the one that the market sees")
-	run.Flags().StringVar(&key, "key", "", "file with the private key; "+keyVariable+
-		" goes before it")
-	root.AddCommand(run)
-	return root
+	return cmd
 }

@@ -86,7 +86,8 @@ func TestStories(t *testing.T) {
 			"broke": verb((*story).breakMarket), "rich": verb((*story).enrichMarket),
 			"carrier": verb((*story).makeCarrier), "kept": verb((*story).awaitKept),
 			"cut-short": verb((*story).cutShort), "replayable": verb((*story).awaitReplayable),
-			"liar": verb((*story).startLiar),
+			"liar":          verb((*story).startLiar),
+			"seeder-leaves": verb((*story).seederLeaves),
 		},
 	})
 }
@@ -169,6 +170,13 @@ func (s *story) seed(file string, size seederagent.Size) (h marketplace.Infohash
 		return h, err
 	}
 	return t.Infohash, os.WriteFile(file, raw, 0o600)
+}
+
+// seederLeaves takes the seeder off the net: from then on there are only agents.
+func (s *story) seederLeaves(*testscript.TestScript, []string) error {
+	err := s.seeder.Close()
+	s.seeder = nil
+	return err
 }
 
 // makeHostile KIND FILE writes a .torrent that wants to do harm.

@@ -43,6 +43,9 @@ func serve(ctx context.Context, c settings, log *slog.Logger) error {
 		return err
 	}
 	defer m.close()
+	if err := m.book.ConfigureAuditors(ctx, m.auditors, time.Now()); err != nil {
+		return err
+	}
 	bus, err := feed.Connect(c.NATSURL, log)
 	if err != nil {
 		return err
@@ -82,7 +85,7 @@ func (m *market) relay(ctx context.Context, bus *feed.Bus) error {
 // open connects to the book and the chain and asks the chain who it is.
 func (m *market) open(ctx context.Context) (err error) {
 	m.book, err = orderbook.Open(ctx, m.DatabaseURL, orderbook.Options{Rules: m.rules,
-		FeePayee: m.key.Address()})
+		FeePayee: m.key.Address(), Canaries: m.canaries})
 	if err != nil {
 		return err
 	}
@@ -139,8 +142,8 @@ func (m *market) settle(ctx context.Context, bus *feed.Bus) error {
 	if err != nil {
 		return err
 	}
-	s := &settlement.Settler{Book: m.book, Vault: m.chain, Key: m.key, Auditors: m.auditors,
-		Wake: wake, Log: m.log, First: m.First, TRX: m.trx,
+	s := &settlement.Settler{Book: m.book, Vault: m.chain, Key: m.key, Wake: wake, Log: m.log,
+		First: m.First, TRX: m.trx,
 		Beacon: settlement.Beacon{Key: sha256.Sum256([]byte("everseed beacon " + m.key.Hex()))}}
 	if m.devnet() {
 		s.Every, s.Rest = 200*time.Millisecond, time.Second

@@ -29,7 +29,9 @@ type settings struct {
 	KeyFile     string `env:"EVERSEED_MARKET_KEY_FILE" doc:"file with that key, bare or encrypted"`
 	Passphrase  string `env:"EVERSEED_PASSPHRASE" doc:"opens an encrypted key file"`
 	PassFile    string `env:"EVERSEED_PASSPHRASE_FILE" doc:"file with that passphrase"`
-	Auditors    string `env:"EVERSEED_AUDITORS" doc:"auditors' addresses, comma-separated (needed)"`
+	Auditors    string `env:"EVERSEED_AUDITORS" doc:"auditors that sign cheques, comma-separated; others register and are admitted (needed)"`
+	Secret      string `env:"EVERSEED_CANARY_SECRET" doc:"64 hex digits, shared with agents of your own that are silent at times to find auditors who invent; default: none"`
+	Canaries    string `env:"EVERSEED_CANARIES" doc:"addresses of these agents, comma-separated"`
 	Quorum      int    `env:"EVERSEED_QUORUM" envDefault:"2" doc:"signatures that a cheque needs"`
 	Roles       string `env:"EVERSEED_ROLES" envDefault:"api,matcher,settlement,feed" doc:"what this process does"`
 	Rules       string `env:"EVERSEED_RULES" envDefault:"default" doc:"default, or devnet for epochs of seconds"`
@@ -41,6 +43,7 @@ type settings struct {
 	token    marketplace.Address
 	vault    marketplace.Address
 	auditors []marketplace.Address
+	canaries marketplace.Canaries
 	trx      marketplace.Amount
 }
 
@@ -112,6 +115,17 @@ func (c *settings) parse() error {
 	c.token, c.vault = address("EVERSEED_TOKEN", c.Token), address("EVERSEED_VAULT", c.Vault)
 	for _, text := range strings.Split(c.Auditors, ",") {
 		c.auditors = append(c.auditors, address("EVERSEED_AUDITORS", strings.TrimSpace(text)))
+	}
+	if c.Secret != "" {
+		var err error
+		if c.canaries.Secret, err = marketplace.ParseHash(c.Secret); err != nil {
+			errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_CANARY_SECRET is not 64 hex digits"))
+		}
+		for _, text := range strings.FieldsFunc(c.Canaries, func(r rune) bool { return r == ',' }) {
+			c.canaries.Agents = append(c.canaries.Agents, address("EVERSEED_CANARIES",
+				strings.TrimSpace(text)))
+		}
+		c.Secret = "" // kept nowhere else
 	}
 	if c.Quorum < 1 || c.Quorum > len(c.auditors) {
 		errs = append(errs, marketplace.Invalid.Errorf("EVERSEED_QUORUM is %d of %d auditors", c.Quorum,

@@ -23,10 +23,10 @@ type Market interface {
 	// Commit binds us to reports of an epoch, and returns those that are none of ours. Conflict says
 	// that the epoch takes no more.
 	Commit(ctx context.Context, epoch int64, all []marketplace.Commitment) (
-		[]marketplace.Refused, error)
+		[]marketplace.NotTaken, error)
 	// Reveal hands in signed reports, and returns those that nobody wants. Conflict says that their
 	// epoch takes none yet, or no more. Handing in twice is handing in once.
-	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.Refused, error)
+	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.NotTaken, error)
 	// Knock has an agent told where to connect to.
 	Knock(ctx context.Context, k marketplace.Knock) error
 }
@@ -227,9 +227,9 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 
 // duties returns our part of an epoch.
 func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
-	seed := Seed(open.Epoch, open.Secret, open.Hash)
+	seed, plan := open.Seed(), Plan(a.Rules, open)
 	for _, l := range open.Leases {
-		for _, v := range Plan(a.Rules, seed, open.Epoch, l.ID, l.Panel(open.Auditors)) {
+		for _, v := range plan[l.ID] {
 			if v.Auditor != a.Address || len(v.Tries) == 0 || a.inHand(open.Epoch, l.ID) {
 				continue
 			}

@@ -38,7 +38,8 @@ func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, e
 	}
 	return marketplace.AuditEpoch{
 		Epoch: k, Hash: marketplace.Hash{2}, Secret: secret, Commit: audit.Commit(secret),
-		Auditors: d.auditors, Leases: d.leases, PromisedAt: d.rules.EpochStart(k - 1),
+		Auditors: marketplace.SignersPanel(d.auditors), Leases: d.leases,
+		PromisedAt: d.rules.EpochStart(k - 1),
 		Next: &marketplace.Promise{Epoch: k + 1, Commit: audit.Commit(marketplace.Hash{byte(k + 1), 1}),
 			PromisedAt: d.rules.EpochStart(k - 1)},
 	}, nil
@@ -64,7 +65,7 @@ func (d *desk) busy(sort, epoch int64) error {
 }
 
 func (d *desk) Commit(_ context.Context, epoch int64, all []marketplace.Commitment) (
-	[]marketplace.Refused, error,
+	[]marketplace.NotTaken, error,
 ) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,7 +85,7 @@ func (d *desk) Commit(_ context.Context, epoch int64, all []marketplace.Commitme
 }
 
 func (d *desk) Reveal(_ context.Context, all []marketplace.Report) (
-	refused []marketplace.Refused, err error,
+	refused []marketplace.NotTaken, err error,
 ) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -97,7 +98,7 @@ func (d *desk) Reveal(_ context.Context, all []marketplace.Report) (
 	}
 	for _, r := range all {
 		if !d.committed[r.Commitment()] || r.Signature != stamp {
-			refused = append(refused, marketplace.Refused{Lease: r.Lease, Kind: marketplace.Forbidden})
+			refused = append(refused, marketplace.NotTaken{Lease: r.Lease, Kind: marketplace.Forbidden})
 			continue
 		}
 		d.reports = append(d.reports, r)
@@ -214,8 +215,11 @@ func TestAnAuditorReportsEveryLeaseOfTheEpoch(t *testing.T) {
 			!r.At.Equal(r.At.Truncate(time.Microsecond)) {
 			t.Errorf("lease %d: reported as of %s", id, r.At)
 		}
-		times := audit.Plan(d.rules, audit.Seed(r.Epoch, marketplace.Hash{byte(r.Epoch), 1},
-			marketplace.Hash{2}), r.Epoch, id, d.auditors)
+		open, err := d.AuditEpoch(t.Context(), r.Epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		times := audit.Plan(d.rules, open)[id]
 		for i, began := range r.Began {
 			planned := times[slices.IndexFunc(times, func(v audit.Visit) bool {
 				return v.Auditor == a.Address

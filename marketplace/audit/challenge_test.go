@@ -162,7 +162,7 @@ func oneDay(day int64, known func(int) bool) (asked, lowest int) {
 	r, meta, lowest := marketplace.DefaultRules(), torrentOf(10_000<<20, 1<<20), 10_000
 	r.WholeEvery = 0 // it only helps
 	for epoch := range int64(4) {
-		seed := Seed(day*4+epoch, marketplace.Hash{1}, marketplace.Hash{2})
+		seed := marketplace.AuditEpoch{Epoch: day*4 + epoch, Secret: marketplace.Hash{1}}.Seed()
 		for _, who := range auditors(3) {
 			for _, c := range Challenges(r, seed, 1, who, meta, known) {
 				asked++
@@ -182,9 +182,9 @@ func TestAWholePieceIsAskedForAboutOnceADay(t *testing.T) {
 	r, meta, wholes := marketplace.DefaultRules(), torrentOf(10<<30, 1<<20), 0
 	const days = 1000
 	for epoch := range int64(4 * days) {
+		seed := marketplace.AuditEpoch{Epoch: epoch}.Seed()
 		for _, who := range auditors(3) {
-			for _, c := range Challenges(r, Seed(epoch, marketplace.Hash{}, marketplace.Hash{}), 1, who,
-				meta, all) {
+			for _, c := range Challenges(r, seed, 1, who, meta, all) {
 				if c.Block == marketplace.WholePiece {
 					wholes++
 				}

@@ -1,12 +1,13 @@
 // Package audit asks agents for parts of what they are paid to keep, as any downloader would, and
 // says what came.
 //
-// [Seed] turns a secret and a solid block into the one source of chance for an epoch; [Plan] and
-// [Challenges] draw from it who asks whom, when and for what. All three are pure: when the secret
-// is published, anyone can recompute them from the public log (proof.md, Audits). [Probe] is one
-// try on the wire, at an agent that listens; in a [Lobby] the auditor listens for one that nobody
-// can connect to. An [Auditor] does an epoch's tries at their times, commits to what it
-// found, and reports when all have committed: until then there is nothing that anybody could copy.
+// A secret and a solid block give the one source of chance for an epoch
+// ([marketplace.AuditEpoch.Seed]); [Plan] and [Challenges] draw from it who asks whom, when and for
+// what. All are pure: when the secret is published, anyone can recompute them from the public log
+// (proof.md, Audits). [Probe] is one try on the wire, at an agent that listens; in a [Lobby] the
+// auditor listens for one that nobody can connect to. An [Auditor] does an epoch's tries at their
+// times, commits to what it found, and reports when all have committed: until then there is nothing
+// that anybody could copy.
 //
 // A [Case] is an epoch before whoever recomputes it from its public log, and names all that is wrong
 // with it. A [Content] is a copy by which every answer can be checked.
@@ -19,11 +20,11 @@
 // 99.3 %, 1 % with 62 %.
 //
 // A block can be checked alone only by who knows its SHA-256. A v2 torrent tells the root of each
-// piece's tree, and the peer proves the block by the hashes that lead there: so of v2 torrents, and
-// of hybrids whose v2 half is whole, every challenge but the daily piece is a block, from the first
-// day on, and follows from the seed and the .torrent alone. Hashes come by BEP 52, or from agents by
-// messages of their own (metainfo.HashesExtension), which also works in hybrids. A proof is no part
-// of a report: whoever has the torrent can make it.
+// piece's tree, and the peer proves the block by the hashes that lead there: so of v2 torrents,
+// and of hybrids whose v2 half is whole, every challenge but the daily piece is a block, from the
+// first day on, and follows from the seed and the .torrent alone. Hashes come by BEP 52, or from
+// agents by messages of their own (metainfo.HashesExtension), which also works in hybrids. A
+// proof is no part of a report: whoever has the torrent can make it.
 //
 // A v1 torrent tells nothing of blocks. So an auditor keeps their hashes ([Leaves]) from whole
 // pieces that passed, whose hash the .torrent tells. In place of a block from another piece it asks
@@ -31,10 +32,10 @@
 // answered whole, with a pass, in its own reports of earlier epochs for the same infohash. An
 // auditor that lost its hashes asks for whole pieces anew.
 //
-// To ask for more than was due is never a fault, to ask for less is one. A peer that gives no proof,
-// or one that leads nowhere, is asked for the whole piece instead, in the same try; what it sent
-// already is not asked for again. So nobody gains by proving nothing, and an agent that holds a
-// hybrid whose halves disagree is judged by the half that it could check.
+// To ask for more than was due is never a fault, to ask for less is one. A peer that gives no
+// proof, or one that leads nowhere, is asked for the whole piece instead, in the same try; what
+// it sent already is not asked for again. So nobody gains by proving nothing, and an agent that
+// holds a hybrid whose halves disagree is judged by the half that it could check.
 //
 // On top comes a whole piece about once a day and replica (Rules.WholeEvery), by lot for each
 // auditor and epoch: it finds agents that keep only blocks that were asked for before.
@@ -42,12 +43,12 @@
 // # What it costs
 //
 // [Spend] estimates a replica's audits in bytes a day. Reports say what was really spent (Wire).
-// When blocks can be checked alone, the defaults cost about 1.6 MiB and one piece a day: at most 1 %
-// of the content from 192 MiB on. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a piece.
-// Below, 96 blocks are more than 1 %, up to 2.5 % of the smallest billed size, and stay: to ask less
-// would find less. Until the pieces of a v1 torrent are known it costs more, at most 16 MiB an audit: every
-// piece is fetched whole once by every auditor, over the torrent's life and not the lease's, shared
-// by all its replicas. Where 8 pieces are more than 16 MiB, fewer are asked for, and n is smaller
-// until more are known. A proof makes the agent read and hash the whole piece, which is nothing next
-// to sending it.
+// When blocks can be checked alone, the defaults cost about 1.6 MiB and one piece a day: at most
+// 1 % of the content from 192 MiB on. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a
+// piece. Below, 96 blocks are more than 1 %, up to 2.5 % of the smallest billed size, and stay:
+// to ask less would find less. Until the pieces of a v1 torrent are known it costs more, at most
+// 16 MiB an audit: every piece is fetched whole once by every auditor, over the torrent's life
+// and not the lease's, shared by all its replicas. Where 8 pieces are more than 16 MiB, fewer are
+// asked for, and n is smaller until more are known. A proof makes the agent read and hash the
+// whole piece, which is nothing next to sending it.
 package audit

@@ -18,7 +18,7 @@ type mute struct {
 	reached chan int64 // the first epoch that it was told of
 }
 
-func (m *mute) Reveal(_ context.Context, all []marketplace.Report) ([]marketplace.Refused, error) {
+func (m *mute) Reveal(_ context.Context, all []marketplace.Report) ([]marketplace.NotTaken, error) {
 	select {
 	case m.reached <- all[0].Epoch:
 	default:

@@ -181,10 +181,10 @@ func waiting(all []*envelope, committed bool) (some []*envelope) {
 }
 
 // settled notes what was taken; what was refused is lost.
-func (a *Auditor) settled(ctx context.Context, some []*envelope, refused []marketplace.Refused,
+func (a *Auditor) settled(ctx context.Context, some []*envelope, refused []marketplace.NotTaken,
 	took func(*envelope),
 ) {
-	why := map[int64]marketplace.Refused{}
+	why := map[int64]marketplace.NotTaken{}
 	for _, r := range refused {
 		why[r.Lease] = r
 	}

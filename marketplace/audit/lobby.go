@@ -32,13 +32,11 @@ type Lobby struct {
 // NewLobby reads where to listen, like 192.0.2.1:7000-7031 or :0, and what address agents are told,
 // none for the one that the market sees.
 func NewLobby(listen, public string) (l Lobby, err error) {
-	wrong := func(name, text string) error {
-		return marketplace.Invalid.Errorf("%s is %.60q; it must be like 192.0.2.1:7000-7031 or :0", name,
-			text)
-	}
+	wrong := marketplace.Invalid.Errorf("listening address is %.60q; it must be like "+
+		"192.0.2.1:7000-7031 or :0", listen)
 	host, ports, err := net.SplitHostPort(listen)
 	if err != nil {
-		return l, wrong("listening address", listen)
+		return l, wrong
 	}
 	first, last, many := strings.Cut(ports, "-")
 	if !many {
@@ -47,13 +45,13 @@ func NewLobby(listen, public string) (l Lobby, err error) {
 	for i, text := range []string{first, last} {
 		port, err := strconv.ParseUint(text, 10, 16)
 		if err != nil || port < uint64(l.ports[0]) {
-			return l, wrong("listening address", listen)
+			return l, wrong
 		}
 		l.ports[i] = uint16(port) // #nosec G115 -- parsed as 16 bits
 	}
 	if host != "" {
 		if l.listen, err = netip.ParseAddr(host); err != nil {
-			return l, wrong("listening address", listen)
+			return l, wrong
 		}
 	}
 	if public != "" {

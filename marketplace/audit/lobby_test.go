@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -148,4 +149,51 @@ func TestALobbySaysWhereItIs(t *testing.T) {
 		return nil
 	}, meta, whole(0))
 	want(t, f, away, away)
+}
+
+// TestAPeerThatConnectsWithoutProtocolEncryptionPasses lets a stock client come, one that downloaders
+// knock at too.
+func TestAPeerThatConnectsWithoutProtocolEncryptionPasses(t *testing.T) {
+	t.Parallel()
+	_, raw, all := content(t, 64<<10, 200_000, 1)
+	meta := parse(t, raw)
+	var once sync.Once
+	f := lobby(t, "127.0.0.1:0", "").Probe(t.Context(), 20*time.Second,
+		func(_ context.Context, address string) error {
+			once.Do(func() { go serveAt(t, here(t, address).String(), meta, all) })
+			return nil
+		}, meta, whole(3, 1))
+	want(t, f, pass, pass, pass)
+}
+
+// serveAt connects in the open protocol and sends what it is asked for.
+func serveAt(t *testing.T, address string, meta *metainfo.Torrent, all []byte) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "\x13BitTorrent protocol\x00\x00\x00\x00\x00\x10\x00\x04%s%020d", meta.Infohash[:], 1)
+	if _, err := io.ReadFull(c, make([]byte, 68)); err != nil {
+		t.Error(err)
+		return
+	}
+	_, _ = io.WriteString(c, haveAll+unchoke)
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(c, head[:]); err != nil {
+			return // the auditor is done
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[:]))
+		if _, err := io.ReadFull(c, body); err != nil {
+			return
+		}
+		if body[0] != 6 {
+			continue
+		}
+		at := int(binary.BigEndian.Uint32(body[1:]))*(64<<10) + int(binary.BigEndian.Uint32(body[5:]))
+		n := int(binary.BigEndian.Uint32(body[9:]))
+		_, _ = io.WriteString(c, message(7, body[1:9], all[at:at+n]))
+	}
 }

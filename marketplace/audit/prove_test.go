@@ -167,8 +167,9 @@ func TestNoMoreThanAnAuditTakesIsAskedOfWhoProvesNothing(t *testing.T) {
 	}
 }
 
-// libtorrent seeds content with the Python that Debian's python3-libtorrent is for.
-func libtorrent(t *testing.T, parent string, raw []byte) netip.AddrPort {
+// libtorrent seeds content with the Python that Debian's python3-libtorrent is for, with settings of
+// its own.
+func libtorrent(t *testing.T, parent string, raw []byte, settings string) netip.AddrPort {
 	t.Helper()
 	const python = "/usr/bin/python3"
 	if exec.Command(python, "-c", "import libtorrent").Run() != nil {
@@ -178,7 +179,7 @@ func libtorrent(t *testing.T, parent string, raw []byte) netip.AddrPort {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(python, "-c", seedScript, file, parent)
+	cmd := exec.Command(python, "-c", seedScript, file, parent, settings)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -206,7 +207,8 @@ func libtorrent(t *testing.T, parent string, raw []byte) netip.AddrPort {
 const seedScript = `
 import sys, time, libtorrent as lt
 s = lt.session({'listen_interfaces': '127.0.0.1:0', 'enable_dht': False, 'enable_lsd': False,
-    'enable_upnp': False, 'enable_natpmp': False, 'allow_multiple_connections_per_ip': True})
+    'enable_upnp': False, 'enable_natpmp': False, 'allow_multiple_connections_per_ip': True,
+    **eval(sys.argv[3])})
 h = s.add_torrent({'ti': lt.torrent_info(sys.argv[1]), 'save_path': sys.argv[2]})
 while not h.status().is_seeding: time.sleep(0.02)
 print(s.listen_port(), flush=True)
@@ -216,7 +218,7 @@ sys.stdin.read()
 func TestLibtorrentProvesBlocksOfAV2TorrentAsBEP52HasIt(t *testing.T) {
 	t.Parallel()
 	parent, raw := built(t, metainfo.V2)
-	meta, addr := parse(t, raw), libtorrent(t, parent, raw)
+	meta, addr := parse(t, raw), libtorrent(t, parent, raw, `{}`)
 	asks := blocks(t, parent, meta)
 	f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, unknown(asks))
 	if f.Outcome != pass || f.Bytes != meta.Stored() || len(f.Answers) != len(asks) {
@@ -233,11 +235,29 @@ func TestLibtorrentProvesBlocksOfAV2TorrentAsBEP52HasIt(t *testing.T) {
 func TestLibtorrentPassesWithWholePiecesOfAHybrid(t *testing.T) {
 	t.Parallel()
 	parent, raw := built(t, metainfo.Hybrid)
-	meta, addr := parse(t, raw), libtorrent(t, parent, raw)
+	meta, addr := parse(t, raw), libtorrent(t, parent, raw, `{}`)
 	asks := unknown(blocks(t, parent, meta))
 	f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, asks)
 	want(t, f, pass, pass, pass, pass, pass, pass)
 	if f.Bytes != meta.Stored() {
 		t.Errorf("%d bytes came, want each block once", f.Bytes)
+	}
+}
+
+func TestLibtorrentPassesWithAndWithoutProtocolEncryption(t *testing.T) {
+	t.Parallel()
+	parent, raw := built(t, metainfo.V1)
+	meta := parse(t, raw)
+	for name, settings := range map[string]string{
+		"none":                `{'in_enc_policy': 2}`,
+		"RC4":                 `{'in_enc_policy': 0, 'allowed_enc_level': 2}`,
+		"of the header alone": `{'in_enc_policy': 0, 'allowed_enc_level': 1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr := libtorrent(t, parent, raw, settings)
+			f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, whole(4, 0))
+			want(t, f, pass, pass, pass)
+		})
 	}
 }

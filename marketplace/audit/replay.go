@@ -73,6 +73,7 @@ type judge struct {
 	Case
 	Replay
 	seed        marketplace.Hash
+	plan        map[int64][]Visit
 	leases      map[int64]marketplace.Lease
 	visits      map[voice]Visit
 	commitments map[voice]marketplace.Commitment
@@ -169,10 +170,10 @@ func atOrNever(t time.Time) string {
 // schedule draws who audits what.
 func (j *judge) schedule() {
 	e := j.Log.Epoch
-	j.seed = Seed(e.Epoch, e.Secret, e.Hash)
+	j.seed, j.plan = e.Seed(), Plan(j.Rules, e)
 	for _, l := range e.Leases {
 		j.leases[l.ID] = l
-		for _, v := range Plan(j.Rules, j.seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
+		for _, v := range j.plan[l.ID] {
 			j.visits[voice{l.ID, v.Auditor}] = v
 			if j.looksAt(l.ID) {
 				j.Due++
@@ -245,9 +246,8 @@ func (j *judge) closed(epoch int64) time.Time {
 
 // missing names the duties that nobody did.
 func (j *judge) missing() {
-	e := j.Log.Epoch
-	for _, l := range e.Leases {
-		for _, v := range Plan(j.Rules, j.seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
+	for _, l := range j.Log.Epoch.Leases {
+		for _, v := range j.plan[l.ID] {
 			of := voice{l.ID, v.Auditor}
 			_, committed := j.commitments[of]
 			switch {

@@ -58,20 +58,22 @@ func pastEpochOf(t *testing.T, format metainfo.Format) *past {
 	e := marketplace.AuditEpoch{Epoch: epoch, Hash: marketplace.Hash{2}, Secret: marketplace.Hash{3},
 		Commit: audit.Commit(marketplace.Hash{3}), PromisedAt: began.Add(-time.Second)}
 	p.Log.Shown = &marketplace.Promise{Epoch: epoch, Commit: e.Commit, PromisedAt: e.PromisedAt}
+	var who []marketplace.Address
 	for i := range byte(4) { // the same ones always, so that the draw is the same
 		k, err := escrow.ParseKey(strings.Repeat("00", 31) + hex.EncodeToString([]byte{i + 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.keys[k.Address()] = k
-		e.Auditors = append(e.Auditors, k.Address())
+		who = append(who, k.Address())
 	}
+	e.Auditors = marketplace.SignersPanel(who)
 	for id := range int64(2) {
 		e.Leases = append(e.Leases, marketplace.Lease{ID: id + 1, Infohash: p.t.Infohash,
 			State: marketplace.Active, ActiveAt: began.Add(-time.Hour), EndsAt: began.Add(time.Hour)})
 	}
 	p.Log.Epoch = e
-	for _, who := range e.Auditors {
+	for _, who := range who {
 		p.Log.Earlier = append(p.Log.Earlier, p.earlier(who))
 	}
 	p.tell()
@@ -118,9 +120,9 @@ func (p *past) signed(r marketplace.Report) marketplace.Report {
 // tell lets all auditors pass all leases, and pays for it.
 func (p *past) tell() {
 	e := p.Log.Epoch
-	seed := audit.Seed(e.Epoch, e.Secret, e.Hash)
+	seed, plan := e.Seed(), audit.Plan(p.Rules, e)
 	for _, l := range e.Leases {
-		for _, v := range audit.Plan(p.Rules, seed, e.Epoch, l.ID, l.Panel(e.Auditors)) {
+		for _, v := range plan[l.ID] {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
@@ -217,9 +219,9 @@ var falsifications = map[string]struct {
 		p.Log.Reports[0] = other
 	}},
 	"an auditor that was not drawn": {audit.Undrawn, func(p *past) {
-		r, seed := p.Log.Reports[0], audit.Seed(p.Log.Epoch.Epoch, p.Log.Epoch.Secret, p.Log.Epoch.Hash)
-		plan := audit.Plan(p.Rules, seed, r.Epoch, r.Lease, p.Log.Epoch.Auditors)
-		for _, who := range p.Log.Epoch.Auditors {
+		r := p.Log.Reports[0]
+		plan := audit.Plan(p.Rules, p.Log.Epoch)[r.Lease]
+		for who := range p.keys {
 			if !slices.ContainsFunc(plan, func(v audit.Visit) bool { return v.Auditor == who }) {
 				r.Auditor = who
 			}

@@ -67,9 +67,9 @@ func (j *judge) rulings(asked marketplace.Lease, said []marketplace.Report, befo
 	}
 	add(asked)
 	if before == marketplace.VerdictAccused && !asked.Accused.Waits() {
-		for _, who := range e.Auditors {
+		for _, seat := range e.Auditors {
 			l := asked
-			l.Accused = &marketplace.Accusation{Epoch: e.Epoch - 1, Auditor: who}
+			l.Accused = &marketplace.Accusation{Epoch: e.Epoch - 1, Auditor: seat.Auditor}
 			add(l)
 		}
 	}

@@ -44,7 +44,7 @@ func BenchmarkAnEpochOfLeases(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		k := s.rules.EpochAt(s.now)
-		s.must(s.OpenEpoch(b.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: auditors}, s.now))
+		s.must(s.OpenEpoch(b.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
 		for _, l := range leases {
 			s.report(l.ID, k, marketplace.Pass)
 		}

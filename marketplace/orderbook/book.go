@@ -20,12 +20,14 @@ import (
 type Options struct {
 	Rules    marketplace.Rules
 	FeePayee marketplace.Address // who gets the market's fee
+	Canaries marketplace.Canaries
 }
 
 // A Book is a pool of connections to the market's database. It is safe for concurrent use.
 type Book struct {
-	pool *pgxpool.Pool
-	opts Options
+	pool  *pgxpool.Pool
+	opts  Options
+	draws draws
 }
 
 // Open connects to a migrated database.

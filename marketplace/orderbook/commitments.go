@@ -14,7 +14,7 @@ import (
 )
 
 // Commit takes an auditor's commitments for one epoch, in place of those that it handed in before,
-// until the epoch is sealed. Who is drawn is decided at the door.
+// until the epoch is sealed. Any accusation may end a lease, so nobody chooses whom to audit.
 func (b *Book) Commit(
 	ctx context.Context, epoch int64, all []marketplace.Commitment, now time.Time,
 ) error {
@@ -36,13 +36,10 @@ func (b *Book) Commit(
 }
 
 func (a *act) commit(e marketplace.AuditEpoch, all []marketplace.Commitment) error {
-	audited := map[int64]bool{}
-	for _, l := range e.Leases {
-		audited[l.ID] = true
-	}
+	drawn := a.book.draws.of(a.rules, e)
 	batch := &pgx.Batch{}
 	for _, c := range all {
-		if c.Epoch != e.Epoch || !slices.Contains(e.Auditors, c.Auditor) || !audited[c.Lease] {
+		if c.Epoch != e.Epoch || !slices.Contains(drawn[c.Lease], c.Auditor) {
 			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", c.Lease,
 				e.Epoch)
 		}
@@ -56,9 +53,9 @@ func (a *act) commit(e marketplace.AuditEpoch, all []marketplace.Commitment) err
 	return nil
 }
 
-// duties is how many reports an epoch asks for, see Lease.Panel; $2 is Rules.Auditors.
-const duties = `(SELECT coalesce(sum(least($2, cardinality(auditors) -
-	(l @? '$.accused ? (!exists (@.refuted))')::int)), 0) FROM jsonb_array_elements(leases) l)`
+// duties is how many reports an epoch asks for. One that the release before opened does not say; there
+// $2 is Rules.Auditors.
+const duties = `coalesce(visits, jsonb_array_length(leases) * least($2, cardinality(auditors)))`
 
 // sealed says whether an epoch takes reports and no more commitments: the deadline is past, or the
 // epoch is over and all have committed.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,29 +13,39 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectEpoch = `SELECT e.epoch, e.block, e.hash, e.commit, e.secret, e.auditors, e.leases,
-	e.opened_at, coalesce(e.closed_at, e.judged_at), p.promised_at,
-	n.epoch, n.commit, n.promised_at
+const selectEpoch = `SELECT e.epoch, e.block, e.hash, e.commit, e.secret, e.auditors, e.seats,
+	e.named_at, e.leases, e.opened_at, coalesce(e.closed_at, e.judged_at), p.promised_at,
+	n.epoch, n.commit, n.promised_at, e.canary_seal, e.canary_salt, e.canaries
 	FROM audit_epochs e LEFT JOIN promises p ON p.epoch = e.epoch AND p.commit = e.commit
 		LEFT JOIN promises n ON n.epoch = e.epoch + 1 `
 
 func scanEpoch(row pgx.CollectableRow) (e marketplace.AuditEpoch, err error) {
 	var auditors []string
-	var leases []byte
+	var seats, leases, canaries []byte
 	var next struct {
 		epoch  *int64
 		commit *marketplace.Hash
 		at     time.Time
 	}
-	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &leases,
-		at{&e.OpenedAt}, at{&e.ClosedAt}, at{&e.PromisedAt}, &next.epoch, &next.commit,
-		at{&next.at}); err != nil {
+	if err := row.Scan(&e.Epoch, &e.Block, &e.Hash, &e.Commit, &e.Secret, &auditors, &seats,
+		at{&e.NamedAt}, &leases, at{&e.OpenedAt}, at{&e.ClosedAt}, at{&e.PromisedAt}, &next.epoch,
+		&next.commit, at{&next.at}, &e.CanarySeal, &e.CanarySalt, &canaries); err != nil {
 		return e, err
 	}
 	if next.epoch != nil {
 		e.Next = &marketplace.Promise{Epoch: *next.epoch, Commit: *next.commit, PromisedAt: next.at}
 	}
-	return e, errors.Join(list{&e.Auditors}.texts(auditors), json.Unmarshal(leases, &e.Leases))
+	if canaries != nil {
+		err = json.Unmarshal(canaries, &e.Canaries)
+	}
+	if seats != nil {
+		err = errors.Join(err, json.Unmarshal(seats, &e.Auditors))
+	} else { // opened by the release before
+		var who []marketplace.Address
+		err = errors.Join(err, list{&who}.texts(auditors))
+		e.Auditors = marketplace.SignersPanel(who)
+	}
+	return e, errors.Join(err, json.Unmarshal(leases, &e.Leases))
 }
 
 // OpenEpoch writes down an epoch's beacon and freezes which leases are audited in it. The commit must
@@ -56,14 +67,28 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 		if err != nil {
 			return err
 		}
-		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, leases,
-			opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`, e.Epoch, e.Block,
-			e.Hash, e.Commit, e.Secret, texts(e.Auditors), mustJSON(leases), a.now)
+		e.Leases = leases
+		who, visits := make([]string, len(e.Auditors)), 0
+		for i, seat := range e.Auditors {
+			who[i] = seat.Auditor.String()
+		}
+		for _, drawn := range a.rules.Draw(e) {
+			visits += len(drawn)
+		}
+		if c := b.opts.Canaries; c.On() {
+			e.CanarySeal = marketplace.Seal(c.Table(e), c.Salt(e.Epoch))
+		}
+		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, seats,
+			named_at, visits, leases, opened_at, canary_seal)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`, e.Epoch, e.Block, e.Hash, e.Commit, e.Secret, who,
+			mustJSON(e.Auditors), orNull(e.NamedAt), visits, mustJSON(leases), a.now,
+			e.CanarySeal)
 		if err != nil {
 			return fmt.Errorf("open epoch %d: %w", e.Epoch, err)
 		}
 		if n == 1 {
-			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases)}
+			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases),
+				"visits": visits}
 			a.happened("epoch.open", e.Epoch, open)
 		}
 		return nil
@@ -80,6 +105,29 @@ func (b *Book) AuditEpoch(ctx context.Context, epoch int64) (marketplace.AuditEp
 func (b *Book) LastEpoch(ctx context.Context) (int64, error) {
 	return one(ctx, b.pool, "epoch", pgx.RowTo[int64],
 		`SELECT coalesce(max(epoch), 0) FROM audit_epochs`)
+}
+
+// draws remembers who looks at what in the newest epochs, which every report asks for anew.
+type draws struct {
+	mu  sync.Mutex // guards all
+	all map[int64]map[int64][]marketplace.Address
+}
+
+// drawsMax is how many epochs are remembered: reports come for the running one and the last.
+const drawsMax = 4
+
+func (d *draws) of(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]marketplace.Address {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	drawn := d.all[e.Epoch]
+	if drawn != nil {
+		return drawn
+	}
+	if drawn = r.Draw(e); d.all == nil || len(d.all) >= drawsMax {
+		d.all = map[int64]map[int64][]marketplace.Address{}
+	}
+	d.all[e.Epoch] = drawn
+	return drawn
 }
 
 // A ReportFilter chooses reports; zero fields choose all.
@@ -133,11 +181,11 @@ type ProofFilter struct {
 
 func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 	return p, row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, at{&p.At})
+		&p.Seconds, &p.Earned, &p.From, &p.Wire, at{&p.At})
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, at FROM proofs `
+	drawn_from, wire, at FROM proofs `
 
 // ProofsOf returns an epoch's proofs of leases numbered below page.After, newest first.
 func (b *Book) ProofsOf(ctx context.Context, epoch int64, p Page) ([]marketplace.Proof, error) {

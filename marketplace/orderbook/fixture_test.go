@@ -37,6 +37,7 @@ var (
 	poster   = person("poster")
 	fees     = person("fees")
 	auditors = []marketplace.Address{person("auditor 1"), person("auditor 2"), person("auditor 3")}
+	panel    = marketplace.SignersPanel(auditors)
 	mandate  = marketplace.Hash(sha256.Sum256([]byte("mandate")))
 	infohash = marketplace.Infohash{1, 2, 3}
 )
@@ -51,19 +52,23 @@ func person(name string) (a marketplace.Address) {
 
 // aStage is a fresh book at the start of an epoch, with a torrent, and a poster who has 1000 BTT
 // in the vault and a mandate for all of it.
-func aStage(t *testing.T) *stage {
+func aStage(t *testing.T, canaries ...marketplace.Canaries) *stage {
 	t.Helper()
-	s := emptyStage(t, t)
+	s := emptyStage(t, t, canaries...)
 	s.chain(deposit(poster, marketplace.BTT(1000)), s.aMandate(poster, auditors, 2))
 	return s
 }
 
 // emptyStage is a stage without a poster, on a database that lives as long as owner.
-func emptyStage(owner testing.TB, t tester) *stage {
+func emptyStage(owner testing.TB, t tester, canaries ...marketplace.Canaries) *stage {
 	t.Helper()
 	rules := marketplace.DevnetRules()
 	url := devstack.TestDatabase(owner)
-	book, err := orderbook.Open(t.Context(), url, orderbook.Options{Rules: rules, FeePayee: fees})
+	options := orderbook.Options{Rules: rules, FeePayee: fees}
+	if len(canaries) > 0 {
+		options.Canaries = canaries[0]
+	}
+	book, err := orderbook.Open(t.Context(), url, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +209,7 @@ func (s *stage) epoch(found map[int64]marketplace.Outcome) {
 	s.Helper()
 	k := s.rules.EpochAt(s.now)
 	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Block: s.block,
-		Auditors: auditors}, s.now))
+		Auditors: panel}, s.now))
 	e, err := s.AuditEpoch(s.Context(), k)
 	s.must(err)
 	for _, l := range e.Leases {
@@ -221,10 +226,18 @@ func (s *stage) epoch(found map[int64]marketplace.Outcome) {
 	s.must(err)
 }
 
-// report lets every auditor find the same.
+// drawn returns the auditors of a lease in an open epoch.
+func (s *stage) drawn(lease, epoch int64) []marketplace.Address {
+	s.Helper()
+	e, err := s.AuditEpoch(s.Context(), epoch)
+	s.must(err)
+	return s.rules.Draw(e)[lease]
+}
+
+// report lets every auditor of a lease find the same.
 func (s *stage) report(lease, epoch int64, found marketplace.Outcome) {
 	s.Helper()
-	for _, auditor := range auditors {
+	for _, auditor := range s.drawn(lease, epoch) {
 		s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: auditor,
 			Outcome: found, Tries: []marketplace.Outcome{found}, At: s.now}, s.now))
 	}

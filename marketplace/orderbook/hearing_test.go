@@ -17,7 +17,7 @@ func TestAnAccusationIsHeardByOthersOnTheSamePiecesAndUnpaidMeanwhile(t *testing
 	s.epoch(nil)
 	before := s.lease(l.ID)
 	k := s.rules.EpochAt(s.now)
-	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: auditors}, s.now))
+	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
 	for i, by := range auditors {
 		rep := marketplace.Report{Lease: l.ID, Epoch: k, Auditor: by, Outcome: marketplace.Pass, At: s.now}
 		if i == 0 {
@@ -40,10 +40,10 @@ func TestAnAccusationIsHeardByOthersOnTheSamePiecesAndUnpaidMeanwhile(t *testing
 	// The next epoch opens with the accusation, so that everybody can recompute who is asked what;
 	// the accuser's report is neither due nor waited for.
 	k = s.rules.EpochAt(s.now)
-	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: auditors}, s.now))
+	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
 	e, err := s.AuditEpoch(s.Context(), k)
 	s.must(err)
-	if asked, ok := e.Lease(l.ID); !ok || len(asked.Panel(e.Auditors)) != 2 ||
+	if asked, ok := e.Lease(l.ID); !ok || asked.Asks(auditors[0]) || len(s.rules.Draw(e)[l.ID]) != 2 ||
 		!slices.Equal(asked.Accused.Pieces, []int{17}) {
 		t.Fatalf("the epoch asks %+v", asked)
 	}
@@ -219,7 +219,7 @@ func TestPassesThatCameBeforeTheHearingPayNothing(t *testing.T) {
 	before := s.lease(l.ID).Earned
 	for i := range 3 { // judged late: all three open before the accusation is known
 		k := s.rules.EpochAt(s.now)
-		s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: auditors}, s.now))
+		s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
 		for j, by := range auditors {
 			o := marketplace.Pass
 			if i+j == 0 {

@@ -63,7 +63,7 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 		return 0, err
 	}
 	d := docket{AuditEpoch: e, stuck: stuck}
-	if d.heard, err = b.heard(ctx, epoch, now); err != nil {
+	if d.said, d.heard, err = b.heard(ctx, epoch, now); err != nil {
 		return 0, err
 	}
 	ids, all := make([]int64, 0, len(e.Leases)), true
@@ -79,12 +79,13 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 	if err != nil || !all {
 		return n, err
 	}
-	return n, b.closeEpoch(ctx, epoch, now)
+	return n, b.closeEpoch(ctx, e, d.said, now)
 }
 
 // A docket is an epoch before its judge.
 type docket struct {
 	marketplace.AuditEpoch
+	said  []marketplace.Report           // all of it
 	heard map[int64][]marketplace.Report // of each lease, as far as they are believed
 	stuck map[int64]bool                 // leases that cannot be judged; kept up to date
 }
@@ -93,21 +94,18 @@ type docket struct {
 // whether an auditor is believed shows only in all that it says. What answers came is not needed
 // for that.
 func (b *Book) heard(ctx context.Context, epoch int64, now time.Time) (
-	map[int64][]marketplace.Report, error) {
+	said []marketplace.Report, of map[int64][]marketplace.Report, err error) {
 	if _, err := b.exec(ctx, "close to reports", `UPDATE audit_epochs SET closed_at = $2
 		WHERE epoch = $1 AND closed_at IS NULL`, epoch, now); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	said, err := many(ctx, b.pool, "reports", scanReport, `SELECT id, body - 'answers' FROM reports
+	said, err = many(ctx, b.pool, "reports", scanReport, `SELECT id, body - 'answers' FROM reports
 		WHERE epoch = $1 ORDER BY lease, auditor`, epoch)
-	if err != nil {
-		return nil, err
-	}
-	of := map[int64][]marketplace.Report{}
+	of = map[int64][]marketplace.Report{}
 	for _, r := range b.opts.Rules.Heard(said) {
 		of[r.Lease] = append(of[r.Lease], r)
 	}
-	return of, nil
+	return said, of, err
 }
 
 // judgeSome judges leases together, or, when that fails, one by one to find out which is stuck.
@@ -180,6 +178,9 @@ func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 		h.ruling = a.rules.Hear(l, asked, d.Epoch, d.heard[l.ID], len(d.Auditors), a.now)
 		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.Epoch,
 			Reports: len(d.heard[l.ID]), Verdict: h.ruling.Verdict, Passes: h.ruling.Passes, At: a.now}
+		for _, rep := range d.heard[l.ID] {
+			h.proof.Wire += rep.Wire
+		}
 		all[i] = h
 	}
 	return all, a.accuse(all)
@@ -190,9 +191,14 @@ func (a *act) writeProofs(all []*hearing) error {
 	for _, h := range all {
 		p := h.proof
 		batch.Queue(`INSERT INTO proofs (lease, bounty, agent, epoch, verdict, passes, reports, seconds,
-			earned, drawn_from, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, p.Lease,
+			earned, drawn_from, at, wire) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.Lease,
 			p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds, p.Earned,
-			p.From, p.At)
+			p.From, p.At, p.Wire)
+		if p.Reports > 0 {
+			h.lease.Audited, h.lease.Wire = h.lease.Audited+1, h.lease.Wire+p.Wire
+			batch.Queue(`UPDATE leases SET audited = $2, wire = $3 WHERE id = $1`, p.Lease,
+				h.lease.Audited, h.lease.Wire)
+		}
 		a.happened("proof."+string(p.Verdict), p.Lease, p, p.Agent, h.lease.Poster)
 	}
 	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {

@@ -221,7 +221,7 @@ func (w *world) leases(live bool) []marketplace.Lease {
 // audit lives to the end of the epoch; most agents pass it.
 func (w *world) audit() {
 	k := w.rules.EpochAt(w.now)
-	w.must(w.OpenEpoch(w.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: auditors}, w.now))
+	w.must(w.OpenEpoch(w.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, w.now))
 	e, err := w.AuditEpoch(w.Context(), k)
 	w.must(err)
 	outcomes := []marketplace.Outcome{marketplace.Unreachable, marketplace.BadData,
@@ -246,7 +246,7 @@ func (w *world) audit() {
 
 // alone lets one auditor accuse a lease that the others pass.
 func (w *world) alone(lease, epoch int64, accuser marketplace.Address) {
-	for _, by := range auditors {
+	for _, by := range w.drawn(lease, epoch) {
 		o := marketplace.Pass
 		if by == accuser {
 			o = marketplace.BadData

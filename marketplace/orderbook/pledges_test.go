@@ -294,7 +294,7 @@ func TestAStuckLeaseHoldsUpNobodyButItself(t *testing.T) {
 	}
 	spoil(`UPDATE pledges SET refunded = pledged WHERE bounty = $1`)
 	k := s.rules.EpochAt(s.now)
-	s.must(s.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: auditors}, s.now))
+	s.must(s.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
 	for _, l := range leases {
 		s.report(l.ID, k, marketplace.Pass)
 	}

@@ -13,7 +13,7 @@ func TestAnEpochOpensOnlyWithTheSecretThatWasPromisedBeforeItBegan(t *testing.T)
 	s := aStage(t)
 	ctx, k := t.Context(), s.rules.EpochAt(s.now)
 	begins := s.rules.EpochStart(k + 1)
-	open := marketplace.AuditEpoch{Epoch: k + 1, Commit: marketplace.Hash{5}, Auditors: auditors}
+	open := marketplace.AuditEpoch{Epoch: k + 1, Commit: marketplace.Hash{5}, Auditors: panel}
 	if err := s.Book.OpenEpoch(ctx, open, begins); !errors.Is(err, marketplace.NotFound) {
 		t.Errorf("without a promise: %v", err)
 	}

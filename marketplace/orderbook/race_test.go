@@ -100,7 +100,7 @@ func TestAnEpochIsPaidOnceHoweverManyJudgeIt(t *testing.T) {
 	s.fetched(leases...)
 	s.epoch(nil)
 	k := s.rules.EpochAt(s.now)
-	s.must(s.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: auditors}, s.now))
+	s.must(s.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
 	for _, l := range leases {
 		s.report(l.ID, k, marketplace.Pass)
 	}

@@ -45,9 +45,11 @@ func (a *act) judgeStandings(all []*hearing) error {
 	return nil
 }
 
-// closeEpoch notes that all leases of an epoch are judged. Suspended agents without a lease were
-// not looked at: an epoch heals their uptime a little.
-func (b *Book) closeEpoch(ctx context.Context, epoch int64, now time.Time) error {
+// closeEpoch notes that all leases of an epoch are judged, and judges the auditors. Suspended agents
+// without a lease were not looked at: an epoch heals their uptime a little.
+func (b *Book) closeEpoch(ctx context.Context, e marketplace.AuditEpoch, said []marketplace.Report,
+	now time.Time) error {
+	epoch := e.Epoch
 	return b.act(ctx, now, func(a *act) error {
 		n, err := a.exec(`UPDATE audit_epochs SET judged_at = $2
 			WHERE epoch = $1 AND judged_at IS NULL`, epoch, a.now)
@@ -56,6 +58,9 @@ func (b *Book) closeEpoch(ctx context.Context, epoch int64, now time.Time) error
 		}
 		if n == 0 {
 			return nil
+		}
+		if err := a.scoreTogether(epoch); err != nil {
+			return err
 		}
 		idle, err := a.characters(`standing = $1 AND NOT EXISTS (SELECT FROM leases l
 			WHERE l.agent = offers.agent AND l.state IN `+live+`)`, string(marketplace.Suspended))
@@ -69,7 +74,7 @@ func (b *Book) closeEpoch(ctx context.Context, epoch int64, now time.Time) error
 				return err
 			}
 		}
-		return nil
+		return a.watch(e, said)
 	})
 }
 

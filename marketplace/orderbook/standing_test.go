@@ -13,11 +13,11 @@ func (s *stage) said(find func(lease int64, auditor marketplace.Address) []marke
 	s.Helper()
 	k := s.rules.EpochAt(s.now)
 	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Block: s.block,
-		Auditors: auditors}, s.now))
+		Auditors: panel}, s.now))
 	e, err := s.AuditEpoch(s.Context(), k)
 	s.must(err)
 	for _, l := range e.Leases {
-		for _, auditor := range auditors {
+		for _, auditor := range s.drawn(l.ID, k) {
 			tries := find(l.ID, auditor)
 			s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: l.ID, Epoch: k, Auditor: auditor,
 				Outcome: marketplace.Settle(tries), Tries: tries, At: s.now}, s.now))

@@ -84,13 +84,36 @@ func (s *Settler) openEpoch(ctx context.Context, now time.Time) (int, error) {
 	if err != nil || !ok || !block.Time.Before(r.EpochStart(epoch+1)) {
 		return 0, err
 	}
+	seats, named, err := s.Book.Panel(ctx, epoch, now)
+	if err != nil {
+		return 0, err
+	}
 	err = s.Book.OpenEpoch(ctx, marketplace.AuditEpoch{
-		Epoch: epoch, Block: block.Number, Hash: block.ID, Auditors: s.Auditors,
+		Epoch: epoch, Block: block.Number, Hash: block.ID, Auditors: seats, NamedAt: named,
 		Commit: commit, Secret: s.Beacon.Secret(epoch),
 	}, now)
 	if err != nil {
 		return 0, err
 	}
 	s.Log.InfoContext(ctx, "epoch open", "epoch", epoch, "block", block.Number)
+	return 1, nil
+}
+
+// namePanel names the panel of the next epoch once half of the running one is over: by then the
+// epoch before is judged, so that who lost its standing there has no seat.
+func (s *Settler) namePanel(ctx context.Context, now time.Time) (int, error) {
+	r := s.Book.Rules()
+	next := r.EpochAt(now) + 1
+	if next <= s.named || now.Before(r.EpochStart(next).Add(-r.Epoch.Duration()/2)) {
+		return 0, nil
+	}
+	named, err := s.Book.NamePanel(ctx, next, now)
+	if err != nil {
+		return 0, err
+	}
+	s.named = next
+	if !named {
+		return 0, nil
+	}
 	return 1, nil
 }

@@ -90,6 +90,7 @@ func newHouse(t *testing.T, change ...func(*house)) *house {
 		orderbook.Options{Rules: h.rules, FeePayee: fees})
 	h.must(err)
 	t.Cleanup(h.Book.Close)
+	h.must(h.ConfigureAuditors(t.Context(), auditors(), time.Now()))
 	t.Cleanup(func() {
 		wrong, err := h.AuditBooks(context.Background()) // the test's own context is over
 		if err != nil || len(wrong) > 0 {
@@ -122,7 +123,7 @@ func (h *house) onChain(s escrow.Staged, err error) {
 
 // settler returns one that has just been started.
 func (h *house) settler() *Settler {
-	return &Settler{Book: h.Book, Vault: h.vault, Key: operator, Auditors: auditors(), First: h.first,
+	return &Settler{Book: h.Book, Vault: h.vault, Key: operator, First: h.first,
 		Beacon: Beacon{Key: [32]byte{42}}, Every: blockTime, Rest: blockTime,
 		Log: slog.New(h.log)}
 }
@@ -241,7 +242,8 @@ func (h *house) earn(l marketplace.Lease) {
 	h.Helper()
 	soon := h.rules.EpochAt(time.Now()) + 1
 	for epoch := soon; epoch < soon+2; epoch++ {
-		h.must(h.OpenEpoch(h.Context(), marketplace.AuditEpoch{Epoch: epoch, Auditors: auditors()},
+		h.must(h.OpenEpoch(h.Context(), marketplace.AuditEpoch{Epoch: epoch,
+			Auditors: marketplace.SignersPanel(auditors())},
 			h.rules.EpochStart(epoch)))
 		h.pass(l.ID, epoch)
 		after := h.rules.EpochStart(epoch + 1).Add(2 * h.rules.ReportSlack.Duration())

@@ -16,18 +16,18 @@ import (
 // A Settler does all of a market's settlement, in whichever process leads. Any number of processes
 // may run one.
 type Settler struct {
-	Book     *orderbook.Book
-	Vault    *escrow.Vault
-	Key      escrow.Key            // brings cheques to the vault and pays the fees
-	Auditors []marketplace.Address // asked in every epoch
-	Beacon   Beacon
-	First    int64              // block of the vault's deployment: nothing before it is read
-	TRX      marketplace.Amount // worth of one TRX in BTT; zero: unknown, fees are not weighed
-	Every    time.Duration      // between two steps; a second when zero
-	Rest     time.Duration      // of a cheque that was refused, at first; a minute when zero
-	Wake     <-chan struct{}    // on signed cheques; may be nil: it only saves waiting for the tick
-	Log      *slog.Logger
+	Book   *orderbook.Book
+	Vault  *escrow.Vault
+	Key    escrow.Key // brings cheques to the vault and pays the fees
+	Beacon Beacon
+	First  int64              // block of the vault's deployment: nothing before it is read
+	TRX    marketplace.Amount // worth of one TRX in BTT; zero: unknown, fees are not weighed
+	Every  time.Duration      // between two steps; a second when zero
+	Rest   time.Duration      // of a cheque that was refused, at first; a minute when zero
+	Wake   <-chan struct{}    // on signed cheques; may be nil: it only saves waiting for the tick
+	Log    *slog.Logger
 
+	named    int64  // epoch whose panel was named last
 	compared int64  // newest block that vault and ledger were compared at
 	suspect  int    // comparisons in a row that found a difference
 	burnt    int64  // sun that the newest redemption cost
@@ -51,7 +51,8 @@ func (s *Settler) chainSteps() []step {
 
 func (s *Settler) bookSteps() []step {
 	return []step{{"promise secrets", s.promise}, {"judge epochs", s.Book.JudgeEpochs},
-		{"sweep", s.Book.Sweep}, {"end cheques without a mandate", s.Book.ExpireCheques}}
+		{"name the next panel", s.namePanel}, {"sweep", s.Book.Sweep},
+		{"end cheques without a mandate", s.Book.ExpireCheques}}
 }
 
 // Step does what there is to do and returns how many things moved.

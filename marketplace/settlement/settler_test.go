@@ -219,7 +219,8 @@ func TestAnOutageOfTRONHoldsUpNothingElse(t *testing.T) {
 	h.fund(marketplace.BTT(500))
 	l := h.lease()
 	epoch := h.rules.EpochAt(time.Now()) + 1
-	h.must(h.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: epoch, Auditors: auditors()},
+	h.must(h.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: epoch,
+		Auditors: marketplace.SignersPanel(auditors())},
 		h.rules.EpochStart(epoch)))
 	h.pass(l.ID, epoch)
 	h.chain.Outage(true)

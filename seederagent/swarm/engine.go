@@ -92,6 +92,7 @@ func (e *Engine) listen() error {
 	}
 	e.door = &door{
 		Listener: l, guard: e.config.guard(), meet: e.meet, from: map[netip.Addr]int{},
+		open: map[*conn]bool{},
 	}
 	e.desk = e.openDesk()
 	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
@@ -173,6 +174,9 @@ func (e *Engine) Addr() netip.AddrPort {
 	}
 	return addr
 }
+
+// Hush makes the engine serve nobody, as if the machine were off, or ends that. What it holds stays.
+func (e *Engine) Hush(on bool) { e.door.hush(on) }
 
 // DiskFree returns the free bytes of the disk that holds the torrents.
 func (e *Engine) DiskFree() (int64, error) {

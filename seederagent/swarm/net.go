@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -32,8 +33,26 @@ type door struct {
 	meet func(netip.AddrPort)
 
 	mu   sync.Mutex         // guards the fields below
-	all  int                // connections
+	all  int                // connections, those under way included
+	open map[*conn]bool     // ... that can be closed
 	from map[netip.Addr]int // ... by peer
+	shut bool               // nobody comes in, and nobody is called
+}
+
+// hush closes the door, and every connection, or opens it again.
+func (d *door) hush(shut bool) {
+	d.mu.Lock()
+	d.shut = shut
+	var all []*conn
+	for c := range d.open {
+		all = append(all, c)
+	}
+	d.mu.Unlock()
+	for _, c := range all {
+		if shut {
+			_ = c.Close() // takes itself off the list
+		}
+	}
 }
 
 // Accept waits for a peer that the guard allows.
@@ -65,7 +84,7 @@ func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
 		return nil, marketplace.Invalid.Errorf("%s is dialled as %s", addr, own)
 	}
 	if !d.enter(addr) {
-		return nil, marketplace.TooMany.Errorf("%d connections are open already", connsMax)
+		return nil, marketplace.TooMany.Errorf("no more than %d connections, or none now", connsMax)
 	}
 	c, err := d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", unalias(addr).String())
 	if err != nil {
@@ -79,7 +98,7 @@ func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
 func (d *door) enter(peer netip.AddrPort) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.all >= connsMax || d.from[peer.Addr()] >= connsPerAddress {
+	if d.shut || d.all >= connsMax || d.from[peer.Addr()] >= connsPerAddress {
 		return false
 	}
 	d.all++
@@ -87,9 +106,12 @@ func (d *door) enter(peer netip.AddrPort) bool {
 	return true
 }
 
-func (d *door) leave(peer netip.AddrPort) {
+func (d *door) leave(peer netip.AddrPort) { d.gone(peer, nil) }
+
+func (d *door) gone(peer netip.AddrPort, c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	delete(d.open, c)
 	d.all--
 	if d.from[peer.Addr()]--; d.from[peer.Addr()] == 0 {
 		delete(d.from, peer.Addr())
@@ -100,7 +122,16 @@ func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // nothing of a dropped peer is worth waiting for
 	}
-	return &conn{Conn: c, remote: net.TCPAddrFromAddrPort(remote), left: func() { d.leave(remote) }}
+	w := &conn{Conn: c, remote: net.TCPAddrFromAddrPort(remote)}
+	w.left = func() { d.gone(remote, w) }
+	d.mu.Lock()
+	d.open[w] = true
+	shut := d.shut
+	d.mu.Unlock()
+	if shut { // it was closed while this one came in
+		_ = w.Close()
+	}
+	return w
 }
 
 // A conn is a counted connection.
@@ -116,6 +147,19 @@ func (c *conn) RemoteAddr() net.Addr { return c.remote }
 func (c *conn) Close() error {
 	c.once.Do(c.left)
 	return c.Conn.Close()
+}
+
+// The library panics when a deadline cannot be set, and any connection may be closed by hush before it
+// comes to that. It finds out by its next read.
+func (c *conn) SetDeadline(t time.Time) error      { return unlessClosed(c.Conn.SetDeadline(t)) }
+func (c *conn) SetReadDeadline(t time.Time) error  { return unlessClosed(c.Conn.SetReadDeadline(t)) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return unlessClosed(c.Conn.SetWriteDeadline(t)) }
+
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // A blocklist shows a guard to the library as a list of ranges that nobody has written down.

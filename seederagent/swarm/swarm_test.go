@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -482,6 +484,47 @@ func TestOneAddressCannotTakeEveryConnection(t *testing.T) {
 	d.leave(one)
 	if !d.enter(one) || d.enter(one) {
 		t.Fatal("who leaves makes room for one")
+	}
+}
+
+// greet opens a connection and says a handshake; it reports whether one comes back.
+func greet(t *testing.T, e *Engine, h marketplace.Infohash) (net.Conn, bool) {
+	t.Helper()
+	c, err := net.Dial("tcp", e.Addr().String())
+	if err != nil {
+		return nil, false
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	hello := "\x13BitTorrent protocol" + strings.Repeat("\x00", 8) + string(h[:]) + strings.Repeat("x", 20)
+	if _, err := c.Write([]byte(hello)); err != nil {
+		return nil, false
+	}
+	_, err = io.ReadFull(c, make([]byte, len(hello)))
+	return c, err == nil
+}
+
+func TestAHushedEngineServesNobodyAndComesBack(t *testing.T) {
+	t.Parallel()
+	parent, raw := content(t, 16<<10, 50_000)
+	h := parse(t, raw).Infohash
+	e := seeder(t, parent, raw)
+	c, ok := greet(t, e, h)
+	if !ok {
+		t.Fatal("an engine that is not hushed says nothing")
+	}
+	e.Hush(true)
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if _, ok := greet(t, e, h); ok {
+		t.Error("a hushed engine answers")
+	}
+	if e.door.enter(netip.MustParseAddrPort("1.2.3.4:5")) {
+		t.Error("a hushed engine calls")
+	}
+	e.Hush(false)
+	if _, ok := greet(t, e, h); !ok {
+		t.Error("it does not come back")
 	}
 }
 

@@ -192,7 +192,7 @@ export interface paths {
         put?: never;
         /**
          * Commit to findings
-         * @description Needs the scope `trade`. Only for the market's auditors.
+         * @description Needs the scope `trade`. Only for the auditors that the schedule of the epoch sends to the lease.
          */
         post: operations["post-audit-commitments"];
         delete?: never;
@@ -210,7 +210,7 @@ export interface paths {
         };
         /**
          * Owed cheques for you to sign
-         * @description Needs the scope `read`. Only for the market's auditors.
+         * @description Needs the scope `read`. Only for auditors that sign cheques.
          */
         get: operations["get-audit-drafts"];
         put?: never;
@@ -283,9 +283,83 @@ export interface paths {
         put?: never;
         /**
          * Reveal findings
-         * @description Needs the scope `trade`. Only for the market's auditors.
+         * @description Needs the scope `trade`. Only for the auditors that the schedule of the epoch sends to the lease.
          */
         post: operations["post-audit-reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auditor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Register as an auditor, or change your terms
+         * @description Needs the scope `trade`.
+         */
+        put: operations["put-auditor"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auditor/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause, resume or leave
+         * @description Needs the scope `trade`.
+         */
+        post: operations["post-auditor-state"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auditors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Auditors, newest first */
+        get: operations["get-auditors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auditors/{address}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One auditor */
+        get: operations["get-auditors-address"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -436,7 +510,7 @@ export interface paths {
         put?: never;
         /**
          * Sign an owed cheque
-         * @description Needs the scope `trade`. Only for the market's auditors.
+         * @description Needs the scope `trade`. Only for auditors that sign cheques.
          */
         post: operations["post-cheques-id-signatures"];
         delete?: never;
@@ -1049,12 +1123,27 @@ export interface components {
             took_ms: number;
         };
         AuditEpoch: {
-            auditors: string[];
+            /** @description The panel, as it was named before the block was known */
+            auditors: components["schemas"]["Seat"][];
             /**
              * Format: int64
              * @description First solid block of the epoch
              */
             block: number;
+            /** @description Leases whose state the market knew, likewise */
+            canaries?: components["schemas"]["Canary"][];
+            /**
+             * Format: hash
+             * @description The salt, when the seal is open
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            canary_salt?: string;
+            /**
+             * Format: hash
+             * @description SHA-256 of the epoch's canaries and a salt
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            canary_seal?: string;
             /**
              * Format: date-time
              * @description Since when no reports are taken, and all can be read
@@ -1076,6 +1165,11 @@ export interface components {
             hash: string;
             /** @description Leases to audit, as they stood when the epoch opened */
             leases: components["schemas"]["Lease"][];
+            /**
+             * Format: date-time
+             * @description When the panel was named
+             */
+            named_at?: string;
             /** @description What is promised for the epoch after */
             next?: components["schemas"]["Promise"];
             /** Format: date-time */
@@ -1091,6 +1185,91 @@ export interface components {
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             secret?: string;
+        };
+        Auditor: {
+            /**
+             * Format: int64
+             * @description ... that it reported on
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Visits that it was drawn for, ever
+             */
+            due: number;
+            /**
+             * Format: int64
+             * @description Its number in the market's list
+             */
+            id: number;
+            /**
+             * Format: date-time
+             * @description Last change of its state
+             */
+            moved_at: string;
+            /** @description Scores and warnings, from its first epoch on */
+            outlook?: components["schemas"]["AuditorOutlook"];
+            /** @description The operator's word on its state */
+            reason?: string;
+            /** Format: date-time */
+            registered_at: string;
+            /** @description Signs cheques too: mandates name it */
+            signs: boolean;
+            /**
+             * @description By what it did; panels seat no suspended or disqualified one
+             * @enum {string}
+             */
+            standing: "new" | "vetted" | "suspended" | "disqualified";
+            /** @enum {string} */
+            state: "applied" | "admitted" | "paused" | "suspended" | "refused" | "left";
+            terms: components["schemas"]["AuditorTerms"];
+        };
+        AuditorOutlook: {
+            /** @description Whether its standing lets it have a seat */
+            drawn: boolean;
+            /** @description What changes its standing next, in words */
+            next: string;
+            /** @description Falls with what it says of canaries that cannot be */
+            reputation: components["schemas"]["Gauge"];
+            /** @description Falls with visits that it was drawn for and did not report on */
+            uptime: components["schemas"]["Gauge"];
+            warnings?: components["schemas"]["Warning"][];
+        };
+        AuditorStateBody: {
+            /** @enum {string} */
+            state: "admitted" | "paused" | "left";
+        };
+        AuditorTerms: {
+            /**
+             * Format: date-time
+             * @description When it was signed; newer terms replace older ones
+             */
+            at: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /**
+             * Format: int64
+             * @description Leases that it looks at in an epoch, at most
+             */
+            capacity: number;
+            /** @description How the operator reaches it; public */
+            contact?: string;
+            /** @description What it calls itself, to be shown */
+            name?: string;
+            /**
+             * Format: tron-address
+             * @description Who gets its pay; a cold address is best
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            payee: string;
+            /**
+             * Format: signature
+             * @description Over the terms' text, TRON signed message
+             */
+            signature?: string;
         };
         Bounty: {
             /**
@@ -1253,6 +1432,17 @@ export interface components {
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             previous: string;
+        };
+        Canary: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /** Format: int64 */
+            lease: number;
+            /** @description It served nobody; else it was sound */
+            silent: boolean;
         };
         Challenge: {
             /** Format: date-time */
@@ -1451,7 +1641,7 @@ export interface components {
         };
         HandIn: {
             /** @description What was not taken; the rest was */
-            refused: components["schemas"]["Refused"][];
+            refused: components["schemas"]["NotTaken"][];
             /** Format: int64 */
             taken: number;
         };
@@ -1506,6 +1696,11 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             agent: string;
+            /**
+             * Format: int64
+             * @description Epochs with an auditor's report
+             */
+            audited: number;
             /** Format: int64 */
             billed: number;
             /** Format: int64 */
@@ -1614,6 +1809,11 @@ export interface components {
              * @description Seconds proven and paid
              */
             verified: number;
+            /**
+             * Format: int64
+             * @description Bytes on the wire, both ways, that those audits took
+             */
+            wire: number;
         };
         Mandate: {
             /**
@@ -1649,6 +1849,11 @@ export interface components {
              * @description When these figures were read
              */
             at: string;
+            /**
+             * Format: int64
+             * @description Bytes on the wire that audits took per replica and day, of the last day
+             */
+            audit_wire: number;
             /** @description Bounties in each state */
             bounties: {
                 [key: string]: number;
@@ -1714,7 +1919,7 @@ export interface components {
             wanted: number;
         };
         MarketInfo: {
-            /** @description Signers that a mandate should name */
+            /** @description Auditors that sign cheques: the signers that a mandate should name. GET /v1/auditors has all that audit */
             auditors: string[];
             /**
              * Format: int64
@@ -1745,6 +1950,18 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             vault: string;
+        };
+        NotTaken: {
+            detail: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * @description What sort of refusal it is, as problems have it
+             * @enum {string}
+             */
+            kind: "invalid" | "forbidden";
+            /** Format: int64 */
+            lease: number;
         };
         Offer: {
             /**
@@ -1778,6 +1995,8 @@ export interface components {
             /** @enum {string} */
             state: "live" | "paused" | "closed";
             terms: components["schemas"]["OfferTerms"];
+            /** @description Agents that miss epochs when it does, most first */
+            together?: components["schemas"]["Partner"][];
             /**
              * Format: int64
              * @description Bytes under live leases
@@ -1877,6 +2096,11 @@ export interface components {
             vet_from: string;
             warnings?: components["schemas"]["Warning"][];
         };
+        PageAuditor: {
+            items: components["schemas"]["Auditor"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
         PageBounty: {
             items: components["schemas"]["Bounty"][];
             /** @description Send it as after to go on; empty at the end */
@@ -1946,6 +2170,18 @@ export interface components {
             items: components["schemas"]["Torrent"][];
             /** @description Send it as after to go on; empty at the end */
             next: string;
+        };
+        Partner: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /**
+             * Format: int64
+             * @description Of the epochs that either missed, the part that both did
+             */
+            score_bps: number;
         };
         Pledge: {
             /**
@@ -2074,6 +2310,11 @@ export interface components {
             seconds: number;
             /** @enum {string} */
             verdict: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
+            /**
+             * Format: int64
+             * @description Bytes on the wire, both ways, that its audits took
+             */
+            wire: number;
         };
         Quote: {
             /**
@@ -2119,18 +2360,6 @@ export interface components {
         };
         ReasonBody: {
             reason: string;
-        };
-        Refused: {
-            detail: string;
-            /** Format: int64 */
-            epoch: number;
-            /**
-             * @description What sort of refusal it is, as problems have it
-             * @enum {string}
-             */
-            kind: "invalid" | "forbidden";
-            /** Format: int64 */
-            lease: number;
         };
         Replacements: {
             /**
@@ -2255,6 +2484,12 @@ export interface components {
              */
             call_every: string;
             /**
+             * Format: span
+             * @description How long it stays sealed which replicas are canaries
+             * @example 30d
+             */
+            canary_sealed: string;
+            /**
              * Format: int64
              * @description Random blocks asked for per audit
              */
@@ -2336,6 +2571,11 @@ export interface components {
              * @example 30d
              */
             notice: string;
+            /**
+             * Format: int64
+             * @description Agents that fail together from this score on are kept apart
+             */
+            one_owner_bps: number;
             /**
              * Format: int64
              * @description Most open bounties of one poster
@@ -2427,6 +2667,26 @@ export interface components {
              * @example 30d
              */
             whole_every: string;
+        };
+        Seat: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /**
+             * Format: int64
+             * @description Leases that it looks at in the epoch, at most
+             */
+            capacity: number;
+            /**
+             * Format: tron-address
+             * @description Who gets its part of the fee
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            payee: string;
+            /** @description Signs cheques too: mandates name it */
+            signs: boolean;
         };
         Session: {
             /**
@@ -3228,6 +3488,141 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HandIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-auditor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuditorTerms"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Auditor"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-auditor-state": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuditorStateBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Auditor"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-auditors": {
+        parameters: {
+            query?: {
+                /** @description Items at most */
+                limit?: number;
+                /** @description Where the part before ended */
+                after?: string;
+                state?: "applied" | "admitted" | "paused" | "suspended" | "refused" | "left";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageAuditor"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-auditors-address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                address: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Auditor"];
                 };
             };
             /** @description Error */

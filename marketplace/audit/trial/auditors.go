@@ -42,7 +42,7 @@ func desks() []desk {
 			why:  "passes a dead canary; two lies disqualify"},
 		{name: "invents data faults", commits: true,
 			says: func(v *visit, _ subject) (marketplace.Report, bool) { return accuse(v) },
-			why:  "accuses a sound canary; two lies disqualify. Accusations in heaps are not believed"},
+			why:  "accusations in heaps are not believed: to the market it sleeps, and it lies about sound canaries"},
 		{name: "colludes with one agent and passes it", commits: true, says: honest,
 			why: "canaries do not see it; its word alone earns its friend nothing (table above)"},
 		{name: "colludes against one agent and accuses it", commits: true,
@@ -143,15 +143,22 @@ func (t *tenure) lease(id, from int64) {
 
 // serve is one epoch of the whole panel.
 func (t *tenure) serve(epoch int64, nth int) {
-	var secret, block marketplace.Hash
-	secret[0], block[0] = byte(t.chance.Uint32()), byte(t.chance.Uint32())
-	seed := audit.Seed(epoch, secret, block)
-	var duties marketplace.Duties
-	var all []marketplace.Report
+	open := marketplace.AuditEpoch{Epoch: epoch, Auditors: marketplace.SignersPanel(t.who)}
+	open.Secret[0], open.Hash[0] = byte(t.chance.Uint32()), byte(t.chance.Uint32())
 	for _, s := range t.replicas {
-		t.leases[s.lease].open()
-		all = append(all, t.reports(s, epoch, seed, &duties)...)
+		l := t.leases[s.lease]
+		l.open()
+		open.Leases = append(open.Leases, l.asked)
 	}
+	var all []marketplace.Report
+	plan, truths := audit.Plan(t.w.Rules, open), map[int64]marketplace.Outcome{}
+	for _, s := range t.replicas {
+		all = append(all, t.reports(s, open, plan[s.lease])...)
+		if s.canary {
+			truths[s.lease] = s.truth
+		}
+	}
+	duties := t.w.Rules.Duties(open, all, truths)[t.who[0]]
 	duties.Refuted = t.judge(epoch, t.w.Rules.Heard(all))
 	t.total.Due += duties.Due
 	t.total.Done += duties.Done
@@ -200,13 +207,13 @@ type statement struct {
 
 // reports lets the panel look at a replica and returns what holds of what it says. Auditor 0 is
 // the one on trial; it speaks last.
-func (t *tenure) reports(s subject, epoch int64, seed marketplace.Hash,
-	duties *marketplace.Duties) (valid []marketplace.Report) {
+func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Visit) (
+	valid []marketplace.Report) {
 	var said []statement
 	var mine *visit
-	asked := t.leases[s.lease].asked
-	for _, planned := range audit.Plan(t.w.Rules, seed, epoch, s.lease, asked.Panel(t.who)) {
-		v := &visit{Visit: planned, w: t.w, epoch: epoch, seed: seed, lease: asked,
+	for _, planned := range plan {
+		v := &visit{Visit: planned, w: t.w, epoch: open.Epoch, seed: open.Seed(),
+			lease:  t.leases[s.lease].asked,
 			chance: t.chance, agent: s.agent}
 		if index(planned.Auditor) == 0 {
 			mine = v
@@ -221,17 +228,9 @@ func (t *tenure) reports(s subject, epoch int64, seed marketplace.Hash,
 	if mine == nil {
 		return valid
 	}
-	duties.Due++
 	own, ok := t.speak(mine, s, said)
 	if !ok || t.desk.commits && own.report.Commitment() != own.commitment {
 		return valid
-	}
-	duties.Done++
-	if s.canary {
-		duties.Canaries++
-		if t.w.Rules.Lie(own.report, s.truth) {
-			duties.Lies++
-		}
 	}
 	return append(valid, own.report)
 }

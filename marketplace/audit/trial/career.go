@@ -94,7 +94,7 @@ func (c *career) admitted() bool {
 // live lives one epoch, the nth of the career.
 func (c *career) live(epoch int64, nth int) {
 	c.takeUp(epoch)
-	seed := c.seed(epoch)
+	open := c.open(epoch)
 	idle := true
 	for i, l := range c.leases {
 		if l == nil {
@@ -105,7 +105,7 @@ func (c *career) live(epoch int64, nth int) {
 			continue
 		}
 		l.open()
-		c.judge(l, epoch, seed, nth)
+		c.judge(l, open, nth)
 		if l.State == marketplace.Failed {
 			c.leases[i] = nil
 			c.lost = first(c.lost, nth)
@@ -150,11 +150,12 @@ func (c *career) out() bool {
 	return !c.admitted()
 }
 
-// seed is the epoch's source of chance; the block's hash is made up.
-func (c *career) seed(epoch int64) marketplace.Hash {
-	var block marketplace.Hash
-	binary.BigEndian.PutUint64(block[:], uint64(epoch)) // #nosec G115 -- bits of it
-	return audit.Seed(epoch, c.secret, block)
+// open is an epoch without leases; the block's hash is made up.
+func (c *career) open(epoch int64) marketplace.AuditEpoch {
+	e := marketplace.AuditEpoch{Epoch: epoch, Secret: c.secret,
+		Auditors: marketplace.SignersPanel(c.who)}
+	binary.BigEndian.PutUint64(e.Hash[:], uint64(epoch)) // #nosec G115 -- bits of it
+	return e
 }
 
 // takeUp fills what is empty. A lease that is given within an epoch is audited from the next one.
@@ -173,9 +174,9 @@ func (c *career) takeUp(epoch int64) {
 }
 
 // judge does to a lease what the book does: verdict, pay, standing, and what follows.
-func (c *career) judge(l *lease, epoch int64, seed marketplace.Hash, nth int) {
-	r := c.w.Rules
-	reports := c.audit(l, epoch, seed)
+func (c *career) judge(l *lease, open marketplace.AuditEpoch, nth int) {
+	r, epoch := c.w.Rules, open.Epoch
+	reports := c.audit(l, open)
 	now := r.EpochStart(epoch + 1).Add(r.ReportSlack.Duration())
 	ruling := l.hear(c.w, epoch, reports, len(c.who))
 	verdict := ruling.Verdict
@@ -228,10 +229,11 @@ func (c *career) pay(l *lease, seconds int64) {
 }
 
 // audit lets the auditors that the schedule names look at a lease.
-func (c *career) audit(l *lease, epoch int64, seed marketplace.Hash) (all []marketplace.Report) {
-	for _, planned := range audit.Plan(c.w.Rules, seed, epoch, l.ID, l.asked.Panel(c.who)) {
-		v := &visit{Visit: planned, w: c.w, epoch: epoch, lease: l.asked, seed: seed, chance: c.chance,
-			agent: c.agent}
+func (c *career) audit(l *lease, open marketplace.AuditEpoch) (all []marketplace.Report) {
+	open.Leases = []marketplace.Lease{l.asked}
+	for _, planned := range audit.Plan(c.w.Rules, open)[l.ID] {
+		v := &visit{Visit: planned, w: c.w, epoch: open.Epoch, lease: l.asked, seed: open.Seed(),
+			chance: c.chance, agent: c.agent}
 		if report, said := c.panel[index(planned.Auditor)](v); said {
 			all = append(all, report)
 		}

@@ -1,0 +1,168 @@
+package orderbook_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+// canaryStage has one replica of a canary and one of an honest agent, for an hour.
+func canaryStage(t *testing.T) (s *stage, canary marketplace.Lease, secret marketplace.Canaries) {
+	t.Helper()
+	secret = marketplace.Canaries{Secret: marketplace.Hash{1},
+		Agents: []marketplace.Address{person("agent 1")}}
+	s = aStage(t, secret)
+	s.must(s.ConfigureAuditors(t.Context(), auditors, s.now))
+	long := terms(2)
+	long.KeepFor = marketplace.Span(time.Hour)
+	leases := s.clear(s.postTerms(long), s.agent(1), s.agent(2))
+	s.fetched(leases...)
+	for _, l := range leases {
+		if l.Agent == person("agent 1") {
+			canary = l
+		}
+	}
+	return s, canary, secret
+}
+
+// watched lives through an epoch whose panel is named by the book. say returns what an auditor
+// finds, or nothing.
+func (s *stage) watched(say func(who marketplace.Address, l marketplace.Lease) marketplace.Outcome) (
+	k int64) {
+	s.Helper()
+	k = s.rules.EpochAt(s.now)
+	seats, named, err := s.Panel(s.Context(), k, s.now)
+	s.must(err)
+	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: seats, NamedAt: named},
+		s.now))
+	e, err := s.AuditEpoch(s.Context(), k)
+	s.must(err)
+	drawn := s.rules.Draw(e)
+	for _, l := range e.Leases {
+		for _, who := range drawn[l.ID] {
+			found := say(who, l)
+			if found == "" {
+				continue
+			}
+			s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: l.ID, Epoch: k, Auditor: who,
+				Outcome: found, Tries: []marketplace.Outcome{found}, At: s.now}, s.now))
+		}
+	}
+	s.now = s.rules.EpochStart(k + 1).Add(s.rules.ReportSlack.Duration())
+	_, err = s.JudgeEpochs(s.Context(), s.now)
+	s.must(err)
+	_, err = s.Sweep(s.Context(), s.now)
+	s.must(err)
+	s.now = s.rules.EpochStart(k + 1)
+	return k
+}
+
+func (s *stage) standing(who marketplace.Address) marketplace.Standing {
+	s.Helper()
+	a, err := s.Auditor(s.Context(), who)
+	s.must(err)
+	return a.Standing
+}
+
+func TestAnAuditorThatInventsPassesIsOutByTwoSilencesOfACanary(t *testing.T) {
+	t.Parallel()
+	s, canary, secret := canaryStage(t)
+	liar, silences, lies := auditors[0], 0, map[int64]bool{}
+	say := func(who marketplace.Address, l marketplace.Lease) marketplace.Outcome {
+		if l.Agent == canary.Agent && who != liar && secret.Silent(s.rules.EpochAt(s.now), l.Agent) {
+			return marketplace.Unreachable
+		}
+		return marketplace.Pass
+	}
+	for n := 0; s.standing(liar) != marketplace.Disqualified; n++ {
+		if n == 60 {
+			t.Fatalf("the liar is %s after %d silences", s.standing(liar), silences)
+		}
+		k := s.watched(say)
+		if secret.Silent(k, canary.Agent) {
+			silences++
+			lies[k] = true
+		}
+		e, err := s.AuditEpoch(t.Context(), k)
+		s.must(err)
+		if e.CanarySeal.IsZero() || s.standing(liar) != marketplace.Disqualified && e.Canaries != nil {
+			t.Fatalf("epoch %d: seal %s, canaries %v", k, e.CanarySeal, e.Canaries)
+		}
+	}
+	if silences > 3 {
+		t.Errorf("it took %d silences", silences)
+	}
+	for k := range lies {
+		e, err := s.AuditEpoch(t.Context(), k)
+		s.must(err)
+		if len(e.Canaries) != 1 || marketplace.Seal(e.Canaries, e.CanarySalt) != e.CanarySeal {
+			t.Errorf("epoch %d, in which it lied: %v do not fit the seal", k, e.Canaries)
+		}
+	}
+	if l := s.lease(canary.ID); !l.State.Live() {
+		t.Errorf("the canary's lease is %s: %s", l.State, l.Reason)
+	}
+	if _, sits := s.seated(s.rules.EpochAt(s.now))[liar]; sits {
+		t.Error("who is disqualified has a seat")
+	}
+	for _, who := range auditors[1:] {
+		if got := s.standing(who); got != marketplace.New && got != marketplace.Vetted {
+			t.Errorf("the honest %s is %s", who, got)
+		}
+	}
+}
+
+func TestASealIsOpenedWhenItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	s, _, _ := canaryStage(t)
+	pass := func(marketplace.Address, marketplace.Lease) marketplace.Outcome { return marketplace.Pass }
+	first := s.watched(pass)
+	sealed := int64(s.rules.CanarySealed.Duration() / s.rules.Epoch.Duration())
+	for range sealed {
+		s.watched(pass)
+	}
+	if e, err := s.AuditEpoch(t.Context(), first); err != nil || e.Canaries != nil {
+		t.Errorf("after %d epochs it is open (%v)", sealed, err)
+	}
+	s.watched(pass)
+	e, err := s.AuditEpoch(t.Context(), first)
+	s.must(err)
+	if len(e.Canaries) != 1 || marketplace.Seal(e.Canaries, e.CanarySalt) != e.CanarySeal {
+		t.Errorf("%v", e)
+	}
+}
+
+func TestAnAuditorThatSleepsLosesItsSeatAndGetsItBack(t *testing.T) {
+	t.Parallel()
+	s, _, _ := canaryStage(t)
+	sleeper := auditors[2]
+	say := func(who marketplace.Address, l marketplace.Lease) marketplace.Outcome {
+		if who == sleeper {
+			return ""
+		}
+		return marketplace.Pass
+	}
+	awake := 0
+	for s.standing(sleeper) != marketplace.Suspended {
+		if awake++; awake > 10 {
+			t.Fatal("ten epochs of sleep, and it still has a seat")
+		}
+		s.watched(say)
+	}
+	a, err := s.Auditor(t.Context(), sleeper)
+	s.must(err)
+	if a.Due < 10 || a.Done != 0 || a.Outlook == nil || len(a.Outlook.Warnings) == 0 {
+		t.Errorf("%d of %d done, told %+v", a.Done, a.Due, a.Outlook)
+	}
+	asleep := 0
+	for s.standing(sleeper) == marketplace.Suspended {
+		if asleep++; asleep > 10 {
+			t.Fatal("it never gets its seat back")
+		}
+		s.watched(say)
+	}
+	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Done != a.Due || a.Done == 0 {
+		t.Errorf("the honest one did %d of %d (%v)", a.Done, a.Due, err)
+	}
+}
