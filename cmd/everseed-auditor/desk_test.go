@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,5 +222,56 @@ func TestADeskSignsNothingThatFollowsFromReportsOfWhoWasNotSent(t *testing.T) {
 	d.sent.to[c.leases[0].ID] = []marketplace.Address{c.auditors[0].Address()}
 	if err := d.genuine(t.Context(), reports, epoch); err == nil {
 		t.Error("it believes an auditor that was not sent")
+	}
+}
+
+func TestADeskSignsOnlyWhatPaysTheAuditorsThatPassed(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for range 3 {
+		c.epoch(marketplace.Pass)
+	}
+	d := &desk{key: c.auditors[0], market: client.New(c.web), log: slog.New(slog.DiscardHandler)}
+	must(t, d.open(t.Context()))
+	proofs, err := d.market.Proofs(t.Context(), client.ProofFilter{Lease: c.leases[0].ID})
+	must(t, err)
+	l, err := d.market.Lease(t.Context(), c.leases[0].ID)
+	must(t, err)
+	p := proofs[0]
+	if len(p.Paid) != 3 || p.Seconds == 0 {
+		t.Fatalf("%d auditors are paid for %d s", len(p.Paid), p.Seconds)
+	}
+	must(t, d.checkProof(t.Context(), p, l))
+	other := p
+	other.Paid = slices.Clone(p.Paid)
+	other.Paid[1].Payee = newKey(t).Address()
+	fewer := p
+	fewer.Paid = p.Paid[:2]
+	for name, q := range map[string]marketplace.Proof{"to another payee": other, "to fewer": fewer} {
+		if err := d.checkProof(t.Context(), q, l); err == nil {
+			t.Errorf("it bears pay %s", name)
+		}
+	}
+}
+
+func TestAnAuditorsChequeIsRecomputedAndSigned(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for range 3 {
+		c.epoch(marketplace.Pass)
+	}
+	var log strings.Builder
+	for _, key := range c.auditors[:2] {
+		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
+		must(t, d.open(t.Context()))
+		must(t, d.signDrafts(t.Context()))
+	}
+	for _, key := range c.auditors {
+		signed, err := c.book.Cheques(t.Context(), orderbook.ChequeFilter{Payee: key.Address(),
+			State: marketplace.ChequeSigned}, orderbook.Page{})
+		must(t, err)
+		if len(signed) != 1 || signed[0].Cheque.Cumulative.IsZero() {
+			t.Errorf("auditor %s has %d signed cheques\n%s", key.Address(), len(signed), log.String())
+		}
 	}
 }
