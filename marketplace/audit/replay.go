@@ -225,7 +225,8 @@ func (j *judge) sealed() {
 		case !opened.IsZero() && c.At.After(opened.Add(clockSlack)):
 			j.fault(Late, of, "its commitment was taken at %s, when the first report had been at %s",
 				instant(c.At), instant(opened))
-		case !c.OpenedAt.IsZero() && (c.OpenedAt.Before(ends) || c.OpenedAt.After(j.closed(epoch).Add(clockSlack))):
+		case !c.OpenedAt.IsZero() && (c.OpenedAt.Before(ends) ||
+			c.OpenedAt.After(j.closed(epoch).Add(clockSlack))):
 			j.fault(Late, of, "its report was taken at %s; they are from %s to %s", instant(c.OpenedAt),
 				instant(ends), instant(j.closed(epoch)))
 		}
