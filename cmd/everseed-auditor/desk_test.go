@@ -155,7 +155,8 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...m
 				Tries: []marketplace.Outcome{found}, At: c.now.UTC().Truncate(time.Microsecond)}
 			rep.Signature, err = key.SignText(rep.Text())
 			must(c.T, err)
-			must(c.T, c.book.SaveReport(ctx, rep, c.now))
+			must(c.T, c.book.Commit(ctx, k, []marketplace.Commitment{rep.Sealed()}, c.now))
+			must(c.T, c.book.SaveReport(ctx, rep, c.info.Rules.CommitBy(k)))
 		}
 	}
 	c.now = c.info.Rules.EpochStart(k + 1)
