@@ -89,8 +89,10 @@ func TestStories(t *testing.T) {
 			"broke": verb((*story).breakMarket), "rich": verb((*story).enrichMarket),
 			"carrier": verb((*story).makeCarrier), "kept": verb((*story).awaitKept),
 			"cut-short": verb((*story).cutShort), "replayable": verb((*story).awaitReplayable),
-			"liar":          verb((*story).startLiar),
-			"seeder-leaves": verb((*story).seederLeaves),
+			"liar": verb((*story).startLiar), "recruit": verb((*story).recruit),
+			"audit": verb((*story).startAuditor), "paid": verb((*story).awaitPaid),
+			"canary": verb((*story).canary), "invent": verb((*story).invent),
+			"convicted": verb((*story).convicted), "seeder-leaves": verb((*story).seederLeaves),
 		},
 	})
 }
