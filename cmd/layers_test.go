@@ -84,6 +84,8 @@ var testRooms = map[string][]string{
 	"marketplace/orderbook": {"migrations"},
 	// The desk signs what the real market judged.
 	"cmd/everseed-auditor": {"api", "marketplace/orderbook"},
+	// A liar among the devnet's auditors is a real one that does not say what it found.
+	"cmd/everseed-devnet": {"marketplace/audit"},
 	// The relay reads the real book.
 	"marketplace/feed": {"marketplace/orderbook"},
 	// The configurations that are handed out are read by those who will.

@@ -138,8 +138,13 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...m
 	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
 		Auditors: marketplace.SignersPanel(who)}, c.now))
+	e, err := c.book.AuditEpoch(ctx, k)
+	must(c.T, err)
 	for _, l := range c.leases {
 		for i, key := range panel {
+			if asked, _ := e.Lease(l.ID); !asked.Asks(key.Address()) {
+				continue // others hear what it said
+			}
 			found := marketplace.Pass
 			if i == 0 && said[l.ID] {
 				found = first
@@ -153,7 +158,7 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...m
 		}
 	}
 	c.now = c.info.Rules.EpochStart(k + 1)
-	_, err := c.book.JudgeEpochs(ctx, c.now)
+	_, err = c.book.JudgeEpochs(ctx, c.now)
 	must(c.T, err)
 }
 
