@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -31,11 +30,11 @@ func (s *Server) knock(ctx context.Context, in *knockBody) error {
 		return err
 	}
 	k.Address = to.String()
-	e, err := s.Book.AuditEpoch(ctx, s.info.Rules.EpochAt(now))
-	if err != nil && !errors.Is(err, marketplace.NotFound) {
+	known, err := s.Book.Audits(ctx, callerOf(ctx).account)
+	if err != nil {
 		return err
 	}
-	if !sits(e, callerOf(ctx).account) {
+	if !known {
 		if err := s.knocks.spend(v.header, k.Agent.String(), now); err != nil {
 			return err
 		}

@@ -4,8 +4,8 @@ import "slices"
 
 // Owed recomputes, from leases and their proofs, all that a payee has ever earned under the mandate
 // of a draft: what a signer holds a cheque against. A lease counts with its holdback once it
-// ended well, and without it before and after a fault. The fee payee is owed the fee of every
-// lease.
+// ended well, and without it before and after a fault. An auditor's payee is owed its share of the
+// fee of every proof that names it, the fee payee the rest.
 //
 // Where several pay for a bounty, a proof says where on the bounty's line of money its pay begins,
 // and the mandate owes its own part of each piece: of the pay, of the holdback behind it, and of
@@ -24,7 +24,8 @@ func (r Rules) Owed(d Draft, feePayee Address) Amount {
 		if i < 0 {
 			continue
 		}
-		part := r.owedBy(i, l, proofs[l.ID])
+		part, audits := r.owedBy(i, l, proofs[l.ID], d.Cheque.To)
+		sum = sum.Add(audits)
 		if d.Cheque.To == feePayee {
 			sum = sum.Add(part.Fee)
 		}
@@ -39,8 +40,9 @@ func (r Rules) Owed(d Draft, feePayee Address) Amount {
 	return sum
 }
 
-// owedBy is one funder's part of all that the proofs of a lease pay.
-func (r Rules) owedBy(funder int, l Lease, proofs []Proof) (part Split) {
+// owedBy is one funder's part of all that the proofs of a lease pay. The fee in it is what auditors
+// leave of it; audits is what of it goes to one payee for audits.
+func (r Rules) owedBy(funder int, l Lease, proofs []Proof, to Address) (part Split, audits Amount) {
 	slices.SortFunc(proofs, func(x, y Proof) int { return int(x.Epoch - y.Epoch) })
 	var seconds int64
 	var before Amount
@@ -48,12 +50,20 @@ func (r Rules) owedBy(funder int, l Lease, proofs []Proof) (part Split) {
 		seconds += p.Seconds
 		earned := KeepPay(l.Price, l.Billed, seconds)
 		split, at := r.Split(before, earned), p.From
-		for _, piece := range []struct{ amount, to *Amount }{{&split.Payable, &part.Payable},
-			{&split.Holdback, &part.Holdback}, {&split.Fee, &part.Fee}} {
-			*piece.to = piece.to.Add(l.Funders.Piece(at, *piece.amount)[funder])
-			at = at.Add(*piece.amount)
+		take := func(amount Amount, counts bool, sum *Amount) {
+			if counts {
+				*sum = sum.Add(l.Funders.Piece(at, amount)[funder])
+			}
+			at = at.Add(amount)
 		}
+		each, rest := r.ShareFee(split.Fee, len(p.Paid))
+		take(split.Payable, true, &part.Payable)
+		take(split.Holdback, true, &part.Holdback)
+		for _, a := range p.Paid {
+			take(each, a.Payee == to, &audits)
+		}
+		take(rest, true, &part.Fee)
 		before = earned
 	}
-	return part
+	return part, audits
 }

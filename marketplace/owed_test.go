@@ -23,6 +23,20 @@ func TestAChequeIsHeldAgainstItsProofs(t *testing.T) {
 	if got := r.Owed(d, fees); got != BTT(30) {
 		t.Errorf("fee payee is owed %s", got)
 	}
+	// Two auditors of the second lease share half of its ten, three of the third; one is in both.
+	one, two, three := PaidAuditor{Address{21}, Address{31}}, PaidAuditor{Address{22}, Address{32}},
+		PaidAuditor{Address{23}, Address{31}}
+	d.Proofs[2].Paid, d.Proofs[3].Paid = []PaidAuditor{one, two}, []PaidAuditor{one, two, three}
+	third := BTT(5).MulDiv(1, 3)
+	for to, want := range map[Address]Amount{
+		{31}: MustAmount("2.5").Add(third).Add(third), {32}: MustAmount("2.5").Add(third),
+		fees:  BTT(25).Sub(third).Sub(third).Sub(third),
+		agent: BTT(750 + 1000 + 750), {21}: {},
+	} {
+		if d.Cheque.To = to; r.Owed(d, fees) != want {
+			t.Errorf("%s is owed %s, want %s", to, r.Owed(d, fees), want)
+		}
+	}
 }
 
 // TestFundersOweTheirPartsOfAProof: parts of one proof that begins at 1 of a line of 1000.

@@ -1,7 +1,9 @@
 package marketplace
 
 import (
+	"bytes"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -42,7 +44,7 @@ const ReplicaBytesMax = 1 << 38
 type Split struct {
 	Payable  Amount // to the agent, on its next cheque
 	Holdback Amount // to the agent at the end of the lease
-	Fee      Amount // to the market, from the poster, on top
+	Fee      Amount // to the market and the auditors (ShareFee), from the poster, on top
 }
 
 // Total is what the poster's reserve gives up.
@@ -55,6 +57,35 @@ func (r Rules) Split(bookedBefore, earned Amount) Split {
 	held := share(earned, r.HoldbackBps).Sub(share(bookedBefore, r.HoldbackBps))
 	fee := r.Fee(earned).Sub(r.Fee(bookedBefore))
 	return Split{Payable: earned.Sub(bookedBefore).Sub(held), Holdback: held, Fee: fee}
+}
+
+// PaidAuditors returns the auditors that share the fee of an epoch of a lease: those whose report was
+// heard and agrees with the verdict. Only passed epochs are paid and have a fee, so these are the
+// ones that passed it. They come in the order of their addresses.
+func (r Rules) PaidAuditors(said []Report, panel []Seat) (paid []PaidAuditor) {
+	for _, rep := range said {
+		i := slices.IndexFunc(panel, func(s Seat) bool { return s.Auditor == rep.Auditor })
+		if rep.Outcome == Pass && !r.Accuses(rep) && i >= 0 && !panel[i].Payee.IsZero() {
+			paid = append(paid, PaidAuditor{rep.Auditor, panel[i].Payee})
+		}
+	}
+	slices.SortFunc(paid, func(x, y PaidAuditor) int { return bytes.Compare(x.Auditor[:], y.Auditor[:]) })
+	return paid
+}
+
+// ShareFee divides the fee of one epoch of one lease among so many auditors: AuditShareBps of it in
+// equal parts, each rounded down. The market gets the rest, so that nothing is lost: each times the
+// auditors and the rest are the fee.
+func (r Rules) ShareFee(fee Amount, auditors int) (each, rest Amount) {
+	if auditors == 0 {
+		return Amount{}, fee
+	}
+	each = share(fee, r.AuditShareBps).MulDiv(1, uint64(auditors)) // #nosec G115 -- a handful
+	rest = fee
+	for range auditors {
+		rest = rest.Sub(each)
+	}
+	return each, rest
 }
 
 // Fee returns the market's fee on a settled amount, rounded down.

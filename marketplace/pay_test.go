@@ -3,6 +3,7 @@ package marketplace
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -142,5 +143,46 @@ func TestNothingFollowsAFinalState(t *testing.T) {
 	}
 	if BountyMoves.Allow(Open, Degraded) || !BountyMoves.Allow(Filled, Degraded) {
 		t.Error("only a filled bounty degrades")
+	}
+}
+
+func TestTheFeeIsDividedToTheLastUnit(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		r := DefaultRules()
+		r.AuditShareBps = rapid.IntRange(0, 10_000).Draw(t, "bps")
+		fee, n := Units(rapid.Uint64().Draw(t, "fee")), rapid.IntRange(0, 5).Draw(t, "auditors")
+		each, rest := r.ShareFee(fee, n)
+		sum, audits := rest, Amount{}
+		for range n {
+			sum, audits = sum.Add(each), audits.Add(each)
+		}
+		if sum != fee {
+			t.Fatalf("%s units become %s", fee.Units(), sum.Units())
+		}
+		most := fee.MulDiv(uint64(r.AuditShareBps), 10_000)
+		if audits.Cmp(most) > 0 || n > 0 && most.Sub(audits).Cmp(Units(uint64(n))) >= 0 {
+			t.Fatalf("auditors get %s of %s units", audits.Units(), most.Units())
+		}
+	})
+}
+
+func TestAuditorsArePaidForPassesThatWereHeard(t *testing.T) {
+	t.Parallel()
+	r := DefaultRules()
+	say := func(auditor byte, o Outcome, tries ...Outcome) Report {
+		rep := tried(o, tries...)
+		rep.Auditor = Address{auditor}
+		return rep
+	}
+	seat := func(auditor, payee byte) Seat {
+		return Seat{Auditor: Address{auditor}, Payee: Address{payee}}
+	}
+	panel := []Seat{seat(4, 14), seat(1, 11), seat(3, 13), seat(2, 12)}
+	got := r.PaidAuditors([]Report{say(4, Pass), say(3, Timeout), say(1, Pass), say(2, AuditorFault),
+		say(9, Pass)}, panel)
+	want := []PaidAuditor{{Address{1}, Address{11}}, {Address{4}, Address{14}}}
+	if !slices.Equal(got, want) {
+		t.Errorf("paid are %v, want %v", got, want)
 	}
 }

@@ -19,18 +19,25 @@ const (
 
 // A Proof is the result of one epoch of one lease.
 type Proof struct {
-	Lease   int64     `json:"lease"`
-	Bounty  int64     `json:"bounty"`
-	Agent   Address   `json:"agent"`
-	Epoch   int64     `json:"epoch"`
-	Verdict Verdict   `json:"verdict"`
-	Passes  int       `json:"passes" doc:"Auditors that passed it"`
-	Reports int       `json:"reports" doc:"Auditors that reported"`
-	Seconds int64     `json:"seconds" doc:"Seconds it pays for"`
-	Earned  Amount    `json:"earned" doc:"BTT it pays, held back part included"`
-	From    Amount    `json:"from" doc:"BTT of the bounty that were drawn or refunded before it"`
-	Wire    int64     `json:"wire" doc:"Bytes on the wire, both ways, that its audits took"`
-	At      time.Time `json:"at"`
+	Lease   int64         `json:"lease"`
+	Bounty  int64         `json:"bounty"`
+	Agent   Address       `json:"agent"`
+	Epoch   int64         `json:"epoch"`
+	Verdict Verdict       `json:"verdict"`
+	Passes  int           `json:"passes" doc:"Auditors that passed it"`
+	Reports int           `json:"reports" doc:"Auditors that reported"`
+	Seconds int64         `json:"seconds" doc:"Seconds it pays for"`
+	Earned  Amount        `json:"earned" doc:"BTT it pays, held back part included"`
+	From    Amount        `json:"from" doc:"BTT of the bounty that were drawn or refunded before it"`
+	Paid    []PaidAuditor `json:"paid,omitempty" doc:"Auditors that share a part of its fee, by address"`
+	Wire    int64         `json:"wire" doc:"Bytes on the wire, both ways, that its audits took"`
+	At      time.Time     `json:"at"`
+}
+
+// A PaidAuditor is one whose pass a proof pays for.
+type PaidAuditor struct {
+	Auditor Address `json:"auditor"`
+	Payee   Address `json:"payee" doc:"As the epoch's panel names it"`
 }
 
 // An Event is one row of the append-only story: a thing that happened to the market. Its ID is

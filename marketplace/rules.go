@@ -26,11 +26,12 @@ type Rules struct {
 
 	CanarySealed Span `json:"canary_sealed" doc:"How long it stays sealed which replicas are canaries"`
 
-	HoldbackBps int    `json:"holdback_bps" doc:"Part of pay that vests at the end of a lease"`
-	FeeBps      int    `json:"fee_bps" doc:"Fee on settled value, from the poster"`
-	BilledMin   int64  `json:"billed_min" doc:"Smallest billed size of a replica, bytes"`
-	BountyMin   Amount `json:"bounty_min" doc:"Smallest worst case of a bounty, and smallest pledge"`
-	FundersMax  int    `json:"funders_max" doc:"Most accounts that pay for one bounty"`
+	HoldbackBps   int    `json:"holdback_bps" doc:"Part of pay that vests at the end of a lease"`
+	FeeBps        int    `json:"fee_bps" doc:"Fee on settled value, from the poster"`
+	AuditShareBps int    `json:"audit_share_bps" doc:"Part of the fee that the auditors of a paid epoch share"`
+	BilledMin     int64  `json:"billed_min" doc:"Smallest billed size of a replica, bytes"`
+	BountyMin     Amount `json:"bounty_min" doc:"Smallest worst case of a bounty, and smallest pledge"`
+	FundersMax    int    `json:"funders_max" doc:"Most accounts that pay for one bounty"`
 
 	KeepMin      Span `json:"keep_min" doc:"Shortest term"`
 	KeepMax      Span `json:"keep_max" doc:"Longest term"`
@@ -70,7 +71,7 @@ func DefaultRules() Rules {
 		Epoch: sec(6 * 3600), Grace: sec(2 * 3600), ReportSlack: sec(600),
 		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
 		Challenges: 8, WholeEvery: days(1), CanarySealed: days(30),
-		HoldbackBps: 2500, FeeBps: 100, BilledMin: 64 << 20, BountyMin: BTT(100_000),
+		HoldbackBps: 2500, FeeBps: 100, AuditShareBps: 5000, BilledMin: 64 << 20, BountyMin: BTT(100_000),
 		FundersMax: 16,
 		KeepMin:    sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
 		LeasesNewMax: 5, VetAudits: 100, VetAfter: days(7),

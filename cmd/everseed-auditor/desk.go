@@ -32,6 +32,7 @@ type desk struct {
 // A schedule says who was sent to which lease in an epoch.
 type schedule struct {
 	epoch int64
+	panel []marketplace.Seat
 	to    map[int64][]marketplace.Address
 }
 
@@ -195,7 +196,7 @@ func (d *desk) check(ctx context.Context, draft marketplace.Draft) error {
 
 // checkProof holds a paid proof against the auditors' signed reports and the lease's times.
 func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplace.Lease) error {
-	v, err := d.verdict(ctx, l, p.Epoch)
+	v, err := d.verdict(ctx, l, p)
 	if err != nil {
 		return err
 	}
@@ -212,8 +213,9 @@ func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplac
 // verdict judges a lease anew. If somebody accuses it, all that is said in the epoch is read:
 // whether the accuser is believed shows only there. It cannot turn a pass into anything else.
 func (d *desk) verdict(
-	ctx context.Context, l marketplace.Lease, epoch int64,
+	ctx context.Context, l marketplace.Lease, p marketplace.Proof,
 ) (marketplace.Verdict, error) {
+	epoch := p.Epoch
 	reports, err := d.market.Reports(ctx, l.ID, epoch)
 	if err == nil {
 		err = d.genuine(ctx, reports, epoch)
@@ -223,6 +225,9 @@ func (d *desk) verdict(
 	}
 	if !slices.ContainsFunc(reports, d.vouched) {
 		return "", errors.New("no auditor that signs cheques passed it: others alone can make no pass")
+	}
+	if !slices.Equal(p.Paid, d.info.Rules.PaidAuditors(reports, d.sent.panel)) {
+		return "", errors.New("others are paid for audits than those whose passes were heard")
 	}
 	v, _ := d.info.Rules.Judge(reports)
 	if v != marketplace.VerdictDataFault {
@@ -315,6 +320,6 @@ func (d *desk) schedule(ctx context.Context, epoch int64) error {
 	if err != nil {
 		return fmt.Errorf("read epoch: %w", err)
 	}
-	d.sent = schedule{epoch, d.info.Rules.Draw(e)}
+	d.sent = schedule{epoch, e.Auditors, d.info.Rules.Draw(e)}
 	return nil
 }

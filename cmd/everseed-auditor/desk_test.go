@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,17 +120,12 @@ func (c *court) lease(b marketplace.Bounty, replicas int) {
 // epoch lives through one in which all leases pass, but the first auditor may say otherwise.
 func (c *court) epoch(first marketplace.Outcome) {
 	c.Helper()
-	c.epochOf(c.auditors, first, c.leases...)
+	c.epochOf(c.auditors, first)
 }
 
-// epochOf is one with a panel of three, whom the market calls signers; the first may say otherwise of
-// some leases.
-func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...marketplace.Lease) {
+// epochOf is one with a panel of three, whom the market calls signers.
+func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome) {
 	c.Helper()
-	said := map[int64]bool{}
-	for _, l := range some {
-		said[l.ID] = true
-	}
 	ctx, k := c.Context(), c.info.Rules.EpochAt(c.now)
 	var who []marketplace.Address
 	for _, key := range panel {
@@ -138,15 +134,10 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...m
 	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
 		Auditors: marketplace.SignersPanel(who)}, c.now))
-	e, err := c.book.AuditEpoch(ctx, k)
-	must(c.T, err)
 	for _, l := range c.leases {
 		for i, key := range panel {
-			if asked, _ := e.Lease(l.ID); !asked.Asks(key.Address()) {
-				continue // others hear what it said
-			}
 			found := marketplace.Pass
-			if i == 0 && said[l.ID] {
+			if i == 0 {
 				found = first
 			}
 			rep := marketplace.Report{Lease: l.ID, Epoch: k, Auditor: key.Address(), Outcome: found,
@@ -158,7 +149,7 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...m
 		}
 	}
 	c.now = c.info.Rules.EpochStart(k + 1)
-	_, err = c.book.JudgeEpochs(ctx, c.now)
+	_, err := c.book.JudgeEpochs(ctx, c.now)
 	must(c.T, err)
 }
 
@@ -233,26 +224,53 @@ func TestADeskSignsNothingThatFollowsFromReportsOfWhoWasNotSent(t *testing.T) {
 	}
 }
 
-func TestADeskSignsForAnAgentThatOneAuditorKeepsAccusing(t *testing.T) {
+func TestADeskSignsOnlyWhatPaysTheAuditorsThatPassed(t *testing.T) {
 	t.Parallel()
 	c := newCourt(t)
-	c.epoch(marketplace.Pass)
-	c.epoch(marketplace.Pass)
-	for range 4 { // accused, heard and cleared by the others, and accused again in vain
-		c.epochOf(c.auditors, marketplace.BadData, c.leases[0])
+	for range 3 {
+		c.epoch(marketplace.Pass)
 	}
-	l, err := c.book.Lease(t.Context(), c.leases[0].ID)
+	d := &desk{key: c.auditors[0], market: client.New(c.web), log: slog.New(slog.DiscardHandler)}
+	must(t, d.open(t.Context()))
+	proofs, err := d.market.Proofs(t.Context(), client.ProofFilter{Lease: c.leases[0].ID})
 	must(t, err)
-	if l.State != marketplace.Active || l.Accused == nil || l.Accused.Refuted == 0 {
-		t.Fatalf("it is %+v, %+v", l, l.Accused)
+	l, err := d.market.Lease(t.Context(), c.leases[0].ID)
+	must(t, err)
+	p := proofs[0]
+	if len(p.Paid) != 3 || p.Seconds == 0 {
+		t.Fatalf("%d auditors are paid for %d s", len(p.Paid), p.Seconds)
+	}
+	must(t, d.checkProof(t.Context(), p, l))
+	other := p
+	other.Paid = slices.Clone(p.Paid)
+	other.Paid[1].Payee = newKey(t).Address()
+	fewer := p
+	fewer.Paid = p.Paid[:2]
+	for name, q := range map[string]marketplace.Proof{"to another payee": other, "to fewer": fewer} {
+		if err := d.checkProof(t.Context(), q, l); err == nil {
+			t.Errorf("it bears pay %s", name)
+		}
+	}
+}
+
+func TestAnAuditorsChequeIsRecomputedAndSigned(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for range 3 {
+		c.epoch(marketplace.Pass)
 	}
 	var log strings.Builder
-	for _, key := range c.auditors[1:] {
+	for _, key := range c.auditors[:2] {
 		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
 		must(t, d.open(t.Context()))
 		must(t, d.signDrafts(t.Context()))
 	}
-	if strings.Contains(log.String(), "cheque refused") {
-		t.Errorf("a desk refuses what the others found: %s", log.String())
+	for _, key := range c.auditors {
+		signed, err := c.book.Cheques(t.Context(), orderbook.ChequeFilter{Payee: key.Address(),
+			State: marketplace.ChequeSigned}, orderbook.Page{})
+		must(t, err)
+		if len(signed) != 1 || signed[0].Cheque.Cumulative.IsZero() {
+			t.Errorf("auditor %s has %d signed cheques\n%s", key.Address(), len(signed), log.String())
+		}
 	}
 }

@@ -25,7 +25,7 @@ const (
 	// cheatsMax is what a cheat may be paid, in per cent of an honest agent beside it.
 	cheatsMax = 25
 	// keptLong is how many seconds the honest agent is paid for before the two are compared.
-	keptLong = 45
+	keptLong = 60
 )
 
 // A bench is a devnet on which an honest agent and cheats keep one torrent.
@@ -238,6 +238,11 @@ func (b *bench) turn(auditor int, victim marketplace.Address) error {
 	return nil
 }
 
+// fetched says whether an agent has no more need of the seeder.
+func fetched(l marketplace.Lease) bool {
+	return l.ID != 0 && l.State != marketplace.Reserved && l.State != marketplace.Fetching
+}
+
 // watch waits until the honest agent was paid for long enough and no cheat has a lease. The relay's
 // source leaves when the relay has passed.
 func (b *bench) watch() (leases map[string]marketplace.Lease, err error) {
@@ -266,8 +271,8 @@ func (b *bench) watch() (leases map[string]marketplace.Lease, err error) {
 				b.cut[name] = now - marketplace.DevnetRules().EpochAt(l.ReservedAt)
 			}
 		}
-		if b.seeder != nil && leases["relay"].Passed > 0 && leases["honest"].Passed > 0 &&
-			leases["victim"].Passed > 0 {
+		if b.seeder != nil && leases["relay"].Passed > 0 && fetched(leases["honest"]) &&
+			fetched(leases["victim"]) {
 			_ = b.seederLeaves(nil, nil) // a seeder that does not go is seen in what the relay is paid
 		}
 		return cut == 3 && leases["honest"].Verified >= keptLong

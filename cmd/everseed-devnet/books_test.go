@@ -51,7 +51,8 @@ func (s *story) balance(ctx context.Context) error {
 	return s.conserved(ctx, got)
 }
 
-// payouts compares what each payee has on chain with what its leases earned, and adds it up.
+// payouts compares what each payee has on chain with what its leases or audits earned, and adds it
+// up.
 func (d *devnet) payouts(ctx context.Context) (sum marketplace.Amount, err error) {
 	info, err := d.client.Rules(ctx)
 	if err != nil {
@@ -61,43 +62,72 @@ func (d *devnet) payouts(ctx context.Context) (sum marketplace.Amount, err error
 	for _, a := range d.agents {
 		payees = append(payees, a.key.Address())
 	}
+	auditors, err := d.client.Auditors(ctx, "")
+	if err != nil {
+		return sum, err
+	}
+	for _, a := range auditors {
+		payees = append(payees, a.Terms.Payee)
+	}
+	// In this order: what is earned only grows, so nobody may ever be seen with more.
+	have := map[marketplace.Address]marketplace.Amount{}
 	for _, payee := range payees {
-		// In this order: what is earned only grows, so nobody may ever be seen with more.
-		have, err := d.vault.TokenBalance(ctx, payee)
-		if err != nil {
+		if have[payee], err = d.vault.TokenBalance(ctx, payee); err != nil {
 			return sum, err
 		}
-		due, err := d.due(ctx, info, payee)
-		if err != nil {
-			return sum, err
+	}
+	due, err := d.dues(ctx, info)
+	if err != nil {
+		return sum, err
+	}
+	for payee, has := range have {
+		if has.Cmp(due[payee]) > 0 {
+			return sum, robbed{fmt.Errorf("%s has %s BTT on the chain, and earned %s", payee, has,
+				due[payee])}
 		}
-		if have.Cmp(due) > 0 {
-			return sum, robbed{fmt.Errorf("%s has %s BTT on the chain, and earned %s", payee, have, due)}
+		if has != due[payee] {
+			return sum, fmt.Errorf("%s has %s BTT on the chain of %s", payee, has, due[payee])
 		}
-		if have != due {
-			return sum, fmt.Errorf("%s has %s BTT on the chain of %s", payee, have, due)
-		}
-		sum = sum.Add(have)
+		sum = sum.Add(has)
 	}
 	return sum, nil
 }
 
-// due is what a payee should have by now, computed from what the leases say.
-func (d *devnet) due(ctx context.Context, info marketplace.MarketInfo, payee marketplace.Address) (
-	sum marketplace.Amount, err error) {
+// dues are what each payee should have by now, computed from what leases and proofs say.
+func (d *devnet) dues(ctx context.Context, info marketplace.MarketInfo) (
+	map[marketplace.Address]marketplace.Amount, error) {
+	dues := map[marketplace.Address]marketplace.Amount{}
+	pay := func(who marketplace.Address, a marketplace.Amount) { dues[who] = dues[who].Add(a) }
 	leases, err := d.client.Leases(ctx, client.LeaseFilter{Most: 1_000_000})
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range leases {
-		switch {
-		case payee == info.FeePayee:
-			sum = sum.Add(info.Rules.Fee(l.Earned))
-		case l.Payee != payee:
-		case l.State == marketplace.Failed: // its holdback is forfeited
-			sum = sum.Add(info.Rules.Split(marketplace.Amount{}, l.Earned).Payable)
-		default:
-			sum = sum.Add(l.Earned.Sub(l.Held))
+		if l.State == marketplace.Failed { // its holdback is forfeited
+			pay(l.Payee, info.Rules.Split(marketplace.Amount{}, l.Earned).Payable)
+		} else {
+			pay(l.Payee, l.Earned.Sub(l.Held))
+		}
+		if l.Earned.IsZero() {
+			continue
+		}
+		proofs, err := d.client.Proofs(ctx, client.ProofFilter{Lease: l.ID, Most: 1_000_000})
+		if err != nil {
+			return nil, err
+		}
+		slices.Reverse(proofs)
+		var before marketplace.Amount
+		for _, p := range proofs {
+			earned := before.Add(p.Earned)
+			each, rest := info.Rules.ShareFee(info.Rules.Split(before, earned).Fee, len(p.Paid))
+			for _, auditor := range p.Paid {
+				pay(auditor.Payee, each)
+			}
+			pay(info.FeePayee, rest)
+			before = earned
 		}
 	}
-	return sum, err
+	return dues, nil
 }
 
 // conserved follows the posters' BTT: all of it is in their wallets, in the vault or paid out, and

@@ -43,6 +43,7 @@ type devnet struct {
 	market   *process
 	auditors []*process
 	agents   []*agent
+	agentEnv []string // of all agents, beside their keys
 
 	vault     *escrow.Vault
 	faucet    escrow.Key // has all TRX, deployed the token, mints it
@@ -222,6 +223,11 @@ func (d *devnet) addAgent(name string, price marketplace.Amount, change func(*se
 	if err != nil {
 		return nil, err
 	}
+	return d.addAgentAs(key, name, price, change)
+}
+
+func (d *devnet) addAgentAs(key escrow.Key, name string, price marketplace.Amount,
+	change func(*seederagent.Config)) (*agent, error) {
 	a := &agent{name: name, key: key, config: seederagent.DefaultConfig()}
 	c := &a.config
 	c.Market, c.Dir, c.TronGRPC = d.web, filepath.Join(d.dir, name), d.tron
@@ -238,7 +244,7 @@ func (d *devnet) addAgent(name string, price marketplace.Amount, change func(*se
 		return nil, err
 	}
 	a.process = d.process(name, "everseed-agent", "run", "--config", file)
-	a.env = []string{"EVERSEED_AGENT_KEY=" + key.Hex()}
+	a.env = append([]string{"EVERSEED_AGENT_KEY=" + key.Hex()}, d.agentEnv...)
 	if err := a.start(); err != nil {
 		return nil, err
 	}

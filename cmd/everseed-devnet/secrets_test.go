@@ -45,7 +45,7 @@ func (s *story) secrets() map[string]string {
 	for _, p := range all {
 		for _, setting := range p.env {
 			name, value, _ := strings.Cut(setting, "=")
-			if strings.HasSuffix(name, "_KEY") && value != "" {
+			if (strings.HasSuffix(name, "_KEY") || strings.HasSuffix(name, "_SECRET")) && value != "" {
 				found[name+" of "+p.name] = strings.ToLower(value)
 			}
 		}

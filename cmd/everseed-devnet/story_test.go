@@ -15,6 +15,7 @@ import (
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/metainfo"
 	"github.com/everseed/everseed/seederagent"
 	"github.com/everseed/everseed/seederagent/swarm"
@@ -34,6 +35,8 @@ type story struct {
 	seeder   *swarm.Engine
 	trackers trackers
 	bounty   marketplace.Bounty
+	recruits map[string]escrow.Key // who want to audit
+	liar     context.CancelFunc    // ends one that invents
 }
 
 // TestStories runs testdata/*.txtar, each on a devnet of its own. After every script the books
@@ -49,7 +52,7 @@ func TestStories(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			dir := filepath.Join(env.WorkDir, ".devnet")
 			ctx, cancel := context.WithTimeout(context.Background(), storyWithin)
-			s := &story{ctx: ctx}
+			s := &story{ctx: ctx, recruits: map[string]escrow.Key{}}
 			env.Defer(func() {
 				defer cancel()
 				if err := errors.Join(s.settleUp(env), s.end()); err != nil {
@@ -115,6 +118,9 @@ func (s *story) settleUp(env *testscript.Env) error {
 
 func (s *story) end() error {
 	var errs []error
+	if s.liar != nil {
+		s.liar()
+	}
 	if s.seeder != nil {
 		errs = append(errs, s.seeder.Close())
 	}

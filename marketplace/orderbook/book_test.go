@@ -2,6 +2,7 @@ package orderbook_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -47,8 +48,24 @@ func TestABountyIsFilledProvenPaidAndRefunded(t *testing.T) {
 	if got := s.account(poster).Free.Add(b.Spent); got != marketplace.BTT(1000) {
 		t.Errorf("free and spent add up to %s", got)
 	}
-	if got := s.account(fees).Payable; got != fee {
-		t.Errorf("fee is %s, want %s", got, fee)
+	s.feesAre(fee)
+}
+
+// feesAre holds what the market and the auditors have against all fees: half is the auditors', who all
+// passed all, in equal parts.
+func (s *stage) feesAre(all marketplace.Amount) {
+	s.Helper()
+	each, sum := s.account(auditors[0]).Payable, s.account(fees).Payable
+	for _, who := range auditors {
+		if got := s.account(who).Payable; got != each {
+			s.Errorf("%s has %s, another auditor %s", who, got, each)
+		}
+		sum = sum.Add(each)
+	}
+	half, few := all.MulDiv(1, 2), marketplace.Units(1000) // that roundings leave
+	if audits := each.Add(each).Add(each); sum != all || audits.Cmp(half) > 0 ||
+		audits.Add(few).Cmp(half) < 0 {
+		s.Errorf("of %s in fees %s are booked, %s of them to auditors", all, sum, audits)
 	}
 }
 
@@ -295,13 +312,10 @@ func TestAChequeIsRedeemedOnceWhoeverSendsIt(t *testing.T) {
 	s.quorum()
 	open, err := s.Redeemable(t.Context(), 10)
 	s.must(err)
-	if len(open) != 2 { // the agent's and the fee's
+	if len(open) != 2+len(auditors) { // the agent's, the fee's and the auditors'
 		t.Fatalf("%d cheques to redeem", len(open))
 	}
-	r := open[0]
-	if r.Cheque.To != l.Payee {
-		r = open[1]
-	}
+	r := open[slices.IndexFunc(open, func(r orderbook.Redemption) bool { return r.Cheque.To == l.Payee })]
 	tx := orderbook.StagedTx{ID: "a", Cheque: r.ID, Raw: []byte{1}, Expires: s.now.Add(time.Minute)}
 	s.must(s.StageTx(t.Context(), tx, s.now))
 	tx.ID = "b"
@@ -319,7 +333,8 @@ func TestAChequeIsRedeemedOnceWhoeverSendsIt(t *testing.T) {
 	if got, err := s.Cheque(t.Context(), r.ID); err != nil || got.State != marketplace.ChequeSolid {
 		t.Errorf("cheque is %s, %v", got.State, err)
 	}
-	if open, err = s.Redeemable(t.Context(), 10); err != nil || len(open) != 1 {
+	if open, err = s.Redeemable(t.Context(), 10); err != nil ||
+		len(open) != 1+len(auditors) {
 		t.Errorf("%d cheques left to redeem, %v", len(open), err)
 	}
 }

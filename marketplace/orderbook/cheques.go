@@ -148,7 +148,7 @@ func (b *Book) Drafts(
 }
 
 // explain adds to a cheque the leases and proofs that it follows from. The fee payee's cheques
-// follow from all leases under the mandate.
+// follow from all leases under the mandate, an auditor's from those that it was paid for.
 func (b *Book) explain(
 	ctx context.Context, c marketplace.SignedCheque,
 ) (d marketplace.Draft, err error) {
@@ -157,7 +157,8 @@ func (b *Book) explain(
 	d.Leases, err = many(ctx, b.pool, "leases", scanLease, selectLease+`WHERE bounty IN (
 			SELECT bounty FROM pledges WHERE poster = $1 AND mandate = $2
 				AND state IN ('posted', 'settled'))
-		AND (payee = $3 OR $3 = $4) ORDER BY id`, q.From, q.Mandate, q.To,
+		AND (payee = $3 OR $3 = $4 OR EXISTS (SELECT FROM proofs p WHERE p.lease = leases.id
+			AND p.paid @> jsonb_build_array(jsonb_build_object('payee', $3::text)))) ORDER BY id`, q.From, q.Mandate, q.To,
 		b.opts.FeePayee)
 	if err != nil {
 		return d, err

@@ -194,12 +194,21 @@ type ProofFilter struct {
 }
 
 func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
-	return p, row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, &p.Wire, at{&p.At})
+	var paid []byte
+	if err := row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
+		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire,
+		at{&p.At}); err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(paid, &p.Paid); err != nil || len(p.Paid) == 0 {
+		p.Paid = nil
+		return p, err
+	}
+	return p, nil
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, wire, at FROM proofs `
+	drawn_from, paid, wire, at FROM proofs `
 
 // Proofs returns proofs of epochs before page.After, newest epoch first.
 func (b *Book) Proofs(ctx context.Context, f ProofFilter, p Page) ([]marketplace.Proof, error) {

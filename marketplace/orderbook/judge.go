@@ -128,6 +128,7 @@ type hearing struct {
 	from     marketplace.LeaseState
 	activeAt time.Time // before it
 	before   bool      // it passed the epoch before
+	panel    []marketplace.Seat
 	ruling   marketplace.Ruling
 	record   marketplace.Record // of its agent, this epoch included
 	proof    marketplace.Proof
@@ -170,7 +171,8 @@ func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 	}
 	all := make([]*hearing, len(leases))
 	for i, l := range leases {
-		h := &hearing{lease: l, from: l.State, activeAt: l.ActiveAt, before: slices.Contains(passed, l.ID)}
+		h := &hearing{lease: l, from: l.State, activeAt: l.ActiveAt,
+			before: slices.Contains(passed, l.ID), panel: d.Auditors}
 		asked, _ := d.Lease(l.ID)
 		h.ruling = a.rules.Hear(l, asked, d.Epoch, d.heard[l.ID], len(d.Auditors), a.now)
 		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.Epoch,
@@ -188,9 +190,10 @@ func (a *act) writeProofs(all []*hearing) error {
 	for _, h := range all {
 		p := h.proof
 		batch.Queue(`INSERT INTO proofs (lease, bounty, agent, epoch, verdict, passes, reports, seconds,
-			earned, drawn_from, at, wire) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.Lease,
-			p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds, p.Earned,
-			p.From, p.At, p.Wire)
+			earned, drawn_from, paid, at, wire)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			p.Lease, p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds,
+			p.Earned, p.From, mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At, p.Wire)
 		if p.Reports > 0 {
 			h.lease.Audited, h.lease.Wire = h.lease.Audited+1, h.lease.Wire+p.Wire
 			batch.Queue(`UPDATE leases SET audited = $2, wire = $3 WHERE id = $1`, p.Lease,

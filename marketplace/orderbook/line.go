@@ -146,6 +146,9 @@ func (a *act) pay(all []*hearing) error {
 		for _, f := range h.lease.Funders {
 			due = append(due, payable{f.Poster, f.Mandate, h.lease.Payee},
 				payable{f.Poster, f.Mandate, a.book.opts.FeePayee})
+			for _, auditor := range h.proof.Paid {
+				due = append(due, payable{f.Poster, f.Mandate, auditor.Payee})
+			}
 		}
 	}
 	if err := a.countPledges(lines); err != nil {
@@ -161,11 +164,14 @@ func (a *act) pay(all []*hearing) error {
 }
 
 // reckon finds what a verdict pays, and takes it from the bounty's money: to the payee, to the
-// holdback and to the fee, in this order (marketplace.Rules.Owed).
+// holdback, to each auditor that passed and to the fee, in this order (marketplace.Rules.Owed).
 func (a *act) reckon(h *hearing, from *line) (total marketplace.Amount) {
 	l, p := &h.lease, &h.proof
 	if p.Verdict == marketplace.VerdictPass && !l.Accused.Waits() {
 		p.Seconds = a.rules.PaidSeconds(p.Epoch, h.before, l.ActiveAt, l.EndsAt)
+	}
+	if p.Seconds > 0 {
+		p.Paid = a.rules.PaidAuditors(h.ruling.Said, h.panel)
 	}
 	verified := l.Verified + p.Seconds
 	earned := marketplace.KeepPay(l.Price, l.Billed, verified)
@@ -181,7 +187,13 @@ func (a *act) reckon(h *hearing, from *line) (total marketplace.Amount) {
 	take(split.Holdback, "holdback", func(f marketplace.Funder) string {
 		return accountHoldback(l.ID, f.Poster)
 	})
-	take(split.Fee, "fee", func(f marketplace.Funder) string {
+	each, rest := a.rules.ShareFee(split.Fee, len(p.Paid))
+	for _, auditor := range p.Paid {
+		take(each, "fee", func(f marketplace.Funder) string {
+			return accountPayable(f.Poster, f.Mandate, auditor.Payee)
+		})
+	}
+	take(rest, "fee", func(f marketplace.Funder) string {
 		return accountPayable(f.Poster, f.Mandate, fee)
 	})
 	l.Verified, l.Earned, l.Held = verified, earned, l.Held.Add(split.Holdback)

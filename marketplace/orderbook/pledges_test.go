@@ -194,7 +194,7 @@ func TestFundersPayAndGetBackProRata(t *testing.T) {
 			t.Errorf("%s drew %s and signed away %s", p.Poster, p.Drawn, signed[p.Poster])
 		}
 	}
-	if len(cheques) != 9 { // three funders, two agents and the fee
+	if len(cheques) != 18 { // three funders, two agents, three auditors and the fee
 		t.Errorf("%d cheques are signed", len(cheques))
 	}
 }

@@ -103,7 +103,8 @@ func TestWhatNobodyRedeemedBeforeTheMandateEndedIsThePostersAgain(t *testing.T) 
 	flying := s.due()[0]
 	s.must(s.StageTx(t.Context(), orderbook.StagedTx{ID: "a", Cheque: flying.ID, Raw: []byte{1},
 		Expires: s.now}, s.now))
-	other := s.due()[0]
+	others := s.due()
+	other := others[0]
 	before := s.account(poster)
 	ends := s.now.Add(time.Hour).Truncate(time.Second)
 	s.chain(orderbook.ChainEvent{Kind: orderbook.ChainRevoke, Account: poster,
@@ -117,7 +118,7 @@ func TestWhatNobodyRedeemedBeforeTheMandateEndedIsThePostersAgain(t *testing.T) 
 		}
 	}
 	expire(ends.Add(999*time.Millisecond), 0)
-	expire(ends.Add(time.Second), 1)
+	expire(ends.Add(time.Second), len(others))
 	if c := s.cheque(other.ID); c.State != marketplace.ChequeExpired || c.Wait == nil ||
 		c.Wait.Reason != marketplace.WaitExpired {
 		t.Errorf("cheque is %s: %+v", c.State, c.Wait)
@@ -128,7 +129,10 @@ func TestWhatNobodyRedeemedBeforeTheMandateEndedIsThePostersAgain(t *testing.T) 
 		t.Error("a dead cheque is still to be redeemed")
 	}
 	after := s.account(poster)
-	back := flying.Cheque.Cumulative.Add(other.Cheque.Cumulative)
+	back := flying.Cheque.Cumulative
+	for _, r := range others {
+		back = back.Add(r.Cheque.Cumulative)
+	}
 	if after.Free.Add(after.Reserved) != before.Free.Add(before.Reserved).Add(back) {
 		t.Errorf("%s BTT came back of %s", after.Free.Add(after.Reserved).SubFloor(
 			before.Free.Add(before.Reserved)), back)
@@ -229,12 +233,13 @@ func TestEveryUnitOfABountyIsPaidVestedForfeitedOrRefunded(t *testing.T) {
 	split := s.rules.Split(marketplace.Amount{}, failed.Earned)
 	fee := s.rules.Fee(kept.Earned).Add(s.rules.Fee(failed.Earned))
 	for who, want := range map[marketplace.Address]marketplace.Amount{
-		kept.Payee: kept.Earned, failed.Payee: split.Payable, fees: fee,
+		kept.Payee: kept.Earned, failed.Payee: split.Payable,
 	} {
 		if a := s.account(who); a.Payable != want || !a.Held.IsZero() {
 			t.Errorf("%s is owed %s with %s held back, want %s", who, a.Payable, a.Held, want)
 		}
 	}
+	s.feesAre(fee)
 	spent := kept.Earned.Add(split.Payable).Add(fee)
 	a := s.account(poster)
 	if a.Free != marketplace.BTT(1000).Sub(spent) || !a.Reserved.IsZero() || a.Spent != spent {

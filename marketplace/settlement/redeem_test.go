@@ -122,24 +122,30 @@ func TestAChequeThatIsNotCoveredTakesWhatThereIs(t *testing.T) {
 	h.onChain(h.vault.BuildWithdraw(t.Context(), poster))
 	h.until("the cheque waits", func() bool { return h.waits(c.ID) == marketplace.WaitUncovered })
 
-	// Agent and fee payee race for what comes; nobody is paid twice or forgotten.
-	all, err := h.Cheques(t.Context(), orderbook.ChequeFilter{Payee: fees}, orderbook.Page{})
+	// Agent, fee payee and auditors race for what comes; nobody is paid twice or forgotten.
+	all, err := h.Cheques(t.Context(), orderbook.ChequeFilter{State: marketplace.ChequeSigned},
+		orderbook.Page{})
 	h.must(err)
-	both := c.Cheque.Cumulative.Add(all[0].Cheque.Cumulative)
+	var whole marketplace.Amount
+	for _, one := range all {
+		whole = whole.Add(one.Cheque.Cumulative)
+	}
 	paid := func(total marketplace.Amount) func() bool {
 		return func() bool {
-			one, err := h.vault.TokenBalance(t.Context(), payee)
-			h.must(err)
-			two, err := h.vault.TokenBalance(t.Context(), fees)
-			h.must(err)
-			return one.Add(two) == total
+			var sum marketplace.Amount
+			for _, who := range append([]marketplace.Address{payee, fees}, auditors()...) {
+				has, err := h.vault.TokenBalance(t.Context(), who)
+				h.must(err)
+				sum = sum.Add(has)
+			}
+			return sum == total
 		}
 	}
 	little := marketplace.MustAmount("0.1")
 	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), little))
 	h.until("what there was is paid", paid(little))
 	h.onChain(h.vault.BuildDeposit(t.Context(), poster, poster.Address(), marketplace.BTT(1)))
-	h.until("the rest is paid", paid(both))
+	h.until("the rest is paid", paid(whole))
 	if h.log.count("ERROR") > 0 {
 		t.Errorf("alarms: %q", h.log.lines)
 	}

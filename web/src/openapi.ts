@@ -2053,6 +2053,19 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
+        PaidAuditor: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /**
+             * Format: tron-address
+             * @description As the epoch's panel names it
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            payee: string;
+        };
         Partner: {
             /**
              * Format: tron-address
@@ -2175,6 +2188,8 @@ export interface components {
             from: string;
             /** Format: int64 */
             lease: number;
+            /** @description Auditors that share a part of its fee, by address */
+            paid?: components["schemas"]["PaidAuditor"][];
             /**
              * Format: int64
              * @description Auditors that passed it
@@ -2338,6 +2353,11 @@ export interface components {
              * @description How many of them must pass a replica
              */
             audit_quorum: number;
+            /**
+             * Format: int64
+             * @description Part of the fee that the auditors of a paid epoch share
+             */
+            audit_share_bps: number;
             /**
              * Format: int64
              * @description Auditors asked per replica and epoch
