@@ -141,7 +141,13 @@ func vouch(ctx context.Context, market *client.Client, key escrow.Key, lease, ep
 	if rep.Signature, err = key.SignText(rep.Text()); err != nil {
 		return err
 	}
-	return market.Report(ctx, rep)
+	if _, err := market.Commit(ctx, epoch, []marketplace.Commitment{rep.Sealed()}); err != nil {
+		return err
+	}
+	time.AfterFunc(time.Until(marketplace.DevnetRules().CommitBy(epoch)), func() {
+		_, _ = market.Reveal(ctx, []marketplace.Report{rep}) // one that is refused is one lie less
+	})
+	return nil
 }
 
 // convicted NAME waits until an auditor is disqualified, and looks whether everybody can see what for and

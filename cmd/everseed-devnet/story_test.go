@@ -88,7 +88,9 @@ func TestStories(t *testing.T) {
 			"cancel-all": verb((*story).cancelAll), "memory": verb((*story).memory),
 			"broke": verb((*story).breakMarket), "rich": verb((*story).enrichMarket),
 			"carrier": verb((*story).makeCarrier), "kept": verb((*story).awaitKept),
-			"cut-short": verb((*story).cutShort), "seeder-leaves": verb((*story).seederLeaves),
+			"cut-short": verb((*story).cutShort), "replayable": verb((*story).awaitReplayable),
+			"liar":          verb((*story).startLiar),
+			"seeder-leaves": verb((*story).seederLeaves),
 		},
 	})
 }
