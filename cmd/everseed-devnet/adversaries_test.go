@@ -6,14 +6,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
-	"github.com/everseed/everseed/marketplace/audit"
 	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/metainfo"
 	"github.com/everseed/everseed/seederagent"
@@ -25,7 +23,7 @@ const (
 	// cheatsMax is what a cheat may be paid, in per cent of an honest agent beside it.
 	cheatsMax = 25
 	// keptLong is how many seconds the honest agent is paid for before the two are compared.
-	keptLong = 45
+	keptLong = 60
 )
 
 // A bench is a devnet on which an honest agent and cheats keep one torrent.
@@ -38,9 +36,9 @@ type bench struct {
 	nextNet int
 }
 
-// TestCheatsEarnLittleAndALiarEndsNobody runs cheats against the real programs, on the wire: each takes
-// a replica of one bounty beside an honest agent; one of the three auditors lies about a second one.
-func TestCheatsEarnLittleAndALiarEndsNobody(t *testing.T) {
+// TestCheatsEarnLittleBesideAnHonestAgent runs cheats against the real programs, on the wire: each takes
+// a replica of one bounty beside an honest agent.
+func TestCheatsEarnLittleBesideAnHonestAgent(t *testing.T) {
 	t.Parallel()
 	bin, err := programs()
 	if err != nil {
@@ -79,13 +77,6 @@ func TestCheatsEarnLittleAndALiarEndsNobody(t *testing.T) {
 	if l := leases["relay"]; l.Passed == 0 {
 		t.Error("the relay never passed: it was not put on trial")
 	}
-	victim := leases["victim"]
-	t.Logf("victim: lease %s, paid %.1f %%, accused in epoch %+v", victim.State,
-		100*paid(victim).Float()/honest.Float(), victim.Accused)
-	if !victim.State.Live() || victim.Accused == nil || victim.Accused.Refuted == 0 ||
-		2*paid(victim).Float() < honest.Float() {
-		t.Errorf("the liar's victim: %+v, %+v", victim, victim.Accused)
-	}
 	if s, err := b.client.Solvency(ctx); err != nil || s.Difference != "" || s.Vault != s.Ledger ||
 		s.LedgerDebit != s.LedgerCred {
 		t.Errorf("the books: %+v, %v", s, err)
@@ -100,7 +91,7 @@ func paid(l marketplace.Lease) marketplace.Amount {
 	return l.Earned
 }
 
-// cast posts a bounty, and brings agents, cheats and the liar up.
+// cast posts a bounty, and brings the agent and the cheats up.
 func (b *bench) cast() (err error) {
 	if b.poster, err = b.aPoster(b.ctx, pocketMoney); err != nil {
 		return err
@@ -128,7 +119,7 @@ func (b *bench) cast() (err error) {
 	if b.data, err = held(b.t, filepath.Join(b.dir, "content")); err != nil {
 		return err
 	}
-	for _, name := range []string{"honest", "victim"} {
+	for _, name := range []string{"honest"} {
 		a, err := b.addAgent(name, marketplace.BTT(1000), nil)
 		if err != nil {
 			return err
@@ -141,11 +132,8 @@ func (b *bench) cast() (err error) {
 	if err := b.hireCheats(); err != nil {
 		return err
 	}
-	if err := b.turn(2, b.who["victim"]); err != nil {
-		return err
-	}
 	return b.poster.run(b.ctx, &b.bounty, "bounty", "post", b.t.Infohash.String(), "--price-max", "10000",
-		"--keep-for", "10m", "--good-for", "5m", "--replicas", "5")
+		"--keep-for", "10m", "--good-for", "5m", "--replicas", "4")
 }
 
 // hireCheats brings up who holds nothing and relays from a seeder that nobody pays, who spoils 8 % of the
@@ -190,52 +178,9 @@ func (b *bench) hireCheats() error {
 	return nil
 }
 
-// A liar is an auditor that does its work, and accuses one agent of what it did not find.
-type liar struct {
-	*client.Client
-	key    escrow.Key
-	victim func() int64 // lease
-}
-
-func (l liar) Report(ctx context.Context, rep marketplace.Report) (err error) {
-	if rep.Lease == l.victim() && len(rep.Answers) > 0 {
-		rep.Outcome, rep.Tries = marketplace.BadData, []marketplace.Outcome{marketplace.BadData}
-		rep.Answers[0].Outcome = marketplace.BadData
-	}
-	if rep.Signature, err = l.key.SignText(rep.Text()); err != nil {
-		return err
-	}
-	return l.Client.Report(ctx, rep)
-}
-
-// turn stops an auditor's program and puts a liar with its key in its place.
-func (b *bench) turn(auditor int, victim marketplace.Address) error {
-	p := b.auditors[auditor]
-	if err := p.stop(); err != nil {
-		return err
-	}
-	key, err := escrow.ParseKey(strings.TrimPrefix(p.env[0], "EVERSEED_AUDITOR_KEY="))
-	if err != nil {
-		return err
-	}
-	l := liar{client.New(b.web), key, func() int64 {
-		leases, err := b.client.LiveLeases(b.ctx, victim)
-		if err != nil || len(leases) == 0 {
-			return 0
-		}
-		return leases[0].ID
-	}}
-	if err := l.Login(b.ctx, key); err != nil {
-		return err
-	}
-	info, err := b.client.Rules(b.ctx)
-	if err != nil {
-		return err
-	}
-	a := &audit.Auditor{Address: key.Address(), Market: l, Rules: info.Rules,
-		Guard: metainfo.Guard{Loopback: true}}
-	go func() { _ = a.Run(b.ctx) }() // it returns nil when ctx is done
-	return nil
+// fetched says whether an agent has no more need of the seeder.
+func fetched(l marketplace.Lease) bool {
+	return l.ID != 0 && l.State != marketplace.Reserved && l.State != marketplace.Fetching
 }
 
 // watch waits until the honest agent was paid for long enough and no cheat has a lease. The relay's
@@ -266,8 +211,7 @@ func (b *bench) watch() (leases map[string]marketplace.Lease, err error) {
 				b.cut[name] = now - marketplace.DevnetRules().EpochAt(l.ReservedAt)
 			}
 		}
-		if b.seeder != nil && leases["relay"].Passed > 0 && leases["honest"].Passed > 0 &&
-			leases["victim"].Passed > 0 {
+		if b.seeder != nil && leases["relay"].Passed > 0 && fetched(leases["honest"]) {
 			_ = b.seederLeaves(nil, nil) // a seeder that does not go is seen in what the relay is paid
 		}
 		return cut == 3 && leases["honest"].Verified >= keptLong
