@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,11 +31,11 @@ func (s *Server) knock(ctx context.Context, in *knockBody) error {
 		return err
 	}
 	k.Address = to.String()
-	known, err := s.Book.Audits(ctx, callerOf(ctx).account)
-	if err != nil {
+	e, err := s.Book.AuditEpoch(ctx, s.info.Rules.EpochAt(now))
+	if err != nil && !errors.Is(err, marketplace.NotFound) {
 		return err
 	}
-	if !known {
+	if !sits(e, callerOf(ctx).account) {
 		if err := s.knocks.spend(v.header, k.Agent.String(), now); err != nil {
 			return err
 		}

@@ -126,16 +126,16 @@ func (r Rules) AuditorOutlook(s Standing, rec Record) AuditorOutlook {
 	case s == Suspended:
 		o.Next = fmt.Sprintf("%d epochs without a seat end the suspension",
 			rec.Uptime.successesTo(r.UptimeMemoryBps, r.UptimeMinBps))
-		warn(OutOfUptime, "%s of what it was drawn for was done, below %s", percent(o.Uptime.Bps),
-			percent(o.Uptime.MinBps))
+		warn(OutOfUptime, "%s of what it was drawn for was done, below %s", Percent(o.Uptime.Bps),
+			Percent(o.Uptime.MinBps))
 	case !rec.UptimeWarned.IsZero():
 		warn(WarnUptime, "%s of what it was drawn for was done; %s it is %s. Is it running, and its clock"+
-			" right?", percent(o.Uptime.Bps), o.Uptime.when("visits in a row without a report"),
+			" right?", Percent(o.Uptime.Bps), o.Uptime.when("visits in a row without a report"),
 			o.Uptime.Costs)
 	}
 	if !rec.DataWarned.IsZero() {
 		warn(WarnData, "reputation is %s; %s it is %s. A report said what cannot be",
-			percent(o.Reputation.Bps), o.Reputation.when("failures"), o.Reputation.Costs)
+			Percent(o.Reputation.Bps), o.Reputation.when("failures"), o.Reputation.Costs)
 	}
 	return o
 }

@@ -17,6 +17,7 @@ type Market struct {
 	Earned      Amount              `json:"earned" doc:"BTT ever earned by agents, redeemed or not"`
 	Redeemed    Amount              `json:"redeemed" doc:"BTT ever paid out on chain"`
 	Replaced    Replacements        `json:"replaced" doc:"How fast lost replicas were replaced"`
+	AuditWire   int64               `json:"audit_wire" doc:"Bytes on the wire that audits took per replica and day, of the last day"`
 	LastCall    *Call               `json:"last_call,omitempty" doc:"Newest call"`
 	Clearings   []Price             `json:"clearings" doc:"Last price of each signature"`
 }

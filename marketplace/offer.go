@@ -98,6 +98,7 @@ type Offer struct {
 	Outlook  *Outlook   `json:"outlook,omitempty" doc:"Scores and warnings, from its first audit on"`
 	Used     int64      `json:"used" doc:"Bytes under live leases"`
 	Leases   int        `json:"leases" doc:"Live leases"`
+	Together []Partner  `json:"together,omitempty" doc:"Agents that miss epochs when it does, most first"`
 	PostedAt time.Time  `json:"posted_at" doc:"Last change that lost priority"`
 	SeenAt   time.Time  `json:"seen_at" doc:"Last sign of life"`
 	Reason   string     `json:"reason,omitempty" doc:"Why it got nothing in the last call"`
@@ -133,6 +134,9 @@ type Lease struct {
 	Held       Amount     `json:"held" doc:"BTT held back until the end"`
 	Passed     int        `json:"passed" doc:"Epochs passed"`
 	Missed     int        `json:"missed" doc:"Epochs failed"`
+
+	Audited int   `json:"audited" doc:"Epochs with an auditor's report"`
+	Wire    int64 `json:"wire" doc:"Bytes on the wire, both ways, that those audits took"`
 
 	Dropping      bool  `json:"dropping,omitempty" doc:"In grace and forecast to miss again: another agent is called"`
 	Replaces      int64 `json:"replaces,omitzero" doc:"The lease whose replica it took over"`

@@ -92,14 +92,14 @@ func (r Rules) warnings(s Standing, rec Record, o Outlook) (all []Warning) {
 	case s == Disqualified:
 		warn(OutForGood, "%d audits found wrong or withheld data, ever", rec.Faults)
 	case !rec.DataWarned.IsZero():
-		warn(WarnData, "reputation is %s; %s it is %s. Check the disk", percent(g.Bps),
+		warn(WarnData, "reputation is %s; %s it is %s. Check the disk", Percent(g.Bps),
 			g.when("audits in a row with wrong or withheld data"), g.Costs)
 	}
 	switch g := o.Uptime; {
 	case s == Suspended:
-		warn(OutOfUptime, "uptime is %s, below %s", percent(g.Bps), percent(g.MinBps))
+		warn(OutOfUptime, "uptime is %s, below %s", Percent(g.Bps), Percent(g.MinBps))
 	case !rec.UptimeWarned.IsZero():
-		warn(WarnUptime, "uptime is %s; %s it is %s. Check the line", percent(g.Bps),
+		warn(WarnUptime, "uptime is %s; %s it is %s. Check the line", Percent(g.Bps),
 			g.when("tries in a row that find it away or slow"), g.Costs)
 	}
 	return all
@@ -109,11 +109,11 @@ func (r Rules) warnings(s Standing, rec Record, o Outlook) (all []Warning) {
 func (g Gauge) when(failures string) string {
 	if g.Failures == 0 {
 		return fmt.Sprintf("that is below %s, and if it still is when the grace is over",
-			percent(g.MinBps))
+			Percent(g.MinBps))
 	}
 	return fmt.Sprintf("%d more %s and it is below %s, and then", g.Failures, failures,
-		percent(g.MinBps))
+		Percent(g.MinBps))
 }
 
-// percent writes basis points for people.
-func percent(n int) string { return fmt.Sprintf("%d.%02d %%", n/100, n%100) }
+// Percent writes basis points for people.
+func Percent(n int) string { return fmt.Sprintf("%d.%02d %%", n/100, n%100) }

@@ -53,6 +53,8 @@ type Rules struct {
 	RecentMemoryBps int `json:"recent_memory_bps" doc:"Weight the recent uptime keeps at each try"`
 	DropBps         int `json:"drop_bps" doc:"Forecast of another missed epoch from which a replica in grace is replaced"`
 
+	OneOwnerBps int `json:"one_owner_bps" doc:"Agents that fail together from this score on are kept apart"`
+
 	AllowLoopback  bool `json:"allow_loopback" doc:"Peers on this machine are accepted (devnet)"`
 	NetworkPrefix4 int  `json:"network_prefix_4" doc:"Replicas differ in this IPv4 prefix"`
 	NetworkPrefix6 int  `json:"network_prefix_6" doc:"Replicas differ in this IPv6 prefix"`
@@ -75,7 +77,7 @@ func DefaultRules() Rules {
 		LeasesNewMax: 5, VetAudits: 100, VetAfter: days(7),
 		ReputationMemoryBps: 9900, ReputationWarnBps: 9500, ReputationMinBps: 9000,
 		UptimeMemoryBps: 9500, UptimeWarnBps: 8000, UptimeMinBps: 6000,
-		RecentMemoryBps: 9000, DropBps: 5000,
+		RecentMemoryBps: 9000, DropBps: 5000, OneOwnerBps: 4000,
 		NetworkPrefix4: 24, NetworkPrefix6: 48,
 		RedeemFeeBps: 200, RedeemAfter: days(7),
 	}

@@ -27,3 +27,13 @@ func Together(a, b []int64) (scoreBps int) {
 	}
 	return both * bps / either
 }
+
+// A Partner is an agent that another one fails together with. From Rules.OneOwnerBps on calls keep
+// the two apart like agents of one owner.
+type Partner struct {
+	Agent    Address `json:"agent"`
+	ScoreBps int     `json:"score_bps" doc:"Of the epochs that either missed, the part that both did"`
+}
+
+// A Pair are two agents that calls keep apart as one owner.
+type Pair struct{ A, B Address }

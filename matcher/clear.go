@@ -89,6 +89,10 @@ func newCall(f orderbook.Frozen, r marketplace.Rules) *call {
 }
 
 func (c *call) layAsks(f orderbook.Frozen) {
+	partners := map[marketplace.Address][]marketplace.Address{}
+	for _, p := range f.Together {
+		partners[p.A], partners[p.B] = append(partners[p.A], p.B), append(partners[p.B], p.A)
+	}
 	for i := range f.Offers {
 		o := &f.Offers[i]
 		peer, err := o.Terms.PeerAddr()
@@ -97,7 +101,7 @@ func (c *call) layAsks(f orderbook.Frozen) {
 		}
 		a := &ask{Offer: o, region: regionBits(o.Terms.Region), frozen: roomOf(o, c.rules)}
 		a.now = a.frozen
-		a.holder = holder{o.Agent, o.Terms.Payee, c.rules.Network(peer.Addr())}
+		a.holder = holder{o.Agent, o.Terms.Payee, c.rules.Network(peer.Addr()), partners[o.Agent]}
 		a.denyPosters, a.denyHashes = setOf(o.Terms.DenyPoster), setOf(o.Terms.DenyHash)
 		c.asks = append(c.asks, a)
 	}

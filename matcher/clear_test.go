@@ -330,3 +330,33 @@ func TestFillsTakeOverLostReplicasInTheOrderInWhichTheyWereLost(t *testing.T) {
 		t.Error("the call's hashes do not bind what it replaces")
 	}
 }
+
+func TestAgentsThatFailTogetherAreKeptApartAsOneOwner(t *testing.T) {
+	t.Parallel()
+	book := Frozen{Bounties: bounties{bounty(1, 2, "0.5")}, Offers: offers{offer(1, "0.1"),
+		offer(2, "0.2"), offer(3, "0.3")}}
+	strangers, _ := Clear(book, rules)
+	if got := told(strangers); got != "1←1@0.2 1←2@0.2" {
+		t.Fatalf("strangers get %s", got)
+	}
+	book.Together = []marketplace.Pair{{A: who(2), B: who(1)}}
+	for range 2 { // whichever is named first
+		c, why := Clear(book, rules)
+		if got := told(c); got != "1←1@0.3 1←3@0.3" {
+			t.Errorf("one owner gets %s", got)
+		}
+		if c.Input == strangers.Input {
+			t.Error("the call's input does not tell")
+		}
+		if reason := why.Offers[2]; !strings.Contains(reason, "keeps replicas apart") {
+			t.Errorf("the other one is told %q", reason)
+		}
+		book.Together[0].A, book.Together[0].B = who(1), who(2)
+	}
+	book.Bounties[0].State, book.Bounties[0].Leased = marketplace.Degraded, 1
+	book.Replicas = []marketplace.Lease{{Bounty: 1, Agent: who(1), Payee: who(payees + 1),
+		Peer: "10.0.1.1:6881"}}
+	if c, _ := Clear(book, rules); told(c) != "1←3@0.3" {
+		t.Errorf("beside a replica that is there: %s", told(c))
+	}
+}

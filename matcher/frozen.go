@@ -48,6 +48,9 @@ func digest(f orderbook.Frozen) marketplace.Hash {
 	section(h, f.Lost, func(l marketplace.Lost) string {
 		return fmt.Sprintf("lost %d %d %t", l.Bounty, l.Lease, l.Dropping)
 	})
+	section(h, f.Together, func(p marketplace.Pair) string {
+		return fmt.Sprintf("together %x %x", p.A[:], p.B[:])
+	})
 	return sum(h)
 }
 

@@ -61,11 +61,12 @@ func (b *bid) missing() bool { return b.next <= b.Terms.Replicas }
 type holder struct {
 	agent, payee marketplace.Address
 	network      netip.Prefix
+	partners     []marketplace.Address // agents that fail when this one does
 }
 
 func (h holder) near(o holder) bool {
 	return h.agent == o.agent || h.payee == o.payee || h.agent == o.payee || h.payee == o.agent ||
-		h.network == o.network
+		h.network == o.network || slices.Contains(h.partners, o.agent)
 }
 
 // An ask is a live offer.

@@ -8,13 +8,15 @@ ALTER TABLE leases
     ADD COLUMN accused jsonb,
     ADD COLUMN dropping boolean NOT NULL DEFAULT false,
     ADD COLUMN replaces bigint REFERENCES leases,
-    ADD COLUMN replaced_after bigint CHECK (replaced_after >= 0); -- microseconds
+    ADD COLUMN replaced_after bigint CHECK (replaced_after >= 0), -- microseconds
+    ADD COLUMN audited int NOT NULL DEFAULT 0, -- epochs with a report
+    ADD COLUMN wire bigint NOT NULL DEFAULT 0 CHECK (wire >= 0); -- bytes of all of them
 CREATE INDEX leases_replaces ON leases (replaces) WHERE replaces IS NOT NULL;
 
 ALTER TABLE proofs ADD COLUMN wire bigint NOT NULL DEFAULT 0 CHECK (wire >= 0),
     DROP CONSTRAINT proofs_verdict_check, ADD CONSTRAINT proofs_verdict_check
     CHECK (verdict IN ('pass', 'fail', 'data_fault', 'accused', 'unaudited'));
-CREATE INDEX proofs_failed ON proofs (epoch, agent) WHERE verdict = 'fail';
+CREATE INDEX proofs_epoch ON proofs (epoch, agent);
 
 -- What became of auditors' accusations that nobody else shared.
 CREATE TABLE hearings (

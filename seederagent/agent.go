@@ -108,6 +108,7 @@ func (a *Agent) enter(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("put up the offer: %w", err)
 	}
+	a.state.setOffer(offer, time.Now())
 	a.Log.InfoContext(ctx, "offer is up", "offer", offer.ID, "agent", offer.Agent,
 		"price", terms.PriceMin, "storage", terms.Storage, "peer", terms.Peer)
 	return nil
@@ -151,9 +152,23 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (int, error) {
 			moved++
 		}
 	}
-	errs = append(errs, a.release(ctx, leases), a.collect(ctx))
+	errs = append(errs, a.release(ctx, leases), a.collect(ctx), a.look(ctx, now))
 	a.state.set(leases, now)
 	return moved, errors.Join(errs...)
+}
+
+// look reads what the market thinks of this agent, about six times an epoch: it changes with epochs.
+func (a *Agent) look(ctx context.Context, now time.Time) error {
+	id, due := a.state.lookDue(now.Add(-a.info.Rules.Epoch.Duration() / 6))
+	if !due {
+		return nil
+	}
+	offer, err := a.Market.Offer(ctx, id)
+	if err != nil {
+		return fmt.Errorf("read my standing: %w", err)
+	}
+	a.state.setOffer(offer, now)
+	return nil
 }
 
 // advance moves one lease a step on, if there is one to take.

@@ -22,6 +22,7 @@ type Status struct {
 	Market    string              `json:"market"`
 	SteppedAt time.Time           `json:"stepped_at" doc:"Last time the market answered"`
 	Trouble   string              `json:"trouble,omitempty"`
+	Offer     marketplace.Offer   `json:"offer" doc:"As the market has it, with the agent's standing"`
 	Torrents  []TorrentStatus     `json:"torrents"`
 	OnCheque  marketplace.Amount  `json:"on_cheque" doc:"BTT on signed cheques in the purse"`
 	DiskFree  int64               `json:"disk_free"`
@@ -41,6 +42,21 @@ type status struct {
 	leases  []marketplace.Lease
 	stepped time.Time
 	trouble string
+	offer   marketplace.Offer
+	looked  time.Time
+}
+
+func (s *status) setOffer(o marketplace.Offer, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offer, s.looked = o, now
+}
+
+// lookDue says whether the offer was last read before a time, and which it is.
+func (s *status) lookDue(before time.Time) (id int64, due bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offer.ID, s.offer.ID != 0 && s.looked.Before(before)
 }
 
 func (s *status) set(leases []marketplace.Lease, now time.Time) {
@@ -64,7 +80,7 @@ func (a *Agent) Status() (Status, error) {
 	s := Status{
 		Agent: a.Key.Address(), Payee: a.Config.Offer(a.Key.Address(), nil).Payee,
 		Market: a.Config.Market, SteppedAt: a.state.stepped, Trouble: a.state.trouble,
-		Torrents: []TorrentStatus{},
+		Offer: a.state.offer, Torrents: []TorrentStatus{},
 	}
 	leases := a.state.leases
 	a.state.mu.Unlock()

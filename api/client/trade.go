@@ -94,6 +94,12 @@ func (c *Client) lease(
 		"/v1/leases/"+itoa(id)+"/"+verb, "", in)
 }
 
+// Knock has an agent told to connect to the caller. Knocking again is harmless.
+func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
+	_, err := send[struct{}](ctx, c, http.MethodPost, "/v1/knocks", "", k)
+	return err
+}
+
 // RegisterAuditor registers the account as an auditor, or changes its terms, which it has signed.
 func (c *Client) RegisterAuditor(
 	ctx context.Context, t marketplace.AuditorTerms,
@@ -107,12 +113,6 @@ func (c *Client) SetAuditorState(
 ) (marketplace.Auditor, error) {
 	return send[marketplace.Auditor](ctx, c, http.MethodPost, "/v1/auditor/state", "",
 		map[string]marketplace.AuditorState{"state": state})
-}
-
-// Knock has an agent told to connect to the caller. Knocking again is harmless.
-func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
-	_, err := send[struct{}](ctx, c, http.MethodPost, "/v1/knocks", "", k)
-	return err
 }
 
 // Report hands in an auditor's signed finding.

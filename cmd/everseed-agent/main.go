@@ -222,6 +222,9 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	if s.Trouble != "" {
 		cmd.Printf("trouble: %s\n", s.Trouble)
 	}
+	if s.Offer.ID != 0 {
+		terminal.PrintStanding(cmd.OutOrStdout(), s.Offer)
+	}
 	if len(s.Torrents) == 0 {
 		cmd.Println("\nNo leases yet. The market calls every few seconds; when nothing comes, look at" +
 			"\nthe reason beside your offer on the market's page: most often it is the price.")
@@ -229,12 +232,12 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	}
 	cmd.Println()
 	table := terminal.Table{Header: []string{"LEASE", "INFOHASH", "STATE", ">HELD", ">SIZE",
-		">PRICE", ">EARNED", ">PASSED", ">MISSED", ">PEERS", ">SENT"}}
+		">PRICE", ">EARNED", ">PASSED", ">MISSED", ">PEERS", ">SENT", "REASON"}}
 	for _, t := range s.Torrents {
 		l := t.Lease
 		table.Add(l.ID, l.Infohash.String()[:12], l.State, seederagent.Size(t.Bytes),
 			seederagent.Size(l.Size), l.Price, terminal.BTT(l.Earned), l.Passed, l.Missed, t.Peers,
-			seederagent.Size(t.Uploaded))
+			seederagent.Size(t.Uploaded), l.Reason)
 	}
 	return table.Write(cmd.OutOrStdout())
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -88,7 +89,7 @@ func (s *session) marketCommand() *cobra.Command {
 		Short: "Look at the market: offers, calls, solvency",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(s.offersCommand(), s.callsCommand(), s.solvencyCommand())
+	cmd.AddCommand(s.offersCommand(), s.agentCommand(), s.callsCommand(), s.solvencyCommand())
 	return cmd
 }
 
@@ -110,6 +111,35 @@ func (s *session) offersCommand() *cobra.Command {
 						seederagent.Size(o.Terms.Storage-o.Used), o.Leases, o.Terms.Region)
 				}
 				return t.Write(w)
+			})
+		},
+	}
+}
+
+func (s *session) agentCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "agent ADDRESS",
+		Short: "How an agent stands, why, and what it keeps",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var who marketplace.Address
+			if err := who.UnmarshalText([]byte(args[0])); err != nil {
+				return err
+			}
+			offers, err := s.visitor().Offers(cmd.Context())
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(offers, func(o marketplace.Offer) bool { return o.Agent == who })
+			if i < 0 {
+				return marketplace.NotFound.Errorf("%s has no offer among the newest %d", who, len(offers))
+			}
+			return s.show(cmd.OutOrStdout(), offers[i], func(w io.Writer) error {
+				o := offers[i]
+				fmt.Fprintf(w, "offer %d of %s: %s, asks %s BTT per GiB-day, %s free, %d leases\n", o.ID, who,
+					o.State, o.Terms.PriceMin, seederagent.Size(o.Terms.Storage-o.Used), o.Leases)
+				terminal.PrintStanding(w, o)
+				return nil
 			})
 		},
 	}

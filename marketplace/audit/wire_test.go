@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,6 +72,71 @@ func FuzzPeer(f *testing.F) {
 		}
 		if cap(w.buf) > messageMax || len(p.early) > window {
 			t.Fatalf("holds %d bytes and %d blocks", cap(w.buf), len(p.early))
+		}
+	})
+}
+
+// FuzzProver lets a peer of a v2 torrent say anything: no block passes unless its content came, however
+// many hashes did.
+func FuzzProver(f *testing.F) {
+	content := bytes.Repeat([]byte("prover"), 20_000)
+	path := filepath.Join(f.TempDir(), "n")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		f.Fatal(err)
+	}
+	raw, err := metainfo.V2.Build(f.Context(), path, 64<<10, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	meta, err := metainfo.Parse(raw, metainfo.DefaultLimits())
+	if err != nil {
+		f.Fatal(err)
+	}
+	var leaves []marketplace.Hash
+	for at := 0; at < 64<<10; at += metainfo.BlockSize {
+		leaves = append(leaves, sha256.Sum256(content[at:at+metainfo.BlockSize]))
+	}
+	request, _ := meta.AskProof(0, 2)
+	hashes, err := meta.Hashes(request, func(int) ([]marketplace.Hash, error) { return leaves, nil })
+	if err != nil {
+		f.Fatal(err)
+	}
+	proof := request.Append(nil)
+	for _, h := range hashes {
+		proof = append(proof, h[:]...)
+	}
+	say := func(kind byte, parts ...[]byte) []byte {
+		body := append([]byte{kind}, bytes.Join(parts, nil)...)
+		return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+	}
+	block := say(msgPiece, []byte{0, 0, 0, 0, 0, 0, 0x80, 0}, content[32<<10:48<<10])
+	begin := append(say(msgHaveAll), say(msgUnchoke)...)
+	f.Add(slices.Concat(begin, block, say(metainfo.HashesMessage, proof)))
+	f.Add(slices.Concat(begin, say(metainfo.HashesMessage, proof), block))
+	f.Add(slices.Concat(begin, say(metainfo.HashRejectMessage, request.Append(nil)), block))
+	f.Add(slices.Concat(say(msgExtended, []byte("\x00d1:md9:es_hashesi7eee")), begin,
+		say(msgExtended, []byte{ourHashes, metainfo.HashesMessage}, proof), block))
+	f.Add(say(metainfo.HashesMessage, proof[:40]))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p := newProbe(&meta, []Challenge{{Piece: 0, Block: 2}}, time.Now())
+		w := &wire{in: bufio.NewReader(bytes.NewReader(raw)), out: bufio.NewWriter(io.Discard), ext: true}
+		for range 10_000 {
+			if err := p.ask(w); err != nil {
+				t.Fatal(err)
+			}
+			if p.next == len(p.blocks) && len(p.proofs) > 0 {
+				p.insist()
+				continue
+			}
+			kind, payload, err := w.receive()
+			if err != nil || p.next == len(p.blocks) {
+				break
+			}
+			p.hear(kind, payload)
+		}
+		sum := p.outcome(t.Context(), nil)
+		if sum == marketplace.Pass && !bytes.Contains(raw, content[32<<10:48<<10]) {
+			t.Fatalf("passed without content: %+v", p.answers)
 		}
 	})
 }

@@ -125,3 +125,29 @@ func TestAHashRequestTravels(t *testing.T) {
 		t.Error("half a request is read")
 	}
 }
+
+// FuzzHashRequest asks for anything: what is given leads to the file's root, and nothing crashes.
+func FuzzHashRequest(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "n")
+	if err := os.WriteFile(path, make([]byte, 200_001), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	_, tor := build(f, V2, path)
+	leaf := marketplace.Hash(sha256.Sum256(make([]byte, BlockSize)))
+	whole := []marketplace.Hash{leaf, leaf, leaf, leaf}
+	good, _ := tor.AskProof(1, 1)
+	f.Add(good.Append(nil))
+	good.Index, good.Length, good.Proofs = 0, 4, 1
+	f.Add(good.Append(nil))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, _, ok := ParseHashRequest(raw)
+		if !ok {
+			return
+		}
+		hashes, err := tor.Hashes(r, func(int) ([]marketplace.Hash, error) { return whole, nil })
+		most := int(r.Length) + 2
+		if err == nil && (len(hashes) < int(r.Length) || len(hashes) > most || r.Base != 0) {
+			t.Fatalf("%d hashes for %+v", len(hashes), r)
+		}
+	})
+}

@@ -116,6 +116,9 @@ func (b *Book) Market(ctx context.Context, now time.Time) (m marketplace.Market,
 		coalesce((SELECT sum(debits) FROM accounts WHERE key LIKE 'payable:%'), 0)`); err != nil {
 		return m, err
 	}
+	if m.AuditWire, err = b.AuditWire(ctx, now); err != nil {
+		return m, err
+	}
 	if m.Replaced, err = b.Replaced(ctx); err != nil {
 		return m, err
 	}

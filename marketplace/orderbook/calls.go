@@ -18,6 +18,7 @@ type Frozen struct {
 	Replicas []marketplace.Lease  // live leases of the bounties
 	Barred   []Bar
 	Lost     []marketplace.Lost  // replicas of theirs that wait for another agent, in the order of calls
+	Together []marketplace.Pair  // agents that count as one owner
 	Previous marketplace.Hash    // hash of the newest call
 	Last     []marketplace.Price // newest clearing price of each signature
 }
@@ -56,6 +57,12 @@ func (b *Book) Freeze(ctx context.Context, now time.Time) (f Frozen, err error) 
 			return x, row.Scan(&x.Bounty, &x.Agent)
 		}, `SELECT bounty, agent FROM bars WHERE bounty IN (SELECT id FROM bounties b WHERE `+
 			wanted+`) ORDER BY bounty, agent`, now)
+		if err != nil {
+			return err
+		}
+		f.Together, err = many(ctx, tx, "pairs", func(row pgx.CollectableRow) (p marketplace.Pair, err error) {
+			return p, row.Scan(&p.A, &p.B)
+		}, `SELECT a, b FROM together WHERE score >= $1 ORDER BY a, b`, b.opts.Rules.OneOwnerBps)
 		if err != nil {
 			return err
 		}

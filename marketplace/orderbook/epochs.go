@@ -196,7 +196,7 @@ type ProofFilter struct {
 func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 	var paid []byte
 	if err := row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, &paid, at{&p.At}); err != nil {
+		&p.Seconds, &p.Earned, &p.From, &p.Wire, &paid, at{&p.At}); err != nil {
 		return p, err
 	}
 	if err := json.Unmarshal(paid, &p.Paid); err != nil || len(p.Paid) == 0 {
@@ -207,7 +207,7 @@ func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, paid, at FROM proofs `
+	drawn_from, wire, paid, at FROM proofs `
 
 // Proofs returns proofs of epochs before page.After, newest epoch first.
 func (b *Book) Proofs(ctx context.Context, f ProofFilter, p Page) ([]marketplace.Proof, error) {

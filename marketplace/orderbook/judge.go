@@ -177,6 +177,9 @@ func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 		h.ruling = a.rules.Hear(l, asked, d.Epoch, d.heard[l.ID], len(d.Auditors), a.now)
 		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.Epoch,
 			Reports: len(d.heard[l.ID]), Verdict: h.ruling.Verdict, Passes: h.ruling.Passes, At: a.now}
+		for _, rep := range d.heard[l.ID] {
+			h.proof.Wire += rep.Wire
+		}
 		all[i] = h
 	}
 	return all, a.accuse(all)
@@ -187,9 +190,15 @@ func (a *act) writeProofs(all []*hearing) error {
 	for _, h := range all {
 		p := h.proof
 		batch.Queue(`INSERT INTO proofs (lease, bounty, agent, epoch, verdict, passes, reports, seconds,
-			earned, drawn_from, paid, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			p.Lease, p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds,
-			p.Earned, p.From, mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At)
+			earned, drawn_from, wire, paid, at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, p.Lease, p.Bounty, p.Agent,
+			p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds, p.Earned, p.From, p.Wire,
+			mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At)
+		if p.Reports > 0 {
+			h.lease.Audited, h.lease.Wire = h.lease.Audited+1, h.lease.Wire+p.Wire
+			batch.Queue(`UPDATE leases SET audited = $2, wire = $3 WHERE id = $1`, p.Lease,
+				h.lease.Audited, h.lease.Wire)
+		}
 		a.happened("proof."+string(p.Verdict), p.Lease, p, p.Agent, h.lease.Poster)
 	}
 	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {

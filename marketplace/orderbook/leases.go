@@ -16,7 +16,7 @@ import (
 const selectLease = `SELECT id, bounty, offer, call, poster, mandate, agent, payee, peer, infohash,
 	size, billed, price, state, reason, reserved_at, deadline, active_at, ends_at, ended_at,
 	keep_for, verified, earned, held, passed, missed, cause, accused,
-	dropping, coalesce(replaces, 0), coalesce(replaced_after, 0), (SELECT ` + jsonPledges + ` WHERE
+	audited, wire, dropping, coalesce(replaces, 0), coalesce(replaced_after, 0), (SELECT ` + jsonPledges + ` WHERE
 		p.bounty = leases.bounty AND p.state IN ('posted', 'settled')) FROM leases `
 
 func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
@@ -25,7 +25,7 @@ func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
 		&l.Payee, &l.Peer, &l.Infohash, &l.Size, &l.Billed, &l.Price, &l.State, &l.Reason,
 		at{&l.ReservedAt}, at{&l.Deadline}, at{&l.ActiveAt}, at{&l.EndsAt}, at{&l.EndedAt},
 		&l.KeepFor, &l.Verified, &l.Earned, &l.Held, &l.Passed, &l.Missed, &l.Cause, &accused,
-		&l.Dropping, &l.Replaces, &l.ReplacedAfter, funders{&l.Funders}); err != nil || accused == nil {
+		&l.Audited, &l.Wire, &l.Dropping, &l.Replaces, &l.ReplacedAfter, funders{&l.Funders}); err != nil || accused == nil {
 		return l, err
 	}
 	return l, json.Unmarshal(accused, &l.Accused)

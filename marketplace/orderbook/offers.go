@@ -15,17 +15,26 @@ import (
 const selectOffer = `SELECT o.id, o.agent, o.terms, o.state, o.standing, o.outlook, o.reason,
 	o.posted_at, o.seen_at, coalesce((SELECT sum(size) FROM leases l WHERE l.agent = o.agent
 		AND l.state IN ` + live + `), 0)::bigint,
-	(SELECT count(*) FROM leases l WHERE l.agent = o.agent AND l.state IN ` + live + `)
+	(SELECT count(*) FROM leases l WHERE l.agent = o.agent AND l.state IN ` + live + `),
+	(SELECT json_agg(json_build_object('agent', other, 'score_bps', score)) FROM (
+		SELECT CASE a WHEN o.agent THEN b ELSE a END other, score FROM together
+		WHERE a = o.agent OR b = o.agent ORDER BY score DESC, a, b LIMIT 10) t)
 	FROM offers o `
 
 func scanOffer(row pgx.CollectableRow) (o marketplace.Offer, err error) {
-	var terms, outlook []byte
+	var terms, outlook, together []byte
 	if err := row.Scan(&o.ID, &o.Agent, &terms, &o.State, &o.Standing, &outlook, &o.Reason,
-		at{&o.PostedAt}, at{&o.SeenAt}, &o.Used, &o.Leases); err != nil {
+		at{&o.PostedAt}, at{&o.SeenAt}, &o.Used, &o.Leases,
+		&together); err != nil {
 		return o, err
 	}
 	if outlook != nil {
 		if err := json.Unmarshal(outlook, &o.Outlook); err != nil {
+			return o, err
+		}
+	}
+	if together != nil {
+		if err := json.Unmarshal(together, &o.Together); err != nil {
 			return o, err
 		}
 	}

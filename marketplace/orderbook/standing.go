@@ -59,6 +59,9 @@ func (b *Book) closeEpoch(ctx context.Context, e marketplace.AuditEpoch, said []
 		if n == 0 {
 			return nil
 		}
+		if err := a.scoreTogether(epoch); err != nil {
+			return err
+		}
 		idle, err := a.characters(`standing = $1 AND NOT EXISTS (SELECT FROM leases l
 			WHERE l.agent = offers.agent AND l.state IN `+live+`)`, string(marketplace.Suspended))
 		if err != nil {

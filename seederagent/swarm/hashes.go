@@ -18,12 +18,12 @@ import (
 // refuses proofs, and hangs up on who asks in a hybrid, which it takes for v1. So agents give the
 // hashes of blocks by messages of their own (metainfo.HashesExtension), from what is on disk, and
 // keep from the library the requests that it would answer wrongly. One goroutine does it: hashing
-// a piece for strangers takes no more than one core.
+// pieces for strangers takes no more than one core. Peers take turns, so that nobody who asks for
+// much keeps an auditor waiting for long.
 
 const (
-	hashRequestsMax    = 512     // that wait, of all peers
-	hashRequestsOfPeer = 32      // ... and of one: several times what an audit asks for
-	leavesKept         = 1 << 16 // hashes, 2 MiB
+	hashRequestsMax = 32      // that wait of a peer: several times what an audit asks for
+	leavesKept      = 1 << 16 // hashes, 2 MiB
 )
 
 // A desk answers hash requests.
@@ -35,17 +35,12 @@ type desk struct {
 	over    chan struct{}
 
 	mu      sync.Mutex // guards the fields below; the client's lock may be held
-	waiting []hashRequest
-	of      map[*torrent.PeerConn]int // how many of waiting
+	waiting map[*torrent.PeerConn][]metainfo.HashRequest
+	turns   []*torrent.PeerConn // keys of waiting, the next in front
 
 	kept   map[leafKey][]marketplace.Hash // this and the following: the goroutine's
 	recent []leafKey                      // keys of kept, oldest first
 	count  int                            // of hashes in kept
-}
-
-type hashRequest struct {
-	peer    *torrent.PeerConn
-	request metainfo.HashRequest
 }
 
 type leafKey struct {
@@ -57,7 +52,7 @@ func (e *Engine) openDesk() *desk {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &desk{
 		leaves: e.leaves, torrent: e.metaOf, stop: stop, wake: make(chan struct{}, 1),
-		over: make(chan struct{}), of: map[*torrent.PeerConn]int{},
+		over: make(chan struct{}), waiting: map[*torrent.PeerConn][]metainfo.HashRequest{},
 		kept: map[leafKey][]marketplace.Hash{},
 	}
 	go d.run(ctx)
@@ -85,30 +80,43 @@ func (d *desk) hear(m torrent.PeerConnReadExtensionMessageEvent) {
 		return
 	}
 	request, _, ok := metainfo.ParseHashRequest(m.Payload[1:])
+	if ok {
+		d.put(m.PeerConn, request)
+	}
+}
+
+func (d *desk) put(peer *torrent.PeerConn, request metainfo.HashRequest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !ok || len(d.waiting) >= hashRequestsMax || d.of[m.PeerConn] >= hashRequestsOfPeer {
+	switch n := len(d.waiting[peer]); {
+	case n >= hashRequestsMax:
 		return
+	case n == 0:
+		d.turns = append(d.turns, peer)
 	}
-	d.of[m.PeerConn]++
-	d.waiting = append(d.waiting, hashRequest{m.PeerConn, request})
+	d.waiting[peer] = append(d.waiting[peer], request)
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (d *desk) next() (r hashRequest, ok bool) {
+// next takes a request of the peer whose turn it is, who goes to the end of the row.
+func (d *desk) next() (peer *torrent.PeerConn, request metainfo.HashRequest, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.waiting) == 0 {
-		return r, false
+	if len(d.turns) == 0 {
+		return nil, request, false
 	}
-	r, d.waiting = d.waiting[0], d.waiting[1:]
-	if d.of[r.peer]--; d.of[r.peer] == 0 {
-		delete(d.of, r.peer)
+	peer, d.turns = d.turns[0], d.turns[1:]
+	row := d.waiting[peer]
+	if request = row[0]; len(row) == 1 {
+		delete(d.waiting, peer)
+	} else {
+		d.waiting[peer] = row[1:]
+		d.turns = append(d.turns, peer)
 	}
-	return r, true
+	return peer, request, true
 }
 
 func (d *desk) run(ctx context.Context) {
@@ -119,26 +127,30 @@ func (d *desk) run(ctx context.Context) {
 			return
 		case <-d.wake:
 		}
-		for r, ok := d.next(); ok && ctx.Err() == nil; r, ok = d.next() {
-			_ = r.peer.WriteExtendedMessage(metainfo.HashesExtension, d.answer(r)) // it may be gone
+		for ctx.Err() == nil {
+			peer, request, ok := d.next()
+			if !ok {
+				break
+			}
+			answer := d.answer(marketplace.Infohash(peer.Torrent().InfoHash()), request)
+			_ = peer.WriteExtendedMessage(metainfo.HashesExtension, answer) // it may be gone
 		}
 	}
 }
 
 // answer makes the message that answers a request.
-func (d *desk) answer(r hashRequest) []byte {
-	h := marketplace.Infohash(r.peer.Torrent().InfoHash())
+func (d *desk) answer(h marketplace.Infohash, request metainfo.HashRequest) []byte {
 	meta := d.torrent(h)
 	if meta == nil {
-		return r.request.Append([]byte{metainfo.HashRejectMessage})
+		return request.Append([]byte{metainfo.HashRejectMessage})
 	}
-	hashes, err := meta.Hashes(r.request, func(piece int) ([]marketplace.Hash, error) {
+	hashes, err := meta.Hashes(request, func(piece int) ([]marketplace.Hash, error) {
 		return d.leavesOf(leafKey{h, piece})
 	})
 	if err != nil {
-		return r.request.Append([]byte{metainfo.HashRejectMessage})
+		return request.Append([]byte{metainfo.HashRejectMessage})
 	}
-	b := r.request.Append([]byte{metainfo.HashesMessage})
+	b := request.Append([]byte{metainfo.HashesMessage})
 	for _, hash := range hashes {
 		b = append(b, hash[:]...)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/anacrolix/torrent"
+
 	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
@@ -99,6 +101,30 @@ func TestHashesOfPiecesOfAV2TorrentAreStillTheLibrarysToGive(t *testing.T) {
 	for piece := range 4 {
 		if root, _ := meta.PieceRoot(piece); !bytes.Equal(hashes[32*piece:32*piece+32], root[:]) {
 			t.Errorf("piece %d has another hash", piece)
+		}
+	}
+}
+
+func TestPeersThatAskForHashesTakeTurns(t *testing.T) {
+	t.Parallel()
+	d := &desk{wake: make(chan struct{}, 1),
+		waiting: map[*torrent.PeerConn][]metainfo.HashRequest{}}
+	greedy, modest := &torrent.PeerConn{}, &torrent.PeerConn{}
+	for i := range uint32(1000) {
+		d.put(greedy, metainfo.HashRequest{Index: i})
+	}
+	d.put(modest, metainfo.HashRequest{Index: 7})
+	for i := uint32(0); ; i++ {
+		peer, request, ok := d.next()
+		switch {
+		case !ok && i == hashRequestsMax+1:
+			return
+		case !ok:
+			t.Fatalf("%d requests were kept", i)
+		case i == 1 && (peer != modest || request.Index != 7):
+			t.Error("the modest one waits for more than one of the greedy one's")
+		case i != 1 && peer != greedy:
+			t.Errorf("request %d is another's", i)
 		}
 	}
 }

@@ -1,5 +1,6 @@
 // The nouns of a pretend market, invented in the shape of the API, for fixture.mjs.
 import { createHash } from "node:crypto";
+import { outlook } from "./outlook.mjs";
 
 /** empty is a market in which nothing has happened yet. */
 export const empty = process.argv.includes("--empty");
@@ -42,6 +43,8 @@ const offers = regions.map((region, i) => ({
   leases: 0,
   posted_at: at(start - 9e6),
   seen_at: at(start - 3000),
+  outlook: outlook(i, at(start - 9e8)),
+  together: i === 3 ? [{ agent: account("agent4"), score_bps: 4545 }] : undefined,
   reason: i === 5 ? "your offer is 8 % above the last clearing price" : "",
   terms: {
     storage: [200, 100, 500, 64, 300, 1000, 50, 80][i] * GiB,
@@ -68,6 +71,11 @@ const bounty = (id, name, size, replicas, price, state, proven, leased, endsIn) 
   reason: "",
   reserved: btt((size / GiB) * price * replicas * 7 * 0.61),
   spent: btt((size / GiB) * price * replicas * 7 * 0.4),
+  replaced:
+    id === 2
+      ? { count: 3, last: "12h20m0s", median: "11h40m0s", p90: "18h5m0s" }
+      : { count: 0, last: "0s", median: "0s", p90: "0s" },
+  funders: [],
   posted_at: at(start - 3e8),
   good_till: at(start + 3e8),
   ends_at: endsIn && at(start + endsIn),
@@ -145,6 +153,10 @@ for (const b of bounties.slice(0, 7)) {
       held: "0",
       passed: 0,
       missed: 0,
+      audited: 44,
+      wire: 44 * 131_072,
+      ...(b.id === 2 && r === 0 ? { replaces: 99, replaced_after: "12h20m0s" } : {}),
+      ...(b.id === 2 && r === 1 ? { dropping: true } : {}),
       seed: r,
     });
   }
@@ -189,6 +201,7 @@ export function judge(epoch, now) {
       reports: verdict === "unaudited" ? 0 : 3,
       seconds: 5,
       earned: btt(earned),
+      wire: 131_072,
       at: at(now),
     });
   }
@@ -215,6 +228,11 @@ const signatures = ["7d/any/0", "30d/asia+europe/1000000"];
 export const calls = [];
 export const call = (id, when) => {
   const fills = id % 3 === 0 ? [] : [{ bounty: 1 + (id % 6), offer: 1 + (id % 5), price: "0" }];
+  if (id % 4 === 1 && fills.length > 0)
+    Object.assign(fills[0], {
+      replaces: 99,
+      why: "missed the audit of an epoch, and its forecast is that it misses the next one",
+    });
   const price = btt(Math.round((402 + 22 * Math.sin(id / 4) + (id % 5) * 4) * 100) / 100);
   for (const f of fills) f.price = price;
   return {
@@ -263,6 +281,10 @@ const market = () => ({
   reserved: btt(sum(live(), (b) => Number(b.reserved))),
   earned: btt(sums.earned),
   redeemed: btt(sums.redeemed),
+  replaced: empty
+    ? { count: 0, last: "0s", median: "0s", p90: "0s" }
+    : { count: 41, last: "12h20m0s", median: "11h40m0s", p90: "18h5m0s" },
+  audit_wire: empty ? 0 : 1_572_864,
   last_call: calls[0] ?? null,
   clearings: calls.find((c) => c.clearings.length > 0)?.clearings ?? [],
 });
@@ -298,6 +320,7 @@ const rules = {
     accept_deadline: "10s",
     notice: "8s",
     epoch: "5s",
+    one_owner_bps: 4000,
     grace: "4s",
     auditors: 3,
     audit_quorum: 2,

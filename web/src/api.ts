@@ -12,6 +12,7 @@ export type Market = Schemas["Market"];
 export type MarketEvent = Schemas["Event"];
 export type MarketInfo = Schemas["MarketInfo"];
 export type Offer = Schemas["Offer"];
+export type Outlook = Schemas["Outlook"];
 export type Price = Schemas["Price"];
 export type Proof = Schemas["Proof"];
 export type SignedCheque = Schemas["SignedCheque"];

@@ -7,6 +7,7 @@ import {
   deals,
   dealsCSV,
   owing,
+  percent,
   signatureWords,
   strip,
   tally,
@@ -102,6 +103,7 @@ const proof = (epoch: number, verdict: Verdict): Proof => ({
   seconds: 5,
   earned: "0",
   from: "0",
+  wire: 0,
   at: "",
 });
 
@@ -148,4 +150,10 @@ test("the cheapest offer that a call could take is first; a suspended one never 
     offer(4, "2", "paused", "vetted"),
   ];
   expect(ladder.sort(byAsk).map((o) => o.id)).toEqual([3, 2, 1, 4]);
+});
+
+test("basis points are written as per cents without idle zeros", () => {
+  expect([10_000, 9730, 9999, 5, 0].map(percent)).toEqual(
+    ["100", "97.3", "99.99", "0.05", "0"].map((n) => `${n}\u00a0%`),
+  );
 });

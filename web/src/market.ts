@@ -69,6 +69,10 @@ export const orElse = (reason: string | undefined, otherwise: string): string =>
 export const reasonWords = (reason: string): string =>
   reason.replace(/\b[a-z]+(_[a-z]+)+\b/g, (code) => code.replaceAll("_", " "));
 
+/** percent writes basis points: "97.3 %". */
+export const percent = (bps: number): string =>
+  `${(bps / 100).toFixed(2).replace(/\.?0+$/, "")}\u00a0%`;
+
 /** verdictWord writes a verdict for people. */
 export const verdictWord = (v: Verdict): string => reasonWords(v);
 

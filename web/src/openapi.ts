@@ -1595,6 +1595,11 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             agent: string;
+            /**
+             * Format: int64
+             * @description Epochs with an auditor's report
+             */
+            audited: number;
             /** Format: int64 */
             billed: number;
             /** Format: int64 */
@@ -1703,6 +1708,11 @@ export interface components {
              * @description Seconds proven and paid
              */
             verified: number;
+            /**
+             * Format: int64
+             * @description Bytes on the wire, both ways, that those audits took
+             */
+            wire: number;
         };
         Mandate: {
             /**
@@ -1738,6 +1748,11 @@ export interface components {
              * @description When these figures were read
              */
             at: string;
+            /**
+             * Format: int64
+             * @description Bytes on the wire that audits took per replica and day, of the last day
+             */
+            audit_wire: number;
             /** @description Bounties in each state */
             bounties: {
                 [key: string]: number;
@@ -1867,6 +1882,8 @@ export interface components {
             /** @enum {string} */
             state: "live" | "paused" | "closed";
             terms: components["schemas"]["OfferTerms"];
+            /** @description Agents that miss epochs when it does, most first */
+            together?: components["schemas"]["Partner"][];
             /**
              * Format: int64
              * @description Bytes under live leases
@@ -2049,6 +2066,18 @@ export interface components {
              */
             payee: string;
         };
+        Partner: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /**
+             * Format: int64
+             * @description Of the epochs that either missed, the part that both did
+             */
+            score_bps: number;
+        };
         Pledge: {
             /**
              * Format: btt
@@ -2178,6 +2207,11 @@ export interface components {
             seconds: number;
             /** @enum {string} */
             verdict: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
+            /**
+             * Format: int64
+             * @description Bytes on the wire, both ways, that its audits took
+             */
+            wire: number;
         };
         Quote: {
             /**
@@ -2434,6 +2468,11 @@ export interface components {
              * @example 30d
              */
             notice: string;
+            /**
+             * Format: int64
+             * @description Agents that fail together from this score on are kept apart
+             */
+            one_owner_bps: number;
             /**
              * Format: int64
              * @description Most open bounties of one poster

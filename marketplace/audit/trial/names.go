@@ -18,9 +18,6 @@ type sharers struct {
 	strangers int     // bps, the most of two strangers after all days
 }
 
-// oneOwner is the score, in bps, from which two agents are kept apart as one owner.
-const oneOwner = 4000
-
 // names is how many a cheat has.
 const names = 3
 
@@ -77,7 +74,7 @@ func (w World) newHousehold(run int, begin func(World, *rand.Rand) answer) (h ho
 		for _, c := range h.careers {
 			c.live(firstEpoch+k, int(k)+1)
 		}
-		if h.scores(slices.Max) >= oneOwner {
+		if h.scores(slices.Max) >= w.Rules.OneOwnerBps {
 			h.flagged = first(h.flagged, int(k)+1)
 		}
 	}

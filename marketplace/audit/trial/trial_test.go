@@ -74,7 +74,7 @@ func TestALiarCostsARivalNoLease(t *testing.T) {
 
 func TestNamesOnOneDiskAreSeenAsOneAndStrangersAreNot(t *testing.T) {
 	t.Parallel()
-	s := held().sharers
+	s, oneOwner := held().sharers, Default().Rules.OneOwnerBps
 	if s.oneLine != 1 || s.flagged.share < 1 || s.score < oneOwner || s.strangers >= oneOwner {
 		t.Errorf("%+v", s)
 	}

@@ -8,7 +8,7 @@ import { type Column, Ledger } from "../table";
 import { places } from "../words/amount";
 import { rate, size } from "../words/size";
 import { LeaseTable, StripKey } from "./leases";
-import { Standing } from "./market";
+import { Outlooks } from "./standing";
 
 /** AgentPage shows one agent: what it offers, what it keeps, what it was paid. */
 export function AgentPage({ address }: { address: string }) {
@@ -38,7 +38,10 @@ export function AgentPage({ address }: { address: string }) {
             }
           </Answer>
         </Section>
-        <Earnings payee={payee || address} />
+        <div>
+          {offer !== undefined && <Outlooks of={offer} />}
+          <Earnings payee={payee || address} />
+        </div>
       </div>
       <Section title="Leases" note="Newest first. Money in BTT.">
         <Answer of={leases} what="Leases">
@@ -66,7 +69,6 @@ function Terms({ of: o }: { of: Offer }) {
   return (
     <Facts
       of={[
-        ["Standing", <Standing key="s" of={o} />],
         [
           "Asks at least",
           <>

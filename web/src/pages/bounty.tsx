@@ -19,10 +19,10 @@ import { Link } from "../route";
 import { type Moment, story } from "../story";
 import { amountOf, places, share, units } from "../words/amount";
 import { rate, size } from "../words/size";
-import { told } from "../words/time";
+import { lasting, span, told } from "../words/time";
 import { Funders, hasFunders } from "./funders";
 import { LeaseTable, StripKey } from "./leases";
-import { ReplicasOf } from "./market";
+import { Replaced, ReplicasOf } from "./market";
 import { ProofTable } from "./proofs";
 import { Unknown } from "./unknown";
 
@@ -140,6 +140,9 @@ function Terms({ of: b }: { of: Bounty }) {
               <>{t.keep_for} from the first proven replica</>
             ),
           ],
+          ...(b.replaced.count > 0
+            ? [["Lost replicas", <Replaced key="l" of={b.replaced} />] as const]
+            : []),
           ["Regions", (t.regions ?? []).join(", ") || "anywhere"],
           ...((t.rate_min ?? 0) > 0
             ? [["Upload rate", `at least ${rate(t.rate_min ?? 0)}`] as const]
@@ -235,13 +238,19 @@ function Told({ moment: m }: { moment: Moment }) {
     case "given":
       return (
         <>
-          Call {l.call} gave a replica to <Account of={l.agent} /> at <PriceOf of={l.price} /> BTT.
+          Call {l.call} gave{" "}
+          {(l.replaces ?? 0) > 0 ? <>the replica of lease {l.replaces}</> : "a replica"} to{" "}
+          <Account of={l.agent} /> at <PriceOf of={l.price} /> BTT.
         </>
       );
     case "proven":
       return (
         <>
-          <Account of={l.agent} /> passed its first audit and began to earn.
+          <Account of={l.agent} /> passed its first audit and began to earn
+          {told(l.active_at) && (l.replaced_after ?? "") !== "" && (
+            <>: the replica was missing for {lasting(span(l.replaced_after ?? ""))}</>
+          )}
+          .
         </>
       );
     default:

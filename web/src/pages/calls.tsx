@@ -1,7 +1,7 @@
 import { useMemo } from "react";
 import type { Call } from "../api";
 import { PriceChart } from "../figures/chart";
-import { type Deal, deals, dealsCSV, signatureWords } from "../market";
+import { type Deal, deals, dealsCSV, reasonWords, signatureWords } from "../market";
 import { Account, Ago, Answer, At, PriceOf, Section } from "../parts";
 import { useCalls, useOffers } from "../queries";
 import { Link } from "../route";
@@ -183,6 +183,12 @@ function Fills({ of: call, agents }: { of: Call; agents: ReadonlyMap<number, str
           <Link to={`/bounties/${f.bounty}`}>bounty {f.bounty}</Link> to{" "}
           {agents.has(f.offer) ? <Account of={agents.get(f.offer) ?? ""} /> : `offer ${f.offer}`} at{" "}
           <PriceOf of={f.price} />
+          {(f.replaces ?? 0) > 0 && (
+            <small>
+              {" "}
+              for lease {f.replaces}: {reasonWords(f.why ?? "")}
+            </small>
+          )}
         </li>
       ))}
     </ul>

@@ -2,10 +2,12 @@ import type { Lease, Proof, Verdict } from "../api";
 import { ProofStrip, StripShape } from "../figures/strip";
 import { leaseMeans, reasonWords } from "../market";
 import { Account, Money, PriceOf, State, Until } from "../parts";
+import { useRules } from "../queries";
 import { Link } from "../route";
 import { type Column, Ledger } from "../table";
 import { places } from "../words/amount";
-import { lasting, told } from "../words/time";
+import { size } from "../words/size";
+import { lasting, span, told } from "../words/time";
 
 interface Props {
   caption: string;
@@ -18,12 +20,13 @@ interface Props {
 
 /** LeaseTable lists leases with their proof strips: by agent of a bounty, by bounty of an agent. */
 export function LeaseTable(props: Props) {
+  const epoch = useRules().data?.rules.epoch;
   return (
     <Ledger
       caption={props.caption}
       quiet
       stack
-      columns={[...dutyColumns(props), ...payColumns(props.leases)]}
+      columns={[...dutyColumns(props), ...payColumns(props.leases, epoch)]}
       rows={props.leases}
       keyOf={(l) => l.id}
       rowClass={(l) => (binds(l) ? "" : "past")}
@@ -67,6 +70,9 @@ function dutyColumns({ by, proofs, nameOf }: Props): Column<Lease>[] {
           {(l.reason ?? "") !== "" && (
             <small className="reason">{reasonWords(l.reason ?? "")}</small>
           )}
+          {l.dropping === true && (
+            <small className="reason">forecast to miss again: another agent is called</small>
+          )}
         </div>
       ),
     },
@@ -93,7 +99,7 @@ function dutyColumns({ by, proofs, nameOf }: Props): Column<Lease>[] {
 }
 
 /** payColumns say what was earned for it. */
-function payColumns(leases: readonly Lease[]): Column<Lease>[] {
+function payColumns(leases: readonly Lease[], epoch: string | undefined): Column<Lease>[] {
   const digits = Math.min(8, places(leases.flatMap((l) => [l.earned, l.held])));
   return [
     {
@@ -117,6 +123,18 @@ function payColumns(leases: readonly Lease[]): Column<Lease>[] {
       num: true,
       from: "tablet",
       of: (l) => <Money of={l.held} digits={digits} />,
+    },
+    {
+      name: "Audits",
+      hint: "Bytes on the wire that audits cost it in a day",
+      num: true,
+      from: "desktop",
+      of: (l) =>
+        epoch === undefined || l.audited === 0 ? (
+          <span className="quiet">–</span>
+        ) : (
+          <>{size((l.wire / l.audited) * (86_400_000 / span(epoch)))}/d</>
+        ),
     },
     { name: "Ends in", num: true, from: "desktop", of: (l) => <Ends of={l} /> },
   ];

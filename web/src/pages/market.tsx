@@ -9,7 +9,7 @@ import { Link } from "../route";
 import { type Column, Ledger } from "../table";
 import { places } from "../words/amount";
 import { count, gib, rate, size } from "../words/size";
-import { told } from "../words/time";
+import { lasting, span, told } from "../words/time";
 import { RecentCalls } from "./calls";
 import { Clocks } from "./clocks";
 import { ProofFeed } from "./proofs";
@@ -103,6 +103,19 @@ function Totals({ market: m }: { market: Market }) {
         <dt>Paid on chain</dt>
         <dd data-total="redeemed">
           <Money of={m.redeemed} digits={Math.min(4, digits)} /> <small>BTT</small>
+        </dd>
+      </div>
+      <div title="Median, from the last passed epoch of a lost replica to the first of its replacement">
+        <dt>Lost replica replaced in</dt>
+        <dd data-total="replaced">
+          {m.replaced.count === 0 ? "–" : lasting(span(m.replaced.median))}{" "}
+          {m.replaced.count > 0 && <small>9 in 10: {lasting(span(m.replaced.p90))}</small>}
+        </dd>
+      </div>
+      <div title="Bytes on the wire, both ways, that auditors ask of a replica in a day">
+        <dt>Audits cost a replica</dt>
+        <dd data-total="audit_wire">
+          {m.audit_wire === 0 ? "–" : size(m.audit_wire)} {m.audit_wire > 0 && <small>a day</small>}
         </dd>
       </div>
     </dl>
@@ -201,6 +214,17 @@ function BountyTable({ rows }: { rows: readonly Bounty[] }) {
         </>
       }
     />
+  );
+}
+
+/** Replaced says how long lost replicas were missing. */
+export function Replaced({ of: r }: { of: Market["replaced"] }) {
+  const took = (of: string) => lasting(span(of));
+  return (
+    <>
+      {count(r.count)} replaced, the last one after {took(r.last)}; half within {took(r.median)},
+      nine in ten within {took(r.p90)}
+    </>
   );
 }
 
