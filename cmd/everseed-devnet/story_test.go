@@ -88,7 +88,10 @@ func TestStories(t *testing.T) {
 			"cancel-all": verb((*story).cancelAll), "memory": verb((*story).memory),
 			"broke": verb((*story).breakMarket), "rich": verb((*story).enrichMarket),
 			"carrier": verb((*story).makeCarrier), "kept": verb((*story).awaitKept),
-			"cut-short": verb((*story).cutShort), "seeder-leaves": verb((*story).seederLeaves),
+			"cut-short": verb((*story).cutShort), "recruit": verb((*story).recruit),
+			"audit": verb((*story).startAuditor), "paid": verb((*story).awaitPaid),
+			"canary": verb((*story).canary), "invent": verb((*story).invent),
+			"convicted": verb((*story).convicted), "seeder-leaves": verb((*story).seederLeaves),
 		},
 	})
 }
