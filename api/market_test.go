@@ -42,7 +42,6 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	r.book, err = orderbook.Open(t.Context(), devstack.TestDatabase(t),
 		orderbook.Options{Rules: info.Rules, FeePayee: info.FeePayee})
 	must(t, err)
-	must(t, r.book.ConfigureAuditors(t.Context(), info.Auditors, time.Now()))
 	c := Config{Book: r.book, Info: info, Domain: r.web.Listener.Addr().String(),
 		Tick: 10 * time.Millisecond}
 	for _, f := range change {

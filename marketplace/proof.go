@@ -29,8 +29,8 @@ type Proof struct {
 	Seconds int64         `json:"seconds" doc:"Seconds it pays for"`
 	Earned  Amount        `json:"earned" doc:"BTT it pays, held back part included"`
 	From    Amount        `json:"from" doc:"BTT of the bounty that were drawn or refunded before it"`
-	Paid    []PaidAuditor `json:"paid,omitempty" doc:"Auditors that share a part of its fee, by address"`
 	Wire    int64         `json:"wire" doc:"Bytes on the wire, both ways, that its audits took"`
+	Paid    []PaidAuditor `json:"paid,omitempty" doc:"Auditors that share a part of its fee, by address"`
 	At      time.Time     `json:"at"`
 }
 

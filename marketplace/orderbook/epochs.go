@@ -80,9 +80,9 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 		}
 		n, err := a.exec(`INSERT INTO audit_epochs (epoch, block, hash, commit, secret, auditors, seats,
 			named_at, visits, leases, opened_at, canary_seal)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`, e.Epoch, e.Block, e.Hash, e.Commit, e.Secret, who,
-			mustJSON(e.Auditors), orNull(e.NamedAt), visits, mustJSON(leases), a.now,
-			e.CanarySeal)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`, e.Epoch,
+			e.Block, e.Hash, e.Commit, e.Secret, who, mustJSON(e.Auditors), orNull(e.NamedAt), visits,
+			mustJSON(leases), a.now, e.CanarySeal)
 		if err != nil {
 			return fmt.Errorf("open epoch %d: %w", e.Epoch, err)
 		}
