@@ -40,6 +40,12 @@ func (b *Book) Auditor(ctx context.Context, who marketplace.Address) (marketplac
 	return auditor(ctx, b.pool, who)
 }
 
+// Audits says whether somebody is an auditor that may have a seat.
+func (b *Book) Audits(ctx context.Context, who marketplace.Address) (bool, error) {
+	return one(ctx, b.pool, "auditor", pgx.RowTo[bool], `SELECT EXISTS (SELECT FROM auditors
+		WHERE address = $1 AND state IN ('admitted', 'paused'))`, who)
+}
+
 // Auditors returns a page of auditors, newest first; an empty state means any.
 func (b *Book) Auditors(ctx context.Context, state marketplace.AuditorState, p Page) (
 	[]marketplace.Auditor, error) {
