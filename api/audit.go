@@ -2,10 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
 	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
@@ -48,19 +51,122 @@ func (s *Server) promises(ctx context.Context, in *Paging) (page[marketplace.Pro
 	}, func(p marketplace.Promise) int64 { return p.Epoch })
 }
 
-type reportBody struct{ Body marketplace.Report }
+type commitmentsBody struct {
+	Body struct {
+		Epoch       int64                    `json:"epoch" minimum:"0"`
+		Commitments []marketplace.Commitment `json:"commitments" minItems:"1" maxItems:"1000"`
+	} `nameHint:"CommitmentsBody"`
+}
 
-func (s *Server) report(ctx context.Context, in *reportBody) (marketplace.Report, error) {
-	r := in.Body
-	if r.Auditor != callerOf(ctx).account {
-		return r, marketplace.Forbidden.Errorf("the report is by %s; hand in your own", r.Auditor)
+// commit takes what the caller was drawn for, and names the rest.
+func (s *Server) commit(ctx context.Context, in *commitmentsBody) (out marketplace.HandIn, err error) {
+	e, err := s.Book.AuditEpoch(ctx, in.Body.Epoch)
+	if err != nil {
+		return out, err
+	}
+	self := callerOf(ctx).account
+	drawn := s.info.Rules.Draw(e) // any accusation may end a lease: nobody chooses whom to audit
+	good := make([]marketplace.Commitment, 0, len(in.Body.Commitments))
+	for _, c := range in.Body.Commitments {
+		if c.Auditor != self || c.Epoch != e.Epoch || !slices.Contains(drawn[c.Lease], self) {
+			out.Refused = append(out.Refused, marketplace.NotTaken{Lease: c.Lease, Epoch: c.Epoch,
+				Kind: marketplace.Forbidden, Detail: fmt.Sprintf("lease %d is not yours to audit in epoch %d",
+					c.Lease, e.Epoch)})
+			continue
+		}
+		good = append(good, c)
+	}
+	out.Taken = len(good)
+	return out, s.Book.Commit(ctx, e.Epoch, good, time.Now())
+}
+
+type reportsBody struct {
+	Body struct {
+		Reports []marketplace.Report `json:"reports" minItems:"1" maxItems:"200"`
+	} `nameHint:"ReportsBody"`
+}
+
+// reveal takes reports that open the caller's commitments, which only who was drawn could make. It
+// stops at one whose epoch takes none: the others would fare the same.
+func (s *Server) reveal(ctx context.Context, in *reportsBody) (out marketplace.HandIn, err error) {
+	self := callerOf(ctx).account
+	for _, r := range in.Body.Reports {
+		var refusal *marketplace.Error
+		switch err := s.revealOne(ctx, self, r); {
+		case err == nil:
+			out.Taken++
+		case errors.As(err, &refusal) && (refusal.Kind == marketplace.Forbidden ||
+			refusal.Kind == marketplace.Invalid):
+			out.Refused = append(out.Refused, marketplace.NotTaken{Lease: r.Lease, Epoch: r.Epoch,
+				Kind: refusal.Kind, Detail: refusal.Error()})
+		default:
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) revealOne(ctx context.Context, self marketplace.Address, r marketplace.Report) error {
+	if r.Auditor != self {
+		return marketplace.Forbidden.Errorf("the report is by %s; hand in your own", r.Auditor)
 	}
 	signer, err := escrow.RecoverText(r.Text(), r.Signature)
 	if err != nil || signer != r.Auditor {
-		return r, &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
+		return &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
 			Detail: "is not " + r.Auditor.String() + "'s over this report"}
 	}
-	return r, s.Book.SaveReport(ctx, r, time.Now())
+	return s.Book.SaveReport(ctx, r, time.Now())
+}
+
+type reportsIn struct {
+	Paging
+	Lease int64 `query:"lease" minimum:"1"`
+	Epoch int64 `query:"epoch" minimum:"1"`
+}
+
+func (s *Server) commitments(ctx context.Context, in *reportsIn) (page[marketplace.Commitment], error) {
+	filter := orderbook.CommitmentFilter{Lease: in.Lease, Epoch: in.Epoch,
+		Before: s.info.Rules.EpochAt(time.Now()), Reader: callerOf(ctx).account}
+	return numbered(ctx, in.Paging, func(
+		ctx context.Context, p orderbook.Page,
+	) ([]marketplace.Commitment, error) {
+		return s.Book.Commitments(ctx, filter, p)
+	}, func(c marketplace.Commitment) int64 { return c.ID })
+}
+
+type trailIn struct {
+	Lease int64 `path:"lease" minimum:"1"`
+	Epoch int64 `path:"epoch" minimum:"1"`
+}
+
+// trail adds the plan to what the book knows, and those who were drawn and never came.
+func (s *Server) trail(ctx context.Context, in *trailIn) (marketplace.Trail, error) {
+	t, e, err := s.Book.Trail(ctx, in.Lease, in.Epoch)
+	if err != nil || t.ClosedAt.IsZero() {
+		t.Secret = marketplace.Hash{}
+		return t, err
+	}
+	for _, v := range audit.Plan(s.info.Rules, e)[t.Lease] {
+		i := slices.IndexFunc(t.Visits, func(x marketplace.Visit) bool { return x.Auditor == v.Auditor })
+		if i < 0 {
+			i = len(t.Visits)
+			t.Visits = append(t.Visits, marketplace.Visit{Auditor: v.Auditor})
+		}
+		t.Visits[i].Planned = v.Tries
+	}
+	return t, nil
+}
+
+type knownIn struct {
+	Auditor  marketplace.Address  `query:"auditor" required:"true"`
+	Infohash marketplace.Infohash `query:"infohash" required:"true"`
+	Before   int64                `query:"before" required:"true" doc:"Epoch"`
+	Pieces   []int                `query:"pieces" required:"true" minItems:"1" maxItems:"100"`
+}
+
+func (s *Server) known(ctx context.Context, in *knownIn) (page[marketplace.Report], error) {
+	items, err := s.Book.KnownBefore(ctx, in.Auditor, in.Infohash, in.Before, in.Pieces)
+	return page[marketplace.Report]{Items: items}, err
 }
 
 func (s *Server) drafts(ctx context.Context, _ *struct{}) (page[marketplace.Draft], error) {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -60,23 +59,50 @@ func (r *rig) openEpoch(epoch int64, now time.Time, more ...marketplace.Address)
 		Auditors: marketplace.SignersPanel(slices.Concat(r.server.info.Auditors, more))}, now))
 }
 
+// commit lets auditors commit to reports when their epoch began.
+func (r *rig) commit(all ...marketplace.Report) {
+	r.t.Helper()
+	for _, rep := range all {
+		must(r.t, r.book.Commit(r.t.Context(), rep.Epoch, []marketplace.Commitment{rep.Sealed()},
+			r.server.info.Rules.EpochStart(rep.Epoch)))
+	}
+}
+
+// said commits to a report and reveals it in time, past the API.
+func (r *rig) said(rep marketplace.Report) {
+	r.t.Helper()
+	r.commit(rep)
+	must(r.t, r.book.SaveReport(r.t.Context(), rep, r.server.info.Rules.CommitBy(rep.Epoch)))
+}
+
+// reveal hands one report in, and returns why it was not taken.
+func reveal(t *testing.T, c *client.Client, rep marketplace.Report) error {
+	t.Helper()
+	refused, err := c.Reveal(t.Context(), []marketplace.Report{rep})
+	if err == nil && len(refused) > 0 {
+		err = refused[0].Kind.Errorf("%s", refused[0].Detail)
+	}
+	return err
+}
+
 func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	l, poster := r.proving()
 	now := time.Now()
-	epoch := r.server.info.Rules.EpochAt(now)
+	epoch := r.server.info.Rules.EpochAt(now) - 1 // over, and all will have committed
 	r.openEpoch(epoch, now)
 	first, second := r.as(r.auditors[0]), r.as(r.auditors[1])
 	good := signed(t, r.auditors[0], l.ID, epoch, now)
+	r.commit(good, signed(t, r.auditors[1], l.ID, epoch, now), signed(t, r.auditors[2], l.ID, epoch, now))
 
-	wantKind(t, r.visitor().Report(t.Context(), good), marketplace.Unauthorized)
-	wantKind(t, poster.Report(t.Context(), good), marketplace.Forbidden)
-	wantKind(t, second.Report(t.Context(), good), marketplace.Forbidden)
+	wantKind(t, reveal(t, r.visitor(), good), marketplace.Unauthorized)
+	wantKind(t, reveal(t, poster, good), marketplace.Forbidden)
+	wantKind(t, reveal(t, second, good), marketplace.Forbidden)
 	forged := good
 	forged.Outcome = marketplace.BadData
-	wantKind(t, first.Report(t.Context(), forged), marketplace.Invalid)
-	must(t, first.Report(t.Context(), good))
+	wantKind(t, reveal(t, first, forged), marketplace.Invalid)
+	must(t, reveal(t, first, good))
 	reports, err := first.Reports(t.Context(), l.ID, epoch)
 	if err != nil || len(reports) != 1 || reports[0].Text() != good.Text() ||
 		reports[0].Signature != good.Signature {
@@ -86,25 +112,126 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 	wantKind(t, err, marketplace.Forbidden)
 }
 
-func TestOnlyAuditorsThatWereDrawnReport(t *testing.T) {
+func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Info.Rules.Auditors = 2 })
+	l, poster := r.proving()
+	now := time.Now()
+	epoch := r.server.info.Rules.EpochAt(now) + 1000
+	r.openEpoch(epoch, now)
+	commit := func(c *client.Client, all ...marketplace.Commitment) int {
+		t.Helper()
+		refused, err := c.Commit(t.Context(), epoch, all)
+		must(t, err)
+		return len(refused)
+	}
+	refused := 0
+	for i, k := range r.auditors {
+		own := signed(t, k, l.ID, epoch, now).Sealed()
+		other := signed(t, r.auditors[(i+1)%3], l.ID, epoch, now).Sealed()
+		away := own
+		away.Lease++
+		if n := commit(r.as(k), other, away); n != 2 {
+			t.Errorf("%d are refused: one in another's name, and one for a lease that is not there", n)
+		}
+		refused += commit(r.as(k), own)
+	}
+	if refused != 1 {
+		t.Errorf("%d of three auditors were refused where two are drawn", refused)
+	}
+	if commit(poster, marketplace.Commitment{Lease: l.ID, Epoch: epoch, Auditor: l.Poster}) != 1 {
+		t.Error("a poster audits")
+	}
+}
+
+func TestNobodyLearnsThatNoAuditorWillComeAnyMore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	l, _ := r.proving()
 	now := time.Now()
-	epoch := r.server.info.Rules.EpochAt(now)
-	fourth := newKey(t)
-	r.openEpoch(epoch, now, fourth.Address())
-	refused := 0
-	for _, k := range append(r.auditors, fourth) {
-		err := r.as(k).Report(t.Context(), signed(t, k, l.ID, epoch, now))
-		if errors.Is(err, marketplace.Forbidden) {
-			refused++
-		} else {
-			must(t, err)
+	open, old := r.server.info.Rules.EpochAt(now)+1000, r.server.info.Rules.EpochAt(now)-1
+	r.openEpoch(open, now)
+	r.openEpoch(old, now)
+	r.commit(signed(t, r.auditors[0], l.ID, open, now), signed(t, r.auditors[0], l.ID, old, now))
+	for c, want := range map[*client.Client]int{r.visitor(): 1, r.as(r.auditors[1]): 1,
+		r.as(r.auditors[0]): 2} {
+		all, err := c.Commitments(t.Context(), l.ID, 0)
+		if err != nil || len(all) != want {
+			t.Errorf("%+v %v, want %d", all, err, want)
 		}
 	}
-	if refused != 1 {
-		t.Errorf("%d of four auditors were refused where three are drawn", refused)
+}
+
+func TestAReportIsTakenOnlyWhenAllHaveCommittedAndOpensWhatItsAuthorCommittedTo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	epoch := rules.EpochAt(time.Now()) + 1000 // far from over
+	now, over := rules.EpochStart(epoch), rules.EpochStart(epoch+1)
+	r.openEpoch(epoch, now)
+	ctx, first := t.Context(), r.as(r.auditors[0])
+	own, other := signed(t, r.auditors[0], l.ID, epoch, now), signed(t, r.auditors[1], l.ID, epoch, now)
+	r.commit(own)
+	// A copier has only the commitment to copy, and nothing that opens it.
+	stolen := own.Sealed()
+	stolen.Auditor = r.auditors[2].Address()
+	refused, err := r.as(r.auditors[2]).Commit(ctx, epoch, []marketplace.Commitment{stolen})
+	if err != nil || len(refused) > 0 {
+		t.Fatalf("%v %v", refused, err)
+	}
+	wantKind(t, reveal(t, first, own), marketplace.Conflict)
+	wantKind(t, r.book.SaveReport(ctx, own, over), marketplace.Conflict) // two of three have
+	r.commit(other)
+	wantKind(t, r.book.SaveReport(ctx, own, over.Add(-time.Microsecond)), marketplace.Conflict)
+	must(t, r.book.SaveReport(ctx, own, over))
+	copied := own
+	copied.Auditor = stolen.Auditor
+	copied.Signature, err = r.auditors[2].SignText(copied.Text())
+	must(t, err)
+	wantKind(t, r.book.SaveReport(ctx, copied, over), marketplace.Invalid)
+	for _, at := range []time.Time{over, rules.CommitBy(epoch)} {
+		late := r.book.Commit(ctx, epoch, []marketplace.Commitment{copied.Sealed()}, at)
+		wantKind(t, late, marketplace.Conflict)
+	}
+	judged := func(at time.Time) int {
+		t.Helper()
+		n, err := r.book.JudgeEpochs(ctx, at)
+		must(t, err)
+		return n
+	}
+	if n := judged(rules.CommitBy(epoch)); n != 0 {
+		t.Error("judged before those that committed had time to reveal")
+	}
+	if n := judged(rules.ReportBy(epoch)); n != 1 {
+		t.Errorf("judged %d leases", n)
+	}
+	wantKind(t, r.book.SaveReport(ctx, other, rules.ReportBy(epoch)), marketplace.Conflict)
+	for i, k := range r.auditors {
+		all, err := r.as(k).Commitments(ctx, l.ID, epoch)
+		if err != nil || len(all) != 1 || all[0].OpenedAt.IsZero() == (i == 0) || all[0].At.IsZero() {
+			t.Errorf("%+v %v", all, err)
+		}
+	}
+}
+
+func TestAnEpochIsJudgedWhenAllThatWasCommittedToIsRevealed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	epoch := rules.EpochAt(time.Now()) + 1000
+	now := rules.EpochStart(epoch)
+	r.openEpoch(epoch, now)
+	for _, k := range r.auditors[:2] { // the third is dead
+		r.said(signed(t, k, l.ID, epoch, now))
+	}
+	early := rules.CommitBy(epoch).Add(-time.Microsecond)
+	if n, err := r.book.JudgeEpochs(t.Context(), early); n != 0 || err != nil {
+		t.Errorf("judged %d leases before the deadline, %v", n, err)
+	}
+	if n, err := r.book.JudgeEpochs(t.Context(), rules.CommitBy(epoch)); n != 1 || err != nil {
+		t.Errorf("judged %d leases when the deadline was past, %v", n, err)
 	}
 }
 
@@ -123,7 +250,7 @@ func TestNobodyReadsReportsThatCouldStillBeCopied(t *testing.T) {
 	now := rules.EpochStart(open)
 	r.openEpoch(open, now)
 	for _, k := range r.auditors[:2] {
-		must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, open, now), now))
+		r.said(signed(t, k, l.ID, open, now))
 	}
 	if n := told(r.visitor()); n != 0 {
 		t.Errorf("a visitor reads %d reports", n)
@@ -153,7 +280,7 @@ func TestEveryReportOfAnEpochIsOnSomePage(t *testing.T) {
 	now := rules.EpochStart(epoch)
 	r.openEpoch(epoch, now)
 	for _, k := range r.auditors {
-		must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, epoch, now), now))
+		r.said(signed(t, k, l.ID, epoch, now))
 	}
 	_, err := r.book.JudgeEpochs(t.Context(), time.Now())
 	must(t, err)
@@ -242,22 +369,142 @@ func TestSecretsArePromisedToEverybodyBeforeTheyAreTold(t *testing.T) {
 	}
 }
 
+// earn lets a lease pass three epochs by two auditors, of which the last two are paid, and returns the
+// last one.
+func (r *rig) earn(l marketplace.Lease) (last int64) {
+	r.t.Helper()
+	rules := r.server.info.Rules
+	first := rules.EpochAt(time.Now()) - 4 // so that all is over
+	for last = first; last < first+3; last++ {
+		now := rules.EpochStart(last)
+		r.openEpoch(last, now)
+		for _, k := range r.auditors[:2] {
+			r.said(signed(r.t, k, l.ID, last, now))
+		}
+		_, err := r.book.JudgeEpochs(r.t.Context(), rules.ReportBy(last))
+		must(r.t, err)
+	}
+	return last - 1
+}
+
+func TestATrailLeadsFromTheChallengesToTheCheque(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	last := r.earn(l)
+	one, err := r.visitor().Trail(t.Context(), l.ID, last)
+	must(t, err)
+	if one.Verdict != marketplace.VerdictPass || one.Seconds != 5 || one.Secret != (marketplace.Hash{8}) ||
+		one.BlockHash != (marketplace.Hash{7}) || one.PromisedAt.IsZero() || one.Earned.IsZero() {
+		t.Errorf("%+v", one)
+	}
+	reports := 0
+	for _, v := range one.Visits {
+		if len(v.Planned) == 0 {
+			t.Errorf("%s was drawn for no time", v.Auditor)
+		}
+		if v.Report == nil {
+			if v.Auditor != r.auditors[2].Address() || !v.CommittedAt.IsZero() {
+				t.Errorf("%+v", v)
+			}
+			continue
+		}
+		if reports++; v.Report.Commitment() != v.Commitment || v.RevealedAt.Before(v.CommittedAt) ||
+			len(v.Report.Answers) != 2 || v.Report.Answers[0].Hash.IsZero() {
+			t.Errorf("%+v", v)
+		}
+	}
+	if reports != 2 || len(one.Visits) != 3 {
+		t.Errorf("%d visits, %d reports", len(one.Visits), reports)
+	}
+	if len(one.Cheques) != 1 || one.Cheques[0].Cheque.To != l.Payee ||
+		one.Cheques[0].Cheque.Cumulative.Cmp(one.Earned) < 0 {
+		t.Errorf("%+v", one.Cheques)
+	}
+	unpaid, err := r.visitor().Trail(t.Context(), l.ID, last-2)
+	if err != nil || unpaid.Seconds != 0 || len(unpaid.Cheques) != 0 || len(unpaid.Visits) != 3 {
+		t.Errorf("%+v %v", unpaid, err)
+	}
+	open := last + 100
+	r.openEpoch(open, r.server.info.Rules.EpochStart(open).Add(-time.Hour))
+	r.commit(signed(t, r.auditors[0], l.ID, open, time.Now()))
+	sealed, err := r.visitor().Trail(t.Context(), l.ID, open)
+	if err != nil || !sealed.Secret.IsZero() || len(sealed.Visits) > 0 || sealed.Block != open {
+		t.Errorf("of an epoch that runs everybody reads %+v %v", sealed, err)
+	}
+	_, err = r.visitor().Trail(t.Context(), l.ID+1, last)
+	wantKind(t, err, marketplace.NotFound)
+}
+
+func TestAnEpochsLogComesWhole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	last := r.earn(l)
+	for _, lease := range []int64{0, l.ID} {
+		log, err := r.visitor().EpochLog(t.Context(), last, lease)
+		if err != nil || len(log.Commitments) != 2 || len(log.Reports) != 2 || len(log.Proofs) != 1 ||
+			len(log.Before) != 1 || log.Before[0].Epoch != last-1 || log.Proofs[0].Epoch != last ||
+			log.Shown == nil || log.Shown.Epoch != last || len(log.Epoch.Leases) != 1 {
+			t.Fatalf("lease %d: %+v %v", lease, log, err)
+		}
+	}
+}
+
+func TestWhatAnAuditorKnewFollowsFromItsOwnClosedReports(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules, k := r.server.info.Rules, r.auditors[0]
+	epoch := rules.EpochAt(time.Now()) - 3
+	for _, e := range []int64{epoch, epoch + 1} {
+		now := rules.EpochStart(e)
+		r.openEpoch(e, now)
+		rep := signed(t, k, l.ID, e, now)
+		rep.Answers[1].Outcome = marketplace.Pass // piece 2, whole
+		var err error
+		rep.Signature, err = k.SignText(rep.Text())
+		must(t, err)
+		r.said(rep)
+	}
+	known := func(who marketplace.Address, before int64, pieces ...int) int {
+		t.Helper()
+		all, err := r.book.KnownBefore(t.Context(), who, l.Infohash, before, pieces)
+		must(t, err)
+		return len(all)
+	}
+	if n := known(k.Address(), epoch+2, 1, 2); n != 0 {
+		t.Errorf("%d reports of epochs that are not closed", n)
+	}
+	_, err := r.book.JudgeEpochs(t.Context(), rules.ReportBy(epoch+1))
+	must(t, err)
+	for _, c := range []struct {
+		who    marketplace.Address
+		before int64
+		piece  int
+		want   int
+	}{
+		{k.Address(), epoch + 2, 2, 1}, // the earliest of two
+		{k.Address(), epoch + 1, 2, 1},
+		{k.Address(), epoch, 2, 0},
+		{k.Address(), epoch + 2, 1, 0}, // only a block of it
+		{r.auditors[1].Address(), epoch + 2, 2, 0},
+	} {
+		if n := known(c.who, c.before, c.piece); n != c.want {
+			t.Errorf("%+v: %d", c, n)
+		}
+	}
+	log, err := r.visitor().EpochLog(t.Context(), epoch+1, 0) // it asks for block 3 of piece 1
+	if err != nil || len(log.Earlier) != 0 {
+		t.Errorf("%+v %v", log.Earlier, err)
+	}
+}
+
 func TestAChequeIsSignedByAQuorumOfAuditors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	l, poster := r.proving()
-	rules := r.server.info.Rules
-	first := rules.EpochAt(time.Now())
-	for epoch := first; epoch < first+3; epoch++ { // three passed epochs: the last two are paid
-		now := rules.EpochStart(epoch)
-		r.openEpoch(epoch, now)
-		for _, k := range r.auditors[:2] {
-			must(t, r.book.SaveReport(t.Context(), signed(t, k, l.ID, epoch, now), now))
-		}
-		_, err := r.book.JudgeEpochs(t.Context(), rules.EpochStart(epoch+1).Add(
-			rules.ReportSlack.Duration()))
-		must(t, err)
-	}
+	r.earn(l)
 	one, two := r.as(r.auditors[0]), r.as(r.auditors[1])
 	drafts, err := one.Drafts(t.Context())
 	must(t, err)

@@ -198,13 +198,14 @@ type leasesIn struct {
 	Paging
 	Bounty   int64                `query:"bounty" minimum:"1"`
 	Agent    marketplace.Address  `query:"agent"`
+	Payee    marketplace.Address  `query:"payee"`
 	Infohash marketplace.Infohash `query:"infohash"`
 	Live     bool                 `query:"live" doc:"Only those that still bind their agent"`
 }
 
 func (s *Server) leases(ctx context.Context, in *leasesIn) (page[marketplace.Lease], error) {
-	filter := orderbook.LeaseFilter{Bounty: in.Bounty, Agent: in.Agent, Infohash: in.Infohash,
-		Live: in.Live}
+	filter := orderbook.LeaseFilter{Bounty: in.Bounty, Agent: in.Agent, Payee: in.Payee,
+		Infohash: in.Infohash, Live: in.Live}
 	return numbered(ctx, in.Paging, func(
 		ctx context.Context, p orderbook.Page,
 	) ([]marketplace.Lease, error) {
@@ -221,21 +222,23 @@ type proofsIn struct {
 	Lease  int64               `query:"lease" minimum:"1"`
 	Bounty int64               `query:"bounty" minimum:"1"`
 	Agent  marketplace.Address `query:"agent"`
+	Epoch  int64               `query:"epoch" minimum:"1" doc:"All of an epoch; the rest is not looked at"`
 }
 
 func (s *Server) proofs(ctx context.Context, in *proofsIn) (page[marketplace.Proof], error) {
+	if in.Epoch > 0 {
+		return numbered(ctx, in.Paging, func(
+			ctx context.Context, p orderbook.Page,
+		) ([]marketplace.Proof, error) {
+			return s.Book.ProofsOf(ctx, in.Epoch, p)
+		}, func(x marketplace.Proof) int64 { return x.Lease })
+	}
 	filter := orderbook.ProofFilter{Lease: in.Lease, Bounty: in.Bounty, Agent: in.Agent}
 	return numbered(ctx, in.Paging, func(
 		ctx context.Context, p orderbook.Page,
 	) ([]marketplace.Proof, error) {
 		return s.Book.Proofs(ctx, filter, p)
 	}, func(x marketplace.Proof) int64 { return x.Epoch })
-}
-
-type reportsIn struct {
-	Paging
-	Lease int64 `query:"lease" minimum:"1"`
-	Epoch int64 `query:"epoch" minimum:"1"`
 }
 
 func (s *Server) reports(ctx context.Context, in *reportsIn) (page[marketplace.Report], error) {

@@ -69,10 +69,15 @@ func (s *Server) routes(a huma.API) {
 
 	m.tag = "proofs"
 	route(m, "GET /v1/proofs", "Proofs, newest first", s.proofs)
+	route(m, "GET /v1/proofs/{lease}/{epoch}", "All that is behind one epoch's pay", s.trail)
 	route(m, "GET /v1/reports", "Auditors' signed findings, newest first", s.reports, sealed)
+	route(m, "GET /v1/audit/known", "Reports that show which pieces an auditor knew", s.known)
 	route(m, "GET /v1/audit/promises", "Hashes of epochs' secrets, newest first", s.promises)
 	route(m, "GET /v1/audit/epochs/{epoch}", "What auditors work from", s.auditEpoch)
-	route(m, "POST /v1/audit/reports", "Hand in a finding", s.report, trade, created, drawn)
+	route(m, "GET /v1/audit/commitments", "What auditors committed to, newest first", s.commitments,
+		hushed)
+	route(m, "POST /v1/audit/commitments", "Commit to findings", s.commit, trade, created, drawn)
+	route(m, "POST /v1/audit/reports", "Reveal findings", s.reveal, trade, created, drawn)
 
 	m.tag = "auditors"
 	route(m, "PUT /v1/auditor", "Register as an auditor, or change your terms", s.registerAuditor, trade)
@@ -156,6 +161,12 @@ func drawn(op *huma.Operation) {
 func sealed(op *huma.Operation) {
 	op.Description = "As long as an epoch takes reports, only their author reads them: nobody shall " +
 		"report what others found."
+}
+
+// hushed documents who reads commitments, and when.
+func hushed(op *huma.Operation) {
+	op.Description = "As long as an epoch runs, only their author reads them: no agent shall learn that " +
+		"nobody will come any more."
 }
 
 func created(op *huma.Operation) { op.DefaultStatus = http.StatusCreated }

@@ -98,6 +98,7 @@ var sets = map[reflect.Type][]any{
 		marketplace.AuditorFault),
 	reflect.TypeFor[marketplace.WarningKind](): texts(marketplace.WarnData,
 		marketplace.WarnUptime, marketplace.OutOfUptime, marketplace.OutForGood),
+	reflect.TypeFor[marketplace.Kind](): texts(marketplace.Invalid, marketplace.Forbidden),
 	reflect.TypeFor[client.Scope](): texts(client.ScopeRead, client.ScopeTrade,
 		client.ScopeWithdraw),
 }
@@ -129,6 +130,7 @@ func nouns(r huma.Registry) {
 	alias[marketplace.Cause, enum[marketplace.Cause]](r)
 	alias[marketplace.Outcome, enum[marketplace.Outcome]](r)
 	alias[marketplace.WarningKind, enum[marketplace.WarningKind]](r)
+	alias[marketplace.Kind, enum[marketplace.Kind]](r)
 	alias[client.Scope, enum[client.Scope]](r)
 }
 

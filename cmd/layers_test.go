@@ -54,7 +54,8 @@ var rooms = map[string][]string{
 	"cmd":          {},
 	"cmd/terminal": {"marketplace", "marketplace/escrow", "api/client"},
 	"cmd/redeem":   {"marketplace", "marketplace/escrow", "seederagent/purse", "cmd/terminal"},
-	"cmd/everseed": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "api/client",
+	"cmd/everseed": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "marketplace/audit",
+		"api/client",
 		"seederagent", "seederagent/swarm", "seederagent/delivery", "seederagent/purse",
 		"cmd/redeem", "cmd/terminal"},
 	"cmd/everseed-agent": {"marketplace", "marketplace/escrow", "api/client", "seederagent",
@@ -63,8 +64,8 @@ var rooms = map[string][]string{
 	"cmd/everseed-auditor": {"marketplace", "marketplace/escrow", "marketplace/metainfo",
 		"marketplace/audit", "api/client", "cmd/terminal"},
 	"cmd/everseed-market": {"marketplace", "marketplace/escrow", "marketplace/metainfo",
-		"marketplace/orderbook", "marketplace/settlement", "marketplace/health",
-		"marketplace/feed", "matcher", "api", "web", "migrations", "cmd/terminal"},
+		"marketplace/orderbook", "marketplace/settlement", "marketplace/audit", "marketplace/health",
+		"marketplace/feed", "matcher", "api", "api/client", "web", "migrations", "cmd/terminal"},
 	"cmd/everseed-devnet": {"marketplace", "marketplace/escrow", "marketplace/escrow/contract",
 		"marketplace/metainfo", "marketplace/audit/trial", "api/client", "deploy/devstack",
 		"deploy/devstack/tracker", "deploy/devchain", "seederagent", "seederagent/swarm",
@@ -73,8 +74,8 @@ var rooms = map[string][]string{
 
 // testRooms says what a room's tests may import besides, and why. Every test may use deploy/.
 var testRooms = map[string][]string{
-	// The probe is held against the engine that agents run.
-	"marketplace/audit": {"seederagent/swarm"},
+	// The probe is held against the engine that agents run, and replays against signed reports.
+	"marketplace/audit": {"seederagent/swarm", "marketplace/escrow"},
 	// The contract is held against the cheques that Go signs.
 	"marketplace/escrow/contract": {"marketplace", "marketplace/escrow"},
 	// The client is held against the server that it is for.

@@ -22,18 +22,19 @@ const (
 
 // A Report is one auditor's finding for one lease and epoch, signed with the auditor's key.
 type Report struct {
-	ID        int64     `json:"id,omitzero" doc:"Its number in the market's log; not signed"`
-	Lease     int64     `json:"lease"`
-	Epoch     int64     `json:"epoch"`
-	Auditor   Address   `json:"auditor"`
-	Outcome   Outcome   `json:"outcome"`
-	Answers   []Answer  `json:"answers" doc:"What became of each challenge at the last try, or at the last one that found wrong data"`
-	Tries     []Outcome `json:"tries" doc:"What each try found, in order"`
-	Bytes     int64     `json:"bytes" doc:"Bytes of content received, all tries"`
-	Wire      int64     `json:"wire" doc:"Bytes on the wire both ways, all tries"`
-	TookMS    int64     `json:"took_ms" doc:"Time of the last try, milliseconds"`
-	At        time.Time `json:"at" doc:"End of the last try"`
-	Signature Signature `json:"signature" doc:"Over the report's text, TRON signed message"`
+	ID        int64       `json:"id,omitzero" doc:"Its number in the market's log; not signed"`
+	Lease     int64       `json:"lease"`
+	Epoch     int64       `json:"epoch"`
+	Auditor   Address     `json:"auditor"`
+	Outcome   Outcome     `json:"outcome"`
+	Answers   []Answer    `json:"answers" doc:"What became of each challenge at the last try, or at the last one that found wrong data"`
+	Tries     []Outcome   `json:"tries" doc:"What each try found, in order"`
+	Began     []time.Time `json:"began,omitempty" doc:"When each try began, in order"`
+	Bytes     int64       `json:"bytes" doc:"Bytes of content received, all tries"`
+	Wire      int64       `json:"wire" doc:"Bytes on the wire both ways, all tries"`
+	TookMS    int64       `json:"took_ms" doc:"Time of the last try, milliseconds"`
+	At        time.Time   `json:"at" doc:"End of the last try"`
+	Signature Signature   `json:"signature" doc:"Over the report's text, TRON signed message"`
 }
 
 // WholePiece, in place of a block's number, means all of its piece.
@@ -59,9 +60,16 @@ func (r Report) Text() string {
 	for i, t := range r.Tries {
 		tries[i] = string(t)
 	}
+	began := ""
+	for _, at := range r.Began {
+		began += " " + at.UTC().Format(time.RFC3339Nano)
+	}
+	if began != "" { // reports of before have no such line
+		began = "\nbegan" + began
+	}
 	text := fmt.Sprintf("Everseed audit report\nlease %d\nepoch %d\nauditor %s\noutcome %s\n"+
-		"tries %s\nbytes %d\nwire %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
-		strings.Join(tries, " "), r.Bytes, r.Wire, r.TookMS, r.At.UTC().Format(time.RFC3339Nano))
+		"tries %s%s\nbytes %d\nwire %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
+		strings.Join(tries, " "), began, r.Bytes, r.Wire, r.TookMS, r.At.UTC().Format(time.RFC3339Nano))
 	for _, a := range r.Answers {
 		text += a.text()
 	}

@@ -1,1 +1,2 @@
+DROP INDEX proofs_of_epoch;
 DROP TABLE commitments, promises;

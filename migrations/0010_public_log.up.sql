@@ -16,3 +16,6 @@ CREATE TABLE commitments (
     id      bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     PRIMARY KEY (epoch, lease, auditor)
 );
+
+-- An epoch is replayed from all its proofs.
+CREATE INDEX proofs_of_epoch ON proofs (epoch, lease);

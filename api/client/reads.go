@@ -135,6 +135,7 @@ func (c *Client) Offer(ctx context.Context, id int64) (marketplace.Offer, error)
 type LeaseFilter struct {
 	Bounty   int64
 	Agent    marketplace.Address
+	Payee    marketplace.Address
 	Infohash marketplace.Infohash
 	Live     bool // only those that still bind their agent
 	Most     int  // at most so many, the newest; zero means 200
@@ -143,7 +144,7 @@ type LeaseFilter struct {
 // Leases returns leases, newest first.
 func (c *Client) Leases(ctx context.Context, f LeaseFilter) ([]marketplace.Lease, error) {
 	q := url.Values{"bounty": number(f.Bounty), "agent": {f.Agent.String()},
-		"infohash": hash(f.Infohash)}
+		"payee": {f.Payee.String()}, "infohash": hash(f.Infohash)}
 	if f.Live {
 		q.Set("live", "true")
 	}
@@ -185,6 +186,14 @@ func (c *Client) Proofs(ctx context.Context, f ProofFilter) ([]marketplace.Proof
 // EpochReports returns all that auditors found in an epoch.
 func (c *Client) EpochReports(ctx context.Context, epoch int64) ([]marketplace.Report, error) {
 	return list[marketplace.Report](ctx, c, "/v1/reports", url.Values{"epoch": number(epoch)}, wholeMax)
+}
+
+// Commitments returns what auditors committed to; zero means any lease, or any epoch.
+func (c *Client) Commitments(
+	ctx context.Context, lease, epoch int64,
+) ([]marketplace.Commitment, error) {
+	return list[marketplace.Commitment](ctx, c, "/v1/audit/commitments", url.Values{
+		"lease": number(lease), "epoch": number(epoch)}, wholeMax)
 }
 
 // Reports returns what auditors found of a lease, newest first; epoch 0 means any.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"slices"
 
 	"github.com/everseed/everseed/marketplace"
 )
@@ -115,16 +116,36 @@ func (c *Client) SetAuditorState(
 		map[string]marketplace.AuditorState{"state": state})
 }
 
-// Report hands in an auditor's signed finding.
-func (c *Client) Report(ctx context.Context, r marketplace.Report) error {
-	if r.Answers == nil {
-		r.Answers = []marketplace.Answer{}
+// Commit hands in an auditor's commitments for an epoch, and returns those that are refused.
+func (c *Client) Commit(
+	ctx context.Context, epoch int64, all []marketplace.Commitment,
+) ([]marketplace.NotTaken, error) {
+	in := struct {
+		Epoch       int64                    `json:"epoch"`
+		Commitments []marketplace.Commitment `json:"commitments"`
+	}{epoch, all}
+	out, err := send[marketplace.HandIn](ctx, c, http.MethodPost, "/v1/audit/commitments", "", in)
+	return out.Refused, err
+}
+
+// Reveal hands in an auditor's signed findings that it has committed to, and returns those that are
+// refused. Conflict means that their epoch takes none yet, or no more.
+func (c *Client) Reveal(
+	ctx context.Context, all []marketplace.Report,
+) ([]marketplace.NotTaken, error) {
+	in := struct {
+		Reports []marketplace.Report `json:"reports"`
+	}{slices.Clone(all)}
+	for i, r := range in.Reports {
+		if r.Answers == nil {
+			in.Reports[i].Answers = []marketplace.Answer{}
+		}
+		if r.Tries == nil {
+			in.Reports[i].Tries = []marketplace.Outcome{}
+		}
 	}
-	if r.Tries == nil {
-		r.Tries = []marketplace.Outcome{}
-	}
-	_, err := send[struct{}](ctx, c, http.MethodPost, "/v1/audit/reports", "", r)
-	return err
+	out, err := send[marketplace.HandIn](ctx, c, http.MethodPost, "/v1/audit/reports", "", in)
+	return out.Refused, err
 }
 
 // Drafts returns the cheques that wait for the signature of the account, an auditor.

@@ -20,6 +20,7 @@ type desk struct {
 	key    escrow.Key
 	market *client.Client
 	leaves *audit.Leaves
+	sealed *audit.Envelopes
 	lobby  audit.Lobby
 	log    *slog.Logger
 
@@ -91,11 +92,11 @@ func (d *desk) signs() bool { return slices.Contains(d.info.Auditors, d.key.Addr
 func (d *desk) audit(ctx context.Context) error {
 	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
 		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Lobby: d.lobby,
-		Leaves: d.leaves, Log: d.log}
+		Leaves: d.leaves, Envelopes: d.sealed, Sign: d.key.SignText, Log: d.log}
 	return a.Run(ctx)
 }
 
-// A reporter signs what the auditor reports.
+// A reporter is the market as an auditor sees it.
 type reporter struct{ *desk }
 
 func (r reporter) AuditEpoch(ctx context.Context, k int64) (marketplace.AuditEpoch, error) {
@@ -107,11 +108,16 @@ func (r reporter) Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte,
 	return r.market.Metainfo(ctx, h)
 }
 
-func (r reporter) Report(ctx context.Context, rep marketplace.Report) (err error) {
-	if rep.Signature, err = r.key.SignText(rep.Text()); err != nil {
-		return fmt.Errorf("sign report: %w", err)
-	}
-	return r.again(ctx, r.market.Report(ctx, rep))
+func (r reporter) Commit(ctx context.Context, epoch int64, all []marketplace.Commitment) (
+	[]marketplace.NotTaken, error) {
+	refused, err := r.market.Commit(ctx, epoch, all)
+	return refused, r.again(ctx, err)
+}
+
+func (r reporter) Reveal(ctx context.Context, all []marketplace.Report) (
+	[]marketplace.NotTaken, error) {
+	refused, err := r.market.Reveal(ctx, all)
+	return refused, r.again(ctx, err)
 }
 
 func (r reporter) Knock(ctx context.Context, k marketplace.Knock) error {

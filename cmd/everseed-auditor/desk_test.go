@@ -120,12 +120,17 @@ func (c *court) lease(b marketplace.Bounty, replicas int) {
 // epoch lives through one in which all leases pass, but the first auditor may say otherwise.
 func (c *court) epoch(first marketplace.Outcome) {
 	c.Helper()
-	c.epochOf(c.auditors, first)
+	c.epochOf(c.auditors, first, c.leases...)
 }
 
-// epochOf is one with a panel of three, whom the market calls signers.
-func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome) {
+// epochOf is one with a panel of three, whom the market calls signers; the first may say otherwise of
+// some leases.
+func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...marketplace.Lease) {
 	c.Helper()
+	said := map[int64]bool{}
+	for _, l := range some {
+		said[l.ID] = true
+	}
 	ctx, k := c.Context(), c.info.Rules.EpochAt(c.now)
 	var who []marketplace.Address
 	for _, key := range panel {
@@ -134,22 +139,28 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome) {
 	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
 	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
 		Auditors: marketplace.SignersPanel(who)}, c.now))
+	e, err := c.book.AuditEpoch(ctx, k)
+	must(c.T, err)
+	drawn := c.info.Rules.Draw(e)
 	for _, l := range c.leases {
 		for i, key := range panel {
+			if !slices.Contains(drawn[l.ID], key.Address()) {
+				continue // its accusation is heard
+			}
 			found := marketplace.Pass
-			if i == 0 {
+			if i == 0 && said[l.ID] {
 				found = first
 			}
 			rep := marketplace.Report{Lease: l.ID, Epoch: k, Auditor: key.Address(), Outcome: found,
 				Tries: []marketplace.Outcome{found}, At: c.now.UTC().Truncate(time.Microsecond)}
-			var err error
 			rep.Signature, err = key.SignText(rep.Text())
 			must(c.T, err)
-			must(c.T, c.book.SaveReport(ctx, rep, c.now))
+			must(c.T, c.book.Commit(ctx, k, []marketplace.Commitment{rep.Sealed()}, c.now))
+			must(c.T, c.book.SaveReport(ctx, rep, c.info.Rules.CommitBy(k)))
 		}
 	}
 	c.now = c.info.Rules.EpochStart(k + 1)
-	_, err := c.book.JudgeEpochs(ctx, c.now)
+	_, err = c.book.JudgeEpochs(ctx, c.now)
 	must(c.T, err)
 }
 
@@ -185,7 +196,7 @@ func TestAMarketThatSeatsItsOwnPeopleGetsNothingSigned(t *testing.T) {
 	c := newCourt(t)
 	puppets := []escrow.Key{newKey(t), newKey(t), newKey(t)}
 	for range 3 {
-		c.epochOf(puppets, marketplace.Pass)
+		c.epochOf(puppets, marketplace.Pass, c.leases...)
 	}
 	var log strings.Builder
 	for _, key := range c.auditors {
@@ -272,5 +283,29 @@ func TestAnAuditorsChequeIsRecomputedAndSigned(t *testing.T) {
 		if len(signed) != 1 || signed[0].Cheque.Cumulative.IsZero() {
 			t.Errorf("auditor %s has %d signed cheques\n%s", key.Address(), len(signed), log.String())
 		}
+	}
+}
+
+func TestADeskSignsForAnAgentThatOneAuditorKeepsAccusing(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	c.epoch(marketplace.Pass)
+	c.epoch(marketplace.Pass)
+	for range 4 { // accused, heard and cleared by the others, and accused again in vain
+		c.epochOf(c.auditors, marketplace.BadData, c.leases[0])
+	}
+	l, err := c.book.Lease(t.Context(), c.leases[0].ID)
+	must(t, err)
+	if l.State != marketplace.Active || l.Accused == nil || l.Accused.Refuted == 0 {
+		t.Fatalf("it is %+v, %+v", l, l.Accused)
+	}
+	var log strings.Builder
+	for _, key := range c.auditors[1:] {
+		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
+		must(t, d.open(t.Context()))
+		must(t, d.signDrafts(t.Context()))
+	}
+	if strings.Contains(log.String(), "cheque refused") {
+		t.Errorf("a desk refuses what the others found: %s", log.String())
 	}
 }

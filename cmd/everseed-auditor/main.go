@@ -88,12 +88,18 @@ from the public proofs.`,
 			if err != nil {
 				return err
 			}
-			leaves, err := audit.OpenLeaves(filepath.Join(dir, k.Address().String()))
+			own := filepath.Join(dir, k.Address().String())
+			leaves, err := audit.OpenLeaves(own)
 			if err != nil {
 				return err
 			}
 			defer leaves.Close()
-			d := &desk{key: k, leaves: leaves, lobby: lobby, market: client.New(o.market),
+			sealed, err := audit.OpenEnvelopes(own)
+			if err != nil {
+				return err
+			}
+			defer sealed.Close()
+			d := &desk{key: k, leaves: leaves, sealed: sealed, lobby: lobby, market: client.New(o.market),
 				log: terminal.Log(cmd.ErrOrStderr())}
 			if err := d.open(cmd.Context()); err != nil {
 				return err
@@ -106,8 +112,8 @@ from the public proofs.`,
 			return group.Wait()
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", defaultDir(), "where hashes of blocks are kept; losing them "+
-		"costs traffic only")
+	cmd.Flags().StringVar(&dir, "dir", defaultDir(), "where reports in hand and hashes of blocks are "+
+		"kept; losing it costs the reports of an epoch, and traffic")
 	cmd.Flags().StringVar(&listen, "listen", ":0", "where agents connect to that nobody can connect "+
 		"to, one port for each audit under way: ip:7000-7031, or :0 for any port of any address")
 	cmd.Flags().StringVar(&public, "public-address", "", "ip of the same as the internet sees it; "+

@@ -92,6 +92,7 @@ func TestStories(t *testing.T) {
 			"audit": verb((*story).startAuditor), "paid": verb((*story).awaitPaid),
 			"canary": verb((*story).canary), "invent": verb((*story).invent),
 			"convicted": verb((*story).convicted), "seeder-leaves": verb((*story).seederLeaves),
+			"replayable": verb((*story).awaitReplayable), "liar": verb((*story).startLiar),
 		},
 	})
 }

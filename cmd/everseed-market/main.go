@@ -25,7 +25,7 @@ To try everything on one machine without any of this, run everseed-devnet instea
 		Args: cobra.NoArgs,
 	}
 	root.AddCommand(serveCommand(getenv), migrateCommand(getenv), booksCommand(getenv),
-		auditorsCommand(getenv))
+		auditorsCommand(getenv), replayCommand(getenv))
 	return root
 }
 

@@ -61,7 +61,7 @@ Then watch it with ` + "`everseed bounty show ID`" + ` or ` + "`everseed watch`"
 		keyVariable+" goes before it")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
 	root.AddCommand(s.walletCommand(), s.torrentCommand(), s.bountyCommand(), s.chequeCommand(),
-		s.marketCommand(), s.watchCommand(), s.nodesCommand())
+		s.marketCommand(), s.watchCommand(), s.nodesCommand(), s.verifyCommand())
 	return root
 }
 

@@ -20,22 +20,30 @@ type Market interface {
 	AuditEpoch(ctx context.Context, epoch int64) (marketplace.AuditEpoch, error)
 	// Metainfo returns a .torrent.
 	Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, error)
-	// Report signs a report and hands it in. Handing it in twice is handing it in once.
-	Report(ctx context.Context, r marketplace.Report) error
+	// Commit binds us to reports of an epoch, and returns those that are none of ours. Conflict says
+	// that the epoch takes no more.
+	Commit(ctx context.Context, epoch int64, all []marketplace.Commitment) (
+		[]marketplace.NotTaken, error)
+	// Reveal hands in signed reports, and returns those that nobody wants. Conflict says that their
+	// epoch takes none yet, or no more. Handing in twice is handing in once.
+	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.NotTaken, error)
 	// Knock has an agent told where to connect to.
 	Knock(ctx context.Context, k marketplace.Knock) error
 }
 
 // An Auditor does its part of every epoch's audits. Set the fields before Run and leave them.
 type Auditor struct {
-	Address  marketplace.Address
-	Market   Market
-	Rules    marketplace.Rules
-	Guard    metainfo.Guard
-	Lobby    Lobby   // where agents come that nobody can connect to
-	Leaves   *Leaves // nil: only whole pieces are asked for
-	Parallel int     // tries and reports at a time; 0 means 32
-	Log      *slog.Logger
+	Address marketplace.Address
+	Market  Market
+	Rules   marketplace.Rules
+	Guard   metainfo.Guard
+	Lobby   Lobby // where agents come that nobody can connect to
+	Sign    func(text string) (marketplace.Signature, error)
+	Leaves  *Leaves // nil: only whole pieces are asked for
+	// Envelopes keeps reports until they are revealed. Nil: they are lost with the process.
+	Envelopes *Envelopes
+	Parallel  int // tries at a time; 0 means 32
+	Log       *slog.Logger
 
 	library library
 
@@ -44,11 +52,12 @@ type Auditor struct {
 	next  marketplace.Promise // what we were shown in that one for the epoch after
 	asked time.Time           // when an epoch was last asked for in vain
 	queue queue
+	out   outbox
 	busy  int
 	done  chan struct{} // tells Run that something may have become due
 }
 
-// A duty is one lease to audit in one epoch: its next try, or its report when it has one.
+// A duty is one lease to audit in one epoch: its next try.
 type duty struct {
 	at     time.Time
 	lease  marketplace.Lease
@@ -58,8 +67,6 @@ type duty struct {
 	asks   []Challenge // the same at every try
 	found  marketplace.Report
 	learnt map[int][]marketplace.Hash // by the last try
-	report bool                       // all is found; only the report is left
-	fails  int                        // reports that did not get through
 }
 
 // A queue has the earliest duty in front.
@@ -108,6 +115,7 @@ func (a *Auditor) start() {
 	if a.Log == nil {
 		a.Log = slog.New(slog.DiscardHandler)
 	}
+	a.load()
 }
 
 // settle waits until nothing of ours runs any more.
@@ -132,6 +140,9 @@ func (a *Auditor) pause(now time.Time) time.Duration {
 	if len(a.queue) > 0 && a.busy < a.Parallel {
 		most = min(most, a.queue[0].at.Sub(now))
 	}
+	if !a.out.at.IsZero() && !a.out.busy {
+		most = min(most, a.out.at.Sub(now))
+	}
 	return max(most, time.Millisecond)
 }
 
@@ -141,7 +152,7 @@ func (a *Auditor) lookEvery() time.Duration {
 }
 
 // Step takes up the duties of a new epoch and begins whatever is due. It returns how many tries
-// and reports it began; they go on by themselves.
+// it began; they go on by themselves.
 func (a *Auditor) Step(ctx context.Context, now time.Time) (int, error) {
 	a.start()
 	err := a.takeUp(ctx, now)
@@ -150,6 +161,7 @@ func (a *Auditor) Step(ctx context.Context, now time.Time) (int, error) {
 		n++
 		go a.serve(ctx, d)
 	}
+	a.post(ctx, now)
 	return n, err
 }
 
@@ -218,7 +230,7 @@ func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 	seed, plan := open.Seed(), Plan(a.Rules, open)
 	for _, l := range open.Leases {
 		for _, v := range plan[l.ID] {
-			if v.Auditor != a.Address || len(v.Tries) == 0 {
+			if v.Auditor != a.Address || len(v.Tries) == 0 || a.inHand(open.Epoch, l.ID) {
 				continue
 			}
 			mine = append(mine, &duty{
@@ -232,28 +244,41 @@ func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 
 // serve does what is due of one duty and puts back what is left of it.
 func (a *Auditor) serve(ctx context.Context, d *duty) {
-	more := false
-	if d.report {
-		more = a.handIn(ctx, d)
-	} else {
-		more = a.try(ctx, d)
-	}
+	more := a.try(ctx, d)
 	a.mu.Lock()
 	a.busy--
 	if more && ctx.Err() == nil {
 		heap.Push(&a.queue, d)
 	}
 	a.mu.Unlock()
+	a.tellRun()
+}
+
+func (a *Auditor) tellRun() {
 	select {
 	case a.done <- struct{}{}:
 	default:
 	}
 }
 
-// try asks the agent once.
-func (a *Auditor) try(ctx context.Context, d *duty) (more bool) {
+// try asks the agent once, and says whether there is another try. After the last one the report is
+// sealed, but not if it was cut short by our own end. What is not begun within the epoch is not done.
+func (a *Auditor) try(ctx context.Context, d *duty) (again bool) {
+	began := time.Now()
+	if !began.Before(a.Rules.EpochStart(d.epoch + 1)) {
+		if len(d.found.Tries) > 0 {
+			a.seal(ctx, d)
+			return false
+		}
+		a.Log.ErrorContext(ctx, "audit missed", "lease", d.lease.ID, "epoch", d.epoch)
+		return false
+	}
 	f := a.probe(ctx, d)
+	if ctx.Err() != nil {
+		return false
+	}
 	now := time.Now()
+	d.found.Began = append(d.found.Began, began.UTC().Truncate(time.Microsecond))
 	if d.found.Outcome != marketplace.BadData || f.Outcome == marketplace.BadData {
 		d.found.Answers = f.Answers // what was wrong once is asked again at the hearing
 	}
@@ -267,12 +292,14 @@ func (a *Auditor) try(ctx context.Context, d *duty) (more bool) {
 	a.Log.InfoContext(ctx, "agent audited", "lease", d.lease.ID, "agent", d.lease.Agent,
 		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "took", f.Took,
 		"err", f.Err)
-	d.plan(a.Rules, now)
-	return true
+	if again = d.again(a.Rules, now); !again {
+		a.seal(ctx, d)
+	}
+	return again
 }
 
-// plan decides between another try and the report.
-func (d *duty) plan(r marketplace.Rules, now time.Time) {
+// again plans another try, if there is one.
+func (d *duty) again(r marketplace.Rules, now time.Time) bool {
 	if d.found.Outcome != marketplace.Pass && len(d.times) > 0 {
 		next := now.Add(r.AttemptGap.Duration())
 		if d.times[0].After(next) {
@@ -280,10 +307,10 @@ func (d *duty) plan(r marketplace.Rules, now time.Time) {
 		}
 		if next.Before(r.EpochStart(d.epoch + 1)) {
 			d.at, d.times = next, d.times[1:]
-			return
+			return true
 		}
 	}
-	d.at, d.report = now, true
+	return false
 }
 
 // probe gets the torrent and puts the challenges.
@@ -328,39 +355,4 @@ func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challeng
 		}
 		a.Log.ErrorContext(ctx, "hashes lost", "infohash", d.lease.Infohash, "err", err)
 	}
-}
-
-// learn keeps the hashes that follow from a report which was handed in.
-func (a *Auditor) learn(ctx context.Context, d *duty) {
-	v := a.library.get(d.lease.Infohash)
-	for piece, leaves := range d.learnt {
-		if v == nil {
-			return
-		}
-		if err := v.shelf.learn(d.epoch, piece, leaves); err != nil {
-			a.Log.ErrorContext(ctx, "hashes not kept", "infohash", d.lease.Infohash, "err", err)
-			return
-		}
-	}
-}
-
-// handIn reports, and says whether to do so again.
-func (a *Auditor) handIn(ctx context.Context, d *duty) (again bool) {
-	err := a.Market.Report(ctx, d.found)
-	if err == nil {
-		a.learn(ctx, d)
-		return false
-	}
-	now := time.Now()
-	d.fails++
-	d.at = now.Add(min(time.Second<<min(d.fails, 6), a.Rules.ReportSlack.Duration()/4))
-	var refusal *marketplace.Error
-	final := errors.As(err, &refusal) && refusal.Kind != marketplace.Unavailable &&
-		refusal.Kind != marketplace.TooMany && refusal.Kind != marketplace.Unauthorized
-	last := a.Rules.EpochStart(d.epoch + 1).Add(a.Rules.ReportSlack.Duration())
-	if final || d.at.After(last) {
-		a.Log.ErrorContext(ctx, "audit report lost", "lease", d.lease.ID, "epoch", d.epoch, "err", err)
-		return false
-	}
-	return true
 }

@@ -21,17 +21,19 @@ type desk struct {
 	auditors []marketplace.Address
 	leases   []marketplace.Lease
 	torrents map[marketplace.Infohash][]byte
+	early    bool // opens epochs and takes reports as soon as it is asked
 	knocked  func(marketplace.Knock)
 
-	mu      sync.Mutex // guards the fields below
-	tried   map[[2]int64]bool
-	reports []marketplace.Report
-	heard   chan struct{}
+	mu        sync.Mutex // guards the fields below
+	tried     map[[2]int64]bool
+	committed map[marketplace.Hash]bool
+	reports   []marketplace.Report
+	heard     chan struct{}
 }
 
 func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, error) {
 	secret := marketplace.Hash{byte(k), 1}
-	if time.Since(d.rules.EpochStart(k)) < d.rules.Epoch.Duration()/10 {
+	if !d.early && time.Since(d.rules.EpochStart(k)) < d.rules.Epoch.Duration()/10 {
 		return marketplace.AuditEpoch{}, marketplace.NotFound.Errorf("epoch %d is not open", k)
 	}
 	return marketplace.AuditEpoch{
@@ -53,20 +55,65 @@ func (d *desk) Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, er
 	return nil, marketplace.NotFound.Errorf("torrent %s is unknown", h)
 }
 
-func (d *desk) Report(_ context.Context, r marketplace.Report) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if key := [2]int64{r.Lease, r.Epoch}; !d.tried[key] {
+// busy refuses the first call of each sort and epoch.
+func (d *desk) busy(sort, epoch int64) error {
+	if key := [2]int64{sort, epoch}; !d.tried[key] {
 		d.tried[key] = true
 		return marketplace.Unavailable.Errorf("the desk is closed for a moment")
 	}
-	d.reports = append(d.reports, r)
+	return nil
+}
+
+func (d *desk) Commit(_ context.Context, epoch int64, all []marketplace.Commitment) (
+	[]marketplace.NotTaken, error,
+) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.busy(1, epoch); err != nil {
+		return nil, err
+	}
+	if !time.Now().Before(d.rules.CommitBy(epoch)) {
+		return nil, marketplace.Conflict.Errorf("too late")
+	}
+	if d.committed == nil {
+		d.committed = map[marketplace.Hash]bool{}
+	}
+	for _, c := range all {
+		d.committed[c.Hash] = true
+	}
+	return nil, nil
+}
+
+func (d *desk) Reveal(_ context.Context, all []marketplace.Report) (
+	refused []marketplace.NotTaken, err error,
+) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now, epoch := time.Now(), all[0].Epoch
+	if err := d.busy(2, epoch); err != nil {
+		return nil, err
+	}
+	if now.Before(d.rules.CommitBy(epoch)) && !d.early || now.After(d.rules.ReportBy(epoch)) {
+		return nil, marketplace.Conflict.Errorf("not at this time")
+	}
+	for _, r := range all {
+		if !d.committed[r.Commitment()] || r.Signature != stamp {
+			refused = append(refused, marketplace.NotTaken{Lease: r.Lease, Kind: marketplace.Forbidden})
+			continue
+		}
+		d.reports = append(d.reports, r)
+	}
 	select {
 	case d.heard <- struct{}{}:
 	default:
 	}
-	return nil
+	return refused, nil
 }
+
+// stamp stands for a signature: what keys there are is not the auditor's concern.
+var stamp = marketplace.Signature{1, 2, 3}
+
+func sign(string) (marketplace.Signature, error) { return stamp, nil }
 
 // Knock is what an agent of its own stream would be told.
 func (d *desk) Knock(_ context.Context, k marketplace.Knock) error {
@@ -133,7 +180,8 @@ func TestAnAuditorReportsEveryLeaseOfTheEpoch(t *testing.T) {
 		},
 		tried: map[[2]int64]bool{},
 	}
-	a := &audit.Auditor{Address: d.auditors[1], Market: d, Rules: d.rules, Guard: devnet}
+	a := &audit.Auditor{Address: d.auditors[1], Market: d, Rules: d.rules, Guard: devnet,
+		Sign: sign}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- a.Run(ctx) }()
@@ -166,6 +214,22 @@ func TestAnAuditorReportsEveryLeaseOfTheEpoch(t *testing.T) {
 		if r.At.Before(start) || r.At.After(d.rules.EpochStart(r.Epoch+1)) ||
 			!r.At.Equal(r.At.Truncate(time.Microsecond)) {
 			t.Errorf("lease %d: reported as of %s", id, r.At)
+		}
+		open, err := d.AuditEpoch(t.Context(), r.Epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		times := audit.Plan(d.rules, open)[id]
+		for i, began := range r.Began {
+			planned := times[slices.IndexFunc(times, func(v audit.Visit) bool {
+				return v.Auditor == a.Address
+			})].Tries[i]
+			if began.Before(planned.Truncate(time.Microsecond)) || !began.Before(r.At) {
+				t.Errorf("lease %d: try %d began %s, planned was %s", id, i, began, planned)
+			}
+		}
+		if len(r.Began) != len(r.Tries) {
+			t.Errorf("lease %d: %d tries, %d beginnings", id, len(r.Tries), len(r.Began))
 		}
 		if id <= 2 && len(r.Answers) == 0 || id == 1 && r.Bytes != asked(meta, r) || r.Wire < r.Bytes {
 			t.Errorf("lease %d: %d bytes, %d on the wire, for %+v", id, r.Bytes, r.Wire, r.Answers)
@@ -222,7 +286,7 @@ func TestAnAuditorAsksForBlocksOfPiecesThatItKnows(t *testing.T) {
 	}
 	defer leaves.Close()
 	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet,
-		Leaves: leaves}
+		Leaves: leaves, Sign: sign}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- a.Run(ctx) }()
@@ -262,7 +326,8 @@ func TestAnAuditorMistrustsAnEpochThatBreaksItsPromise(t *testing.T) {
 		},
 	} {
 		d := &broken{desk{rules: rules(), auditors: []marketplace.Address{{1}}}, spoil}
-		a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
+		a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet,
+			Sign: sign}
 		now := d.rules.EpochStart(honest).Add(time.Second)
 		if _, err := a.Step(t.Context(), now); err != nil {
 			t.Errorf("%s: an honest epoch: %v", name, err)
@@ -292,14 +357,16 @@ func (b *broken) AuditEpoch(ctx context.Context, k int64) (marketplace.AuditEpoc
 
 func TestThousandsOfLeasesWaitInOneQueue(t *testing.T) {
 	t.Parallel()
-	d := &desk{rules: marketplace.DefaultRules(), auditors: []marketplace.Address{{1}, {2}, {3}}}
+	d := &desk{rules: marketplace.DefaultRules(), early: true,
+		auditors: []marketplace.Address{{1}, {2}, {3}}}
 	for id := range int64(20_000) {
 		d.leases = append(d.leases, marketplace.Lease{ID: id, Peer: "127.0.0.1:1"})
 	}
-	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet}
+	a := &audit.Auditor{Address: d.auditors[0], Market: d, Rules: d.rules, Guard: devnet,
+		Sign: sign}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	k := d.rules.EpochAt(time.Now()) - 1
+	k := d.rules.EpochAt(time.Now()) + 1
 	now := d.rules.EpochStart(k).Add(time.Minute)
 	before := time.Now()
 	n, err := a.Step(ctx, now)

@@ -111,9 +111,9 @@ func (l *list) fresh(piece, block int) bool {
 
 // add asks for something that is not asked for already.
 func (l *list) add(piece, block int) {
-	bytes := int64(metainfo.BlockSize)
-	if block == marketplace.WholePiece {
-		bytes = l.t.PieceSize(piece)
+	bytes := l.t.PieceSize(piece)
+	if block != marketplace.WholePiece { // no more than its piece has
+		bytes = min(metainfo.BlockSize, bytes-int64(block)*metainfo.BlockSize)
 	}
 	if l.has(piece, block) || len(l.asks) > 0 && bytes > l.left {
 		return

@@ -6,7 +6,11 @@
 // what. All are pure: when the secret is published, anyone can recompute them from the public log
 // (proof.md, Audits). [Probe] is one try on the wire, at an agent that listens; in a [Lobby] the
 // auditor listens for one that nobody can connect to. An [Auditor] does an epoch's tries at their
-// times and reports.
+// times, commits to what it found, and reports when all have committed: until then there is nothing
+// that anybody could copy.
+//
+// A [Case] is an epoch before whoever recomputes it from its public log, and names all that is wrong
+// with it. A [Content] is a copy by which every answer can be checked.
 //
 // # What is asked, and how anyone recomputes it
 //

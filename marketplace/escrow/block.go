@@ -65,6 +65,28 @@ func (v *Vault) FirstSolidBlock(ctx context.Context, since time.Time) (Block, bo
 	return late, true, nil
 }
 
+// CheckFirst says why a block is not the first solid one that is not older than a moment: Conflict,
+// or that the chain could not be asked.
+func (v *Vault) CheckFirst(
+	ctx context.Context, since time.Time, number int64, id marketplace.Hash,
+) error {
+	b, _, err := v.block(ctx, v.solid, number)
+	if err != nil {
+		return err
+	}
+	if b.ID != id || b.Time.Before(since) {
+		return marketplace.Conflict.Errorf("block %d has the id %s and is of %s; it was said to be %s, not"+
+			" older than %s", number, b.ID, b.Time.Format(time.RFC3339Nano), id,
+			since.Format(time.RFC3339Nano))
+	}
+	before, _, err := v.block(ctx, v.solid, max(number-1, 0))
+	if err == nil && number > 0 && !before.Time.Before(since) {
+		err = marketplace.Conflict.Errorf("block %d is not the first since %s: the one before is of %s",
+			number, since.Format(time.RFC3339Nano), before.Time.Format(time.RFC3339Nano))
+	}
+	return err
+}
+
 // A source gives blocks: the full service those of the head, the solid one what is solid.
 type source interface {
 	GetBlockByNum2(context.Context, *api.NumberMessage, ...grpc.CallOption) (

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -108,33 +107,6 @@ func (b *Book) LastEpoch(ctx context.Context) (int64, error) {
 		`SELECT coalesce(max(epoch), 0) FROM audit_epochs`)
 }
 
-// SaveReport takes an auditor's signed report, once a lease and epoch, until the epoch is closed.
-func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Time) error {
-	return b.act(ctx, now, func(a *act) error {
-		e, err := one(ctx, a.Tx, fmt.Sprint("epoch ", r.Epoch), scanEpoch,
-			selectEpoch+`WHERE e.epoch = $1
-				AND closed_at IS NULL AND judged_at IS NULL FOR SHARE OF e`, r.Epoch)
-		if errors.Is(err, marketplace.NotFound) {
-			return marketplace.Conflict.Errorf("epoch %d is not open for reports", r.Epoch)
-		}
-		if err != nil {
-			return err
-		}
-		// Any accusation may end a lease, so nobody chooses whom to audit.
-		if !slices.Contains(b.draws.of(a.rules, e)[r.Lease], r.Auditor) {
-			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", r.Lease,
-				r.Epoch)
-		}
-		r.ID = 0
-		if _, err := a.exec(`INSERT INTO reports (lease, epoch, auditor, body, at)
-			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, r.Lease, r.Epoch, r.Auditor, mustJSON(r),
-			a.now); err != nil {
-			return fmt.Errorf("write report: %w", err)
-		}
-		return nil
-	})
-}
-
 // draws remembers who looks at what in the newest epochs, which every report asks for anew.
 type draws struct {
 	mu  sync.Mutex // guards all
@@ -187,6 +159,20 @@ func (b *Book) Reports(
 		ORDER BY id DESC LIMIT $5`, p.before(), f.Lease, f.Epoch, f.Reader.String(), p.limit())
 }
 
+// KnownBefore returns reports of epochs before one that is closed, by an auditor on any replica of a
+// torrent, that show that pieces answered whole, with a pass: the earliest for each piece.
+func (b *Book) KnownBefore(ctx context.Context, auditor marketplace.Address, h marketplace.Infohash,
+	epoch int64, pieces []int) ([]marketplace.Report, error) {
+	return many(ctx, b.pool, "reports", scanReport, `SELECT id, body FROM reports WHERE id IN (
+		SELECT DISTINCT ON (piece) r.id FROM leases l JOIN reports r ON r.lease = l.id
+			JOIN audit_epochs e ON e.epoch = r.epoch,
+			LATERAL (SELECT (a->>'piece')::int AS piece FROM jsonb_path_query(r.body,
+				'$.answers[*] ? (@.block == -1 && @.outcome == "pass")') a) x
+		WHERE l.infohash = $1 AND r.auditor = $2 AND r.epoch < $3 AND piece = ANY($4)
+			AND coalesce(e.closed_at, e.judged_at) IS NOT NULL
+		ORDER BY piece, r.epoch, r.id) ORDER BY id`, h, auditor, epoch, pieces)
+}
+
 // A ProofFilter chooses proofs; zero fields choose all.
 type ProofFilter struct {
 	Lease, Bounty int64
@@ -196,7 +182,8 @@ type ProofFilter struct {
 func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 	var paid []byte
 	if err := row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, &p.Wire, &paid, at{&p.At}); err != nil {
+		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire,
+		at{&p.At}); err != nil {
 		return p, err
 	}
 	if err := json.Unmarshal(paid, &p.Paid); err != nil || len(p.Paid) == 0 {
@@ -207,7 +194,13 @@ func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, wire, paid, at FROM proofs `
+	drawn_from, paid, wire, at FROM proofs `
+
+// ProofsOf returns an epoch's proofs of leases numbered below page.After, newest first.
+func (b *Book) ProofsOf(ctx context.Context, epoch int64, p Page) ([]marketplace.Proof, error) {
+	return many(ctx, b.pool, "proofs", scanProof, selectProof+`WHERE epoch = $1 AND lease < $2
+		ORDER BY lease DESC LIMIT $3`, epoch, p.before(), p.limit())
+}
 
 // Proofs returns proofs of epochs before page.After, newest epoch first.
 func (b *Book) Proofs(ctx context.Context, f ProofFilter, p Page) ([]marketplace.Proof, error) {

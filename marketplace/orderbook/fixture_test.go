@@ -195,6 +195,14 @@ func (s *stage) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now tim
 	return s.Book.OpenEpoch(ctx, e, now)
 }
 
+// SaveReport hands a report in: committed to at a moment, revealed when all must have committed.
+func (s *stage) SaveReport(ctx context.Context, r marketplace.Report, now time.Time) error {
+	if err := s.Commit(ctx, r.Epoch, []marketplace.Commitment{r.Sealed()}, now); err != nil {
+		return err
+	}
+	return s.Book.SaveReport(ctx, r, s.rules.CommitBy(r.Epoch))
+}
+
 // epoch lives through one epoch in which each lease's auditors find what is given (pass when it
 // is not), and judges it.
 func (s *stage) epoch(found map[int64]marketplace.Outcome) {

@@ -20,9 +20,9 @@ const (
 )
 
 // JudgeEpochs turns the reports of every epoch that is over into proofs and pay, and returns how
-// many leases it judged. An epoch is over when all reports are in, or when no more are taken.
-// Epochs are judged in order, because pay for one asks for the verdict of the one before. A lease
-// that cannot be judged holds up nobody but itself.
+// many leases it judged. An epoch is over when all reports are in, or all that were committed to in
+// time, or when no more are taken. Epochs are judged in order, because pay for one asks for the verdict
+// of the one before. A lease that cannot be judged holds up nobody but itself.
 func (b *Book) JudgeEpochs(ctx context.Context, now time.Time) (n int, err error) {
 	type open struct {
 		epoch int64
@@ -30,11 +30,14 @@ func (b *Book) JudgeEpochs(ctx context.Context, now time.Time) (n int, err error
 	}
 	scan := func(row pgx.CollectableRow) (o open, err error) { return o, row.Scan(&o.epoch, &o.over) }
 	r := b.opts.Rules
-	epochs, err := many(ctx, b.pool, "epochs", scan, `SELECT epoch, epoch < $1 OR epoch < $2 AND
-			(SELECT count(*) FROM reports p WHERE p.epoch = e.epoch) >= coalesce(visits,
-				jsonb_array_length(leases) * least($3, cardinality(auditors)))
-		FROM audit_epochs e WHERE judged_at IS NULL ORDER BY epoch LIMIT $4`,
-		r.EpochAt(now.Add(-r.ReportSlack.Duration())), r.EpochAt(now), r.Auditors, epochsMax)
+	slack := r.ReportSlack.Duration()
+	epochs, err := many(ctx, b.pool, "epochs", scan, `SELECT epoch, epoch < $1 OR
+			epoch < $3 AND said >= committed OR epoch < $4 AND said >= `+duties+`
+		FROM audit_epochs e,
+			LATERAL (SELECT count(*) AS said FROM reports p WHERE p.epoch = e.epoch) p,
+			LATERAL (SELECT count(*) AS committed FROM commitments c WHERE c.epoch = e.epoch) c
+		WHERE judged_at IS NULL ORDER BY epoch LIMIT $5`, r.EpochAt(now.Add(-slack)), r.Auditors,
+		r.EpochAt(now.Add(-slack/2)), r.EpochAt(now), epochsMax)
 	if err != nil {
 		return 0, err
 	}
@@ -190,10 +193,10 @@ func (a *act) writeProofs(all []*hearing) error {
 	for _, h := range all {
 		p := h.proof
 		batch.Queue(`INSERT INTO proofs (lease, bounty, agent, epoch, verdict, passes, reports, seconds,
-			earned, drawn_from, wire, paid, at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, p.Lease, p.Bounty, p.Agent,
-			p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds, p.Earned, p.From, p.Wire,
-			mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At)
+			earned, drawn_from, paid, at, wire)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			p.Lease, p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds,
+			p.Earned, p.From, mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At, p.Wire)
 		if p.Reports > 0 {
 			h.lease.Audited, h.lease.Wire = h.lease.Audited+1, h.lease.Wire+p.Wire
 			batch.Queue(`UPDATE leases SET audited = $2, wire = $3 WHERE id = $1`, p.Lease,

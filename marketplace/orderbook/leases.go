@@ -44,6 +44,7 @@ func (b *Book) Lease(ctx context.Context, id int64) (marketplace.Lease, error) {
 type LeaseFilter struct {
 	Bounty   int64
 	Agent    marketplace.Address
+	Payee    marketplace.Address
 	Infohash marketplace.Infohash
 	Live     bool
 }
@@ -56,8 +57,8 @@ func (b *Book) Leases(ctx context.Context, f LeaseFilter, p Page) ([]marketplace
 	}
 	return many(ctx, b.pool, "leases", scanLease, selectLease+`WHERE id < $1
 		AND ($2::bigint = 0 OR bounty = $2) AND ($3 = '' OR agent = $3) AND ($4 = '' OR infohash = $4)
-		AND (NOT $5 OR state IN `+live+`) ORDER BY id DESC LIMIT $6`,
-		p.before(), f.Bounty, f.Agent.String(), infohash, f.Live, p.limit())
+		AND (NOT $5 OR state IN `+live+`) AND ($7 = '' OR payee = $7) ORDER BY id DESC LIMIT $6`,
+		p.before(), f.Bounty, f.Agent.String(), infohash, f.Live, p.limit(), f.Payee.String())
 }
 
 // Accept takes a reserved lease on: the agent will fetch.

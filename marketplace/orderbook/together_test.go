@@ -61,7 +61,7 @@ func TestWhatAuditsCostOnTheWireIsCountedByLeaseAndDay(t *testing.T) {
 	leases := s.clear(s.post(2), s.agent(1), s.agent(2))
 	s.fetched(leases...)
 	k := s.rules.EpochAt(s.now)
-	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: marketplace.SignersPanel(auditors)}, s.now))
+	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
 	for i, l := range leases[:1] { // nobody reports on the other one: it costs nothing and does not count
 		for j, by := range auditors {
 			s.must(s.SaveReport(s.Context(), marketplace.Report{Lease: l.ID, Epoch: k, Auditor: by, At: s.now,

@@ -177,6 +177,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/commitments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What auditors committed to, newest first
+         * @description As long as an epoch runs, only their author reads them: no agent shall learn that nobody will come any more.
+         */
+        get: operations["get-audit-commitments"];
+        put?: never;
+        /**
+         * Commit to findings
+         * @description Needs the scope `trade`. Only for the auditors that the schedule of the epoch sends to the lease.
+         */
+        post: operations["post-audit-commitments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/drafts": {
         parameters: {
             query?: never;
@@ -214,6 +238,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reports that show which pieces an auditor knew */
+        get: operations["get-audit-known"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/promises": {
         parameters: {
             query?: never;
@@ -241,7 +282,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Hand in a finding
+         * Reveal findings
          * @description Needs the scope `trade`. Only for the auditors that the schedule of the epoch sends to the lease.
          */
         post: operations["post-audit-reports"];
@@ -773,6 +814,23 @@ export interface paths {
         };
         /** Proofs, newest first */
         get: operations["get-proofs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/proofs/{lease}/{epoch}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that is behind one epoch's pay */
+        get: operations["get-proofs-lease-epoch"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1423,6 +1481,43 @@ export interface components {
              */
             to: string;
         };
+        Commitment: {
+            /**
+             * Format: date-time
+             * @description When the market took it
+             */
+            at?: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: hash
+             * @description SHA-256 of the report's text and its signature
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash: string;
+            /**
+             * Format: int64
+             * @description Its number in the market's log
+             */
+            id?: number;
+            /** Format: int64 */
+            lease: number;
+            /**
+             * Format: date-time
+             * @description When it took the report; absent if none ever came
+             */
+            opened_at?: string;
+        };
+        CommitmentsBody: {
+            commitments: components["schemas"]["Commitment"][];
+            /** Format: int64 */
+            epoch: number;
+        };
         Draft: {
             /**
              * Format: btt
@@ -1543,6 +1638,12 @@ export interface components {
              * @description Below it the agent is warned
              */
             warn_bps: number;
+        };
+        HandIn: {
+            /** @description What was not taken; the rest was */
+            refused: components["schemas"]["NotTaken"][];
+            /** Format: int64 */
+            taken: number;
         };
         Key: {
             /** Format: date-time */
@@ -1850,6 +1951,18 @@ export interface components {
              */
             vault: string;
         };
+        NotTaken: {
+            detail: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * @description What sort of refusal it is, as problems have it
+             * @enum {string}
+             */
+            kind: "invalid" | "forbidden";
+            /** Format: int64 */
+            lease: number;
+        };
         Offer: {
             /**
              * Format: tron-address
@@ -1995,6 +2108,11 @@ export interface components {
         };
         PageCall: {
             items: components["schemas"]["Call"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
+        PageCommitment: {
+            items: components["schemas"]["Commitment"][];
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
@@ -2294,6 +2412,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             auditor: string;
+            /** @description When each try began, in order */
+            began?: string[];
             /**
              * Format: int64
              * @description Bytes of content received, all tries
@@ -2327,6 +2447,9 @@ export interface components {
              * @description Bytes on the wire both ways, all tries
              */
             wire: number;
+        };
+        ReportsBody: {
+            reports: components["schemas"]["Report"][];
         };
         Rules: {
             /**
@@ -2750,6 +2873,123 @@ export interface components {
             /** Format: int64 */
             size: number;
         };
+        Trail: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+            /**
+             * Format: date-time
+             * @description First moment of the epoch
+             */
+            begins: string;
+            /**
+             * Format: int64
+             * @description First solid block of the epoch: the other half of its chance
+             */
+            block: number;
+            /**
+             * Format: hash
+             * @description Its id
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            block_hash: string;
+            /** Format: int64 */
+            bounty: number;
+            /** @description The first of each funder that has the pay in it */
+            cheques: components["schemas"]["SignedCheque"][];
+            /**
+             * Format: date-time
+             * @description Since when no reports are taken
+             */
+            closed_at?: string;
+            /**
+             * Format: hash
+             * @description SHA-256 of the secret
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            commit: string;
+            /**
+             * Format: btt
+             * @description BTT it pays, held back part included
+             * @example 12.5
+             */
+            earned: string;
+            /**
+             * Format: date-time
+             * @description Its end
+             */
+            ends: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: infohash
+             * @example c12fe1c06bba254a9dc9f519b335aa7c1367a88a
+             */
+            infohash: string;
+            /** Format: date-time */
+            judged_at?: string;
+            /** Format: int64 */
+            lease: number;
+            /**
+             * Format: int64
+             * @description Auditors that passed it
+             */
+            passes: number;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            payee: string;
+            /**
+             * Format: date-time
+             * @description When the hash of the secret was published
+             */
+            promised_at?: string;
+            /**
+             * Format: int64
+             * @description Seconds it pays for
+             */
+            seconds: number;
+            /**
+             * Format: hash
+             * @description Shown when the epoch is over
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            secret?: string;
+            /**
+             * @description What the reports say; absent until it is judged
+             * @enum {string}
+             */
+            verdict?: "pass" | "fail" | "data_fault" | "accused" | "unaudited";
+            /** @description Who was drawn to audit it; empty until the epoch is closed */
+            visits: components["schemas"]["Visit"][];
+        };
+        Visit: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /**
+             * Format: hash
+             * @description What it committed to; absent if to nothing
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            commitment?: string;
+            /** Format: date-time */
+            committed_at?: string;
+            /** @description Earliest times of its tries; after a pass the rest is left out */
+            planned: string[];
+            /** @description With its challenges and their answers' hashes */
+            report?: components["schemas"]["Report"];
+            /**
+             * Format: date-time
+             * @description Absent if it never revealed a report
+             */
+            revealed_at?: string;
+        };
         Wait: {
             /** @description What was found, with numbers */
             detail: string;
@@ -3044,6 +3284,78 @@ export interface operations {
             };
         };
     };
+    "get-audit-commitments": {
+        parameters: {
+            query?: {
+                /** @description Items at most */
+                limit?: number;
+                /** @description Where the part before ended */
+                after?: string;
+                lease?: number;
+                epoch?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageCommitment"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-audit-commitments": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommitmentsBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-audit-drafts": {
         parameters: {
             query?: never;
@@ -3104,6 +3416,41 @@ export interface operations {
             };
         };
     };
+    "get-audit-known": {
+        parameters: {
+            query: {
+                auditor: string;
+                infohash: string;
+                /** @description Epoch */
+                before: number;
+                pieces: number[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageReport"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-audit-promises": {
         parameters: {
             query?: {
@@ -3150,7 +3497,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Report"];
+                "application/json": components["schemas"]["ReportsBody"];
             };
         };
         responses: {
@@ -3160,7 +3507,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Report"];
+                    "application/json": components["schemas"]["HandIn"];
                 };
             };
             /** @description Error */
@@ -3832,6 +4179,7 @@ export interface operations {
                 after?: string;
                 bounty?: number;
                 agent?: string;
+                payee?: string;
                 infohash?: string;
                 /** @description Only those that still bind their agent */
                 live?: boolean;
@@ -4210,6 +4558,8 @@ export interface operations {
                 lease?: number;
                 bounty?: number;
                 agent?: string;
+                /** @description All of an epoch; the rest is not looked at */
+                epoch?: number;
             };
             header?: never;
             path?: never;
@@ -4224,6 +4574,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageProof"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-proofs-lease-epoch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                lease: number;
+                epoch: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trail"];
                 };
             };
             /** @description Error */

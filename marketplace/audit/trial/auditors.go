@@ -33,10 +33,10 @@ func desks() []desk {
 		{name: "sleeps", commits: true,
 			says: func(*visit, subject) (marketplace.Report, bool) { return marketplace.Report{}, false },
 			why:  "the schedule says who had to report; ten silences in a row suspend"},
-		{name: "copies what others reported", says: honest, copies: true,
-			why: "reports that are public as they come can be copied word for word"},
-		{name: "copies; reports are committed first", says: honest, copies: true, commits: true,
-			why: "a copied commitment opens for its author only: to the market it sleeps"},
+		{name: "copies what others reported", says: honest, copies: true, commits: true,
+			why: "it can copy commitments only, which open for their authors: to the market it sleeps"},
+		{name: "copies, were nothing committed to", says: honest, copies: true,
+			why: "why the market asks for commitments: what a friend tells can be copied word for word"},
 		{name: "invents passes", commits: true,
 			says: func(v *visit, _ subject) (marketplace.Report, bool) { return vouch(v) },
 			why:  "passes a dead canary; two lies disqualify"},
@@ -235,8 +235,8 @@ func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Vi
 	return append(valid, own.report)
 }
 
-// speak is what the auditor on trial says. A copier signs another's report as its own; where
-// reports are committed first it has only the other's commitment to copy.
+// speak is what the auditor on trial says. A copier takes over what was handed in before: a commitment,
+// and were there none, a report that it signs as its own.
 func (t *tenure) speak(v *visit, s subject, said []statement) (statement, bool) {
 	if t.desk.copies && len(said) > 0 {
 		copied := said[0]

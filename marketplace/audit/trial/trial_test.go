@@ -55,7 +55,7 @@ func TestAnHonestAgentFailsFewerThanOneEpochInTenThousand(t *testing.T) {
 func TestAuditorsThatSleepCopyOrInventAreCutOffWithinThreeDays(t *testing.T) {
 	t.Parallel()
 	for _, row := range held().tallies {
-		want := map[string]bool{"sleeps": true, "copies; reports are committed first": true,
+		want := map[string]bool{"sleeps": true, "copies what others reported": true,
 			"invents passes": true, "invents data faults": true}[row.who]
 		if got := row.cut.share == 1 && row.cut.worst <= 12; got != want {
 			t.Errorf("%s: cut off %s", row.who, row.cut)

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/everseed/everseed/api/client"
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
+	"github.com/everseed/everseed/marketplace/escrow"
+	"github.com/everseed/everseed/marketplace/metainfo"
+	"github.com/everseed/everseed/seederagent"
+)
+
+const (
+	// cheatsWithin bounds the trial: some twelve epochs of five seconds on quiet cores.
+	cheatsWithin = 4 * time.Minute
+	// cheatsMax is what a cheat may be paid, in per cent of an honest agent beside it.
+	cheatsMax = 25
+	// keptLong is how many seconds the honest agent is paid for before the two are compared.
+	keptLong = 45
+)
+
+// A bench is a devnet on which an honest agent and cheats keep one torrent.
+type bench struct {
+	*story
+	t       *metainfo.Torrent
+	data    []byte
+	who     map[string]marketplace.Address
+	cut     map[string]int64 // epochs until its lease was lost
+	nextNet int
+}
+
+// TestCheatsEarnLittleAndALiarEndsNobody runs cheats against the real programs, on the wire: each takes
+// a replica of one bounty beside an honest agent; one of the three auditors lies about a second one.
+func TestCheatsEarnLittleAndALiarEndsNobody(t *testing.T) {
+	t.Parallel()
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), cheatsWithin)
+	defer cancel()
+	b := &bench{story: &story{ctx: ctx}, who: map[string]marketplace.Address{},
+		cut: map[string]int64{}, nextNet: 101}
+	defer func() {
+		cancel()
+		if err := b.end(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if b.devnet, err = startDevnet(ctx, t.TempDir(), bin, func(string, ...any) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.cast(); err != nil {
+		t.Fatal(err)
+	}
+	leases, err := b.watch()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, b.market.tail())
+	}
+	honest := paid(leases["honest"])
+	for _, cheat := range []string{"relay", "spoiler", "hider"} {
+		l := leases[cheat]
+		share := 100 * paid(l).Float() / honest.Float()
+		t.Logf("%s: lease %s (%s) after %d epochs, paid %.1f %% of the honest agent's %s BTT", cheat,
+			l.State, l.Cause, b.cut[cheat], share, honest)
+		if l.State != marketplace.Failed || share > cheatsMax {
+			t.Errorf("%s: its lease is %s: %s; it was paid %.1f %%", cheat, l.State, l.Reason, share)
+		}
+	}
+	if l := leases["relay"]; l.Passed == 0 {
+		t.Error("the relay never passed: it was not put on trial")
+	}
+	victim := leases["victim"]
+	t.Logf("victim: lease %s, paid %.1f %%, accused in epoch %+v", victim.State,
+		100*paid(victim).Float()/honest.Float(), victim.Accused)
+	if !victim.State.Live() || victim.Accused == nil || victim.Accused.Refuted == 0 ||
+		2*paid(victim).Float() < honest.Float() {
+		t.Errorf("the liar's victim: %+v, %+v", victim, victim.Accused)
+	}
+	if s, err := b.client.Solvency(ctx); err != nil || s.Difference != "" || s.Vault != s.Ledger ||
+		s.LedgerDebit != s.LedgerCred {
+		t.Errorf("the books: %+v, %v", s, err)
+	}
+}
+
+// paid is what an agent has of a lease for good.
+func paid(l marketplace.Lease) marketplace.Amount {
+	if l.State == marketplace.Failed { // a quarter was held back, and is lost
+		return l.Earned.MulDiv(3, 4)
+	}
+	return l.Earned
+}
+
+// cast posts a bounty, and brings agents, cheats and the liar up.
+func (b *bench) cast() (err error) {
+	if b.poster, err = b.aPoster(b.ctx, pocketMoney); err != nil {
+		return err
+	}
+	if err := b.poster.run(b.ctx, nil, "wallet", "deposit", "100", "--mandate", "1d"); err != nil {
+		return err
+	}
+	file := filepath.Join(b.dir, "archive.torrent")
+	if _, err := b.seed(file, seederagent.Size(4<<20)); err != nil {
+		return err
+	}
+	if _, err := b.credit(); err != nil {
+		return err
+	}
+	if err := b.poster.run(b.ctx, nil, "torrent", "add", file); err != nil {
+		return err
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if b.t, err = parse(raw); err != nil {
+		return err
+	}
+	if b.data, err = held(b.t, filepath.Join(b.dir, "content")); err != nil {
+		return err
+	}
+	for _, name := range []string{"honest", "victim"} {
+		a, err := b.addAgent(name, marketplace.BTT(1000), nil)
+		if err != nil {
+			return err
+		}
+		b.who[name] = a.key.Address()
+	}
+	if err := b.awaitOffers(b.ctx); err != nil {
+		return err
+	}
+	if err := b.hireCheats(); err != nil {
+		return err
+	}
+	if err := b.turn(2, b.who["victim"]); err != nil {
+		return err
+	}
+	return b.poster.run(b.ctx, &b.bounty, "bounty", "post", b.t.Infohash.String(), "--price-max", "10000",
+		"--keep-for", "10m", "--good-for", "5m", "--replicas", "5")
+}
+
+// hireCheats brings up who holds nothing and relays from a seeder that nobody pays, who spoils 8 % of the
+// blocks that it sends, and who is silent about a fifth of the pieces.
+func (b *bench) hireCheats() error {
+	var mu sync.Mutex // guards chance
+	chance := rand.New(rand.NewPCG(1, 2))
+	block := func(piece, begin, length int) []byte {
+		at := int64(piece)*b.t.PieceLength + int64(begin)
+		return append([]byte(nil), b.data[at:at+int64(length)]...)
+	}
+	for name, sends := range map[string]func(piece, begin, length int) []byte{
+		"relay": relayed(b.t, b.seeder.Addr().String()),
+		"spoiler": func(piece, begin, length int) []byte {
+			sent := block(piece, begin, length)
+			mu.Lock()
+			defer mu.Unlock()
+			if chance.Float64() < 0.08 {
+				sent[chance.IntN(len(sent))] ^= 1
+			}
+			return sent
+		},
+		"hider": func(piece, begin, length int) []byte {
+			if piece%5 == 0 {
+				return nil
+			}
+			return block(piece, begin, length)
+		},
+	} {
+		key, err := escrow.NewKey()
+		if err != nil {
+			return err
+		}
+		r := &rogue{name: name, key: key, market: client.New(b.web), torr: b.t, block: sends}
+		b.nextNet++
+		listen := fmt.Sprintf("127.%d.%d.1:6881", b.net, b.nextNet)
+		if err := r.open(b.ctx, listen, marketplace.BTT(1000)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		b.who[name] = key.Address()
+	}
+	return nil
+}
+
+// A liar is an auditor that does its work, and accuses one agent of what it did not find.
+type liar struct {
+	*client.Client
+	key    escrow.Key
+	victim func() int64 // lease
+}
+
+func (l liar) Report(ctx context.Context, rep marketplace.Report) (err error) {
+	if rep.Lease == l.victim() && len(rep.Answers) > 0 {
+		rep.Outcome, rep.Tries = marketplace.BadData, []marketplace.Outcome{marketplace.BadData}
+		rep.Answers[0].Outcome = marketplace.BadData
+	}
+	if rep.Signature, err = l.key.SignText(rep.Text()); err != nil {
+		return err
+	}
+	return l.Client.Report(ctx, rep)
+}
+
+// turn stops an auditor's program and puts a liar with its key in its place.
+func (b *bench) turn(auditor int, victim marketplace.Address) error {
+	p := b.auditors[auditor]
+	if err := p.stop(); err != nil {
+		return err
+	}
+	key, err := escrow.ParseKey(strings.TrimPrefix(p.env[0], "EVERSEED_AUDITOR_KEY="))
+	if err != nil {
+		return err
+	}
+	l := liar{client.New(b.web), key, func() int64 {
+		leases, err := b.client.LiveLeases(b.ctx, victim)
+		if err != nil || len(leases) == 0 {
+			return 0
+		}
+		return leases[0].ID
+	}}
+	if err := l.Login(b.ctx, key); err != nil {
+		return err
+	}
+	info, err := b.client.Rules(b.ctx)
+	if err != nil {
+		return err
+	}
+	a := &audit.Auditor{Address: key.Address(), Market: l, Rules: info.Rules,
+		Guard: metainfo.Guard{Loopback: true}}
+	go func() { _ = a.Run(b.ctx) }() // it returns nil when ctx is done
+	return nil
+}
+
+// watch waits until the honest agent was paid for long enough and no cheat has a lease. The relay's
+// source leaves when the relay has passed.
+func (b *bench) watch() (leases map[string]marketplace.Lease, err error) {
+	leases = map[string]marketplace.Lease{}
+	err = b.market.until(b.ctx, "the cheats are cut off", func() bool {
+		all, err := b.client.LeasesOf(b.ctx, b.bounty.ID)
+		if err != nil {
+			return false
+		}
+		cut := 0
+		for _, l := range all {
+			for name, agent := range b.who {
+				if l.Agent == agent {
+					leases[name] = l
+				}
+			}
+		}
+		now := marketplace.DevnetRules().EpochAt(time.Now())
+		for _, name := range []string{"relay", "spoiler", "hider"} {
+			l := leases[name]
+			if l.ID == 0 || l.State.Live() {
+				continue
+			}
+			cut++
+			if b.cut[name] == 0 {
+				b.cut[name] = now - marketplace.DevnetRules().EpochAt(l.ReservedAt)
+			}
+		}
+		if b.seeder != nil && leases["relay"].Passed > 0 && leases["honest"].Passed > 0 &&
+			leases["victim"].Passed > 0 {
+			_ = b.seederLeaves(nil, nil) // a seeder that does not go is seen in what the relay is paid
+		}
+		return cut == 3 && leases["honest"].Verified >= keptLong
+	})
+	return leases, err
+}
