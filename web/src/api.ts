@@ -16,11 +16,15 @@ export type Outlook = Schemas["Outlook"];
 export type Price = Schemas["Price"];
 export type Proof = Schemas["Proof"];
 export type SignedCheque = Schemas["SignedCheque"];
+export type Trail = Schemas["Trail"];
+export type Visit = Schemas["Visit"];
+export type Answer = Schemas["Answer"];
 export type Solvency = Schemas["Solvency"];
 
 export type BountyState = Bounty["state"];
 export type LeaseState = Lease["state"];
 export type ChequeState = SignedCheque["state"];
+export type Outcome = Answer["outcome"];
 export type Verdict = Proof["verdict"];
 
 /** A Page is a part of a list; next goes on where it ends. */

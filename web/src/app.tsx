@@ -8,6 +8,7 @@ import { CallsPage } from "./pages/calls";
 import { MarketPage } from "./pages/market";
 import { RunPage } from "./pages/run";
 import { SolvencyPage } from "./pages/solvency";
+import { TrailPage } from "./pages/trail";
 import { Unknown } from "./pages/unknown";
 import { Link, type Route, routeOf, usePath } from "./route";
 import { nextTheme, setTheme, useTheme } from "./theme";
@@ -74,6 +75,10 @@ function PageOf({ route }: { route: Route }) {
       return <MarketPage />;
     case "bounty":
       return <BountyPage key={route.id} id={route.id} />;
+    case "trail":
+      return (
+        <TrailPage key={`${route.lease}/${route.epoch}`} lease={route.lease} epoch={route.epoch} />
+      );
     case "agent":
       return <AgentPage key={route.address} address={route.address} />;
     case "calls":
@@ -91,6 +96,8 @@ function titleOf(route: Route): string {
   switch (route.page) {
     case "bounty":
       return `Bounty ${route.id}`;
+    case "trail":
+      return `Lease ${route.lease}, epoch ${route.epoch}`;
     case "agent":
       return `Agent ${route.address.slice(0, 5)}…${route.address.slice(-4)}`;
     case "calls":

@@ -8,6 +8,7 @@ import type {
   ChequeState,
   LeaseState,
   Offer,
+  Outcome,
   Proof,
   Verdict,
 } from "./api";
@@ -59,6 +60,15 @@ export const verdictMeans: Record<Verdict, Meaning> = {
   data_fault: ["bad", "Wrong bytes: the lease and its holdback are lost."],
   accused: ["warn", "One auditor alone found wrong bytes: not paid; others are asked the same."],
   unaudited: ["done", "No auditor reported: not paid, and nobody's fault."],
+};
+
+export const outcomeMeans: Record<Outcome, Meaning> = {
+  pass: ["good", "The right bytes came in time."],
+  bad_data: ["bad", "Bytes came, and their hash is wrong."],
+  withheld: ["bad", "It says that it has the piece, and refuses to send it."],
+  timeout: ["warn", "Connected, and did not deliver in time."],
+  unreachable: ["warn", "No connection, or no handshake."],
+  auditor_fault: ["done", "The auditor could not do its work: it says nothing."],
 };
 
 /** orElse returns a reason, or what else to say when there is none. */

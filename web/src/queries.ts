@@ -16,6 +16,7 @@ import {
   type Proof,
   type SignedCheque,
   type Solvency,
+  type Trail,
 } from "./api";
 import { setMarketTime } from "./now";
 
@@ -89,6 +90,13 @@ export const useProofs = (of: { bounty?: number; agent?: string }, limit = pageM
   useQuery({
     queryKey: ["proofs", of, limit],
     queryFn: ({ signal }) => list<Proof>(`/v1/proofs?${query(of, limit)}`, signal),
+    placeholderData: undefined,
+  });
+
+export const useTrail = (lease: number, epoch: number) =>
+  useQuery({
+    queryKey: ["proofs", "trail", lease, epoch],
+    queryFn: ({ signal }) => get<Trail>(`/v1/proofs/${lease}/${epoch}`, signal),
     placeholderData: undefined,
   });
 

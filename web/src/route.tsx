@@ -6,19 +6,27 @@ import { type MouseEvent, type ReactNode, useSyncExternalStore } from "react";
 export type Route =
   | { page: "market" | "calls" | "solvency" | "run" | "unknown" }
   | { page: "bounty"; id: number }
+  | { page: "trail"; lease: number; epoch: number }
   | { page: "agent"; address: string };
+
+const number = /^[1-9]\d{0,15}$/;
 
 /** routeOf reads a path. */
 export function routeOf(path: string): Route {
-  const [first = "", second = "", ...more] = path.split("/").filter(Boolean);
+  const [first = "", second = "", third, ...more] = path.split("/").filter(Boolean);
   if (more.length > 0) return { page: "unknown" };
+  if (third !== undefined) return first === "proofs" ? trailOf(second, third) : { page: "unknown" };
   if (first === "") return { page: "market" };
-  if (first === "bounties" && /^[1-9]\d{0,15}$/.test(second))
-    return { page: "bounty", id: Number(second) };
+  if (first === "bounties" && number.test(second)) return { page: "bounty", id: Number(second) };
   if (first === "agents" && /^T\w{33}$/.test(second)) return { page: "agent", address: second };
   if (second === "" && (first === "calls" || first === "solvency")) return { page: first };
   if (second === "" && first === "run-an-agent") return { page: "run" };
   return { page: "unknown" };
+}
+
+function trailOf(lease: string, epoch: string): Route {
+  if (!number.test(lease) || !number.test(epoch)) return { page: "unknown" };
+  return { page: "trail", lease: Number(lease), epoch: Number(epoch) };
 }
 
 const watchers = new Set<() => void>();

@@ -85,5 +85,8 @@ test("paths lead where they say and nowhere else", () => {
   expect(routeOf("/bounties/12/x")).toEqual({ page: "unknown" });
   expect(routeOf("/agents/TJRabPrwbZy45sbavfcjinPJC18kjpRTv8")).toMatchObject({ page: "agent" });
   expect(routeOf("/agents/..")).toEqual({ page: "unknown" });
+  expect(routeOf("/proofs/3/81")).toEqual({ page: "trail", lease: 3, epoch: 81 });
+  expect(routeOf("/proofs/3")).toEqual({ page: "unknown" });
+  expect(routeOf("/proofs/3/081")).toEqual({ page: "unknown" });
   expect(routeOf("/run-an-agent/")).toEqual({ page: "run" });
 });

@@ -52,7 +52,12 @@ export function ProofTable(props: {
     {
       name: "Verdict",
       head: true,
-      of: (p) => <State word={verdictWord(p.verdict)} means={verdictMeans[p.verdict]} />,
+      hint: "Leads to all that is behind it",
+      of: (p) => (
+        <Link to={`/proofs/${p.lease}/${p.epoch}`}>
+          <State word={verdictWord(p.verdict)} means={verdictMeans[p.verdict]} />
+        </Link>
+      ),
     },
     {
       name: "Auditors",
