@@ -27,7 +27,7 @@ const (
 
 // BenchmarkLedger holds the ledger against pgbench, which runs on the same durable server before
 // and after. Each of 64 callers hands in what one thing costs and waits for the commit before it
-// goes on: a verdict is the three transfers of a lease's pay, a single is one transfer. A desk
+// goes on: a verdict is the six transfers of a lease's pay, a single is one transfer. A desk
 // books what has queued in one act, as the judge of an epoch does with its leases: what is timed
 // below the desk is what every act of the market runs. Run it on a quiet machine:
 //
@@ -86,10 +86,11 @@ func paid(from, to string, run, i int64) transfer {
 		epoch: 1 + i/500}.named(run, i)
 }
 
-// verdict is what a passed audit books: to the payee, to the holdback and to the fee.
+// verdict is what a passed audit books: to the payee, to the holdback, to the market's part of the fee
+// and to three auditors.
 func verdict(from func(int64) string) func(run, i int64) []transfer {
 	return func(run, i int64) (all []transfer) {
-		for part := range int64(3) {
+		for part := range int64(6) {
 			all = append(all, paid(from(i), other(i+part*11_111), run, i))
 		}
 		return all
