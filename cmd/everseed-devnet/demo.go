@@ -113,6 +113,13 @@ func (d *demo) tell(ctx context.Context) error {
 }
 
 func (d *demo) hireAgents(ctx context.Context) error {
+	info, err := d.client.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	for i, who := range info.Auditors { // they are paid too
+		d.out.name(who, fmt.Sprint("auditor-", i+1))
+	}
 	for i, price := range []uint64{4000, 4500, 5000, 6000, 7000} {
 		a, err := d.addAgent(fmt.Sprint("agent-", i+1), marketplace.BTT(price), nil)
 		if err != nil {

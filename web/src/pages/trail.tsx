@@ -13,6 +13,11 @@ export function TrailPage({ lease, epoch }: { lease: number; epoch: number }) {
     <Answer of={useTrail(lease, epoch)} what="The trail">
       {(t) => (
         <>
+          <p className="crumbs">
+            <Link to="/">Market</Link> <span aria-hidden="true">/</span>{" "}
+            <Link to={`/bounties/${t.bounty}`}>Bounty {t.bounty}</Link>{" "}
+            <span aria-hidden="true">/</span> Proof
+          </p>
           <h1>
             Lease {t.lease}, epoch {t.epoch}
           </h1>
