@@ -42,7 +42,8 @@
 //
 // # What it costs
 //
-// [Spend] estimates a replica's audits in bytes a day. Reports say what was really spent (Wire).
+// Reports say what was spent (Wire), and the market publishes it. The figures here are reckoned by a
+// formula that tests hold against the wire (spend_test.go).
 // When blocks can be checked alone, the defaults cost about 1.6 MiB and one piece a day: at most
 // 1 % of the content from 192 MiB on. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a
 // piece. Below, 96 blocks are more than 1 %, up to 2.5 % of the smallest billed size, and stay:

@@ -159,8 +159,8 @@ func (s *shelf) learn(epoch int64, piece int, leaves []marketplace.Hash) error {
 	if _, known := s.at[piece]; known || s.root == nil || len(leaves) > s.per {
 		return nil
 	}
-	raw := binary.BigEndian.AppendUint64(make([]byte, 0, s.size()), uint64(epoch)) // #nosec G115
-	raw = binary.BigEndian.AppendUint32(raw, uint32(piece))                        // #nosec G115
+	raw := binary.BigEndian.AppendUint64(make([]byte, 0, s.size()), uint64(epoch)) // #nosec G115 -- bits of it
+	raw = binary.BigEndian.AppendUint32(raw, uint32(piece))                        // #nosec G115 -- at most 2^21
 	for i := range s.per {
 		var leaf marketplace.Hash
 		if i < len(leaves) {

@@ -127,7 +127,7 @@ func words(inputs abi.Arguments, args []any) string {
 				text = a.String() + " BTT"
 			}
 		case uint64:
-			text = time.Unix(int64(min(v, math.MaxInt32)), 0).UTC().Format(time.RFC3339) // #nosec G115
+			text = time.Unix(int64(min(v, math.MaxInt32)), 0).UTC().Format(time.RFC3339) // #nosec G115 -- the min
 		}
 		all = append(all, inputs[i].Name+" "+text)
 	}

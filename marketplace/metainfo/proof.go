@@ -122,7 +122,7 @@ func (t *Torrent) Hashes(r HashRequest, leaves func(piece int) ([]marketplace.Ha
 	wide := uint32(t.leavesWide(s)) // #nosec G115 -- at most 2^11 by the limits
 	piece := s.piece + int(r.Index/wide)
 	if r.Base != 0 || r.Length < 2 || r.Length > min(wide, HashesMax) || r.Index%r.Length != 0 ||
-		bits.OnesCount32(r.Length) != 1 || r.Proofs >= uint32(bits.Len32(wide)-1) || // #nosec G115
+		bits.OnesCount32(r.Length) != 1 || r.Proofs >= uint32(bits.Len32(wide)-1) || // #nosec G115 -- below 32
 		piece >= s.piece+s.pieces {
 		return nil, refuse("gives no hashes from %d on", r.Index)
 	}
