@@ -1,6 +1,7 @@
 package orderbook_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -164,5 +165,25 @@ func TestAnAuditorThatSleepsLosesItsSeatAndGetsItBack(t *testing.T) {
 	}
 	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Done != a.Due || a.Done == 0 {
 		t.Errorf("the honest one did %d of %d (%v)", a.Done, a.Due, err)
+	}
+}
+
+// The door refuses them too; what lies behind it does not rely on that.
+func TestTheBookTakesCommitmentsOfWhoWasDrawnOnly(t *testing.T) {
+	t.Parallel()
+	s := aStage(t)
+	leases := s.clear(s.post(1), s.agent(1))
+	s.fetched(leases...)
+	k := s.rules.EpochAt(s.now)
+	s.must(s.OpenEpoch(t.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: panel}, s.now))
+	stranger := marketplace.Report{Lease: leases[0].ID, Epoch: k, Auditor: poster}
+	for name, c := range map[string]marketplace.Commitment{
+		"of a stranger":    stranger.Sealed(),
+		"on another lease": {Lease: leases[0].ID + 1, Epoch: k, Auditor: auditors[0]},
+	} {
+		err := s.Commit(t.Context(), k, []marketplace.Commitment{c}, s.now)
+		if !errors.Is(err, marketplace.Forbidden) {
+			t.Errorf("a commitment %s: %v", name, err)
+		}
 	}
 }
