@@ -2776,7 +2776,7 @@ export interface components {
             held: string;
             /**
              * Format: btt
-             * @description What the ledger's vault account says
+             * @description What the ledger's vault account says now; what became solid after the block may be in it already
              * @example 12.5
              */
             ledger: string;
