@@ -2498,6 +2498,11 @@ export interface components {
              */
             bounty_min: string;
             /**
+             * Format: int64
+             * @description Most bytes of whole pieces asked for in one, of all replicas at once
+             */
+            burst_max: number;
+            /**
              * Format: span
              * @description Longest wait between two calls of the matcher
              * @example 30d
@@ -2613,6 +2618,18 @@ export interface components {
              * @example 30d
              */
             prove_deadline: string;
+            /**
+             * Format: span
+             * @description Length of a quiet window, in which agents serve a torrent to auditors only
+             * @example 30d
+             */
+            quiet: string;
+            /**
+             * Format: span
+             * @description A torrent under lease has a quiet window about this often
+             * @example 30d
+             */
+            quiet_every: string;
             /**
              * Format: int64
              * @description Weight the recent uptime keeps at each try
