@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -24,7 +25,8 @@ const ourQuiet = 5
 // for whole pieces when that is done.
 type window struct {
 	Quiet
-	peerAs   byte // the number of metainfo.QuietExtension there
+	patience time.Time // until when the peer may introduce itself
+	peerAs   byte      // the number of metainfo.QuietExtension there
 	shown    bool
 	answered bool
 
@@ -68,17 +70,42 @@ func (in *window) show(w *wire) error {
 	return w.send(msgExtended, metainfo.AppendTicket([]byte{in.peerAs, metainfo.TicketMessage}, in.Ticket))
 }
 
-// closed says whether it is too early to ask for anything. A peer that does not know quiet windows is asked
+// introduction is how long a peer that we met late may take to say what it knows.
+const introduction = time.Second
+
+// closed says until when it is too early to ask for anything. A peer that does not know quiet windows is asked
 // at once, and as always.
-func (in *window) closed(w *wire, introduced bool) bool {
-	mayKnow := in.peerAs != 0 || w.ext && !introduced
-	if mayKnow && time.Now().Before(in.Opens) {
-		return true
+func (in *window) closed(w *wire, introduced bool) (until time.Time, closed bool) {
+	if in.patience.IsZero() {
+		if in.patience = time.Now().Add(introduction); in.patience.Before(in.Opens) {
+			in.patience = in.Opens
+		}
 	}
-	if in.peerAs == 0 {
+	switch {
+	case in.peerAs != 0:
+		until = in.Opens
+	case w.ext && !introduced:
+		until = in.patience
+	}
+	if closed = time.Now().Before(until); !closed && in.peerAs == 0 {
 		in.turns = nil
 	}
-	return false
+	return until, closed
+}
+
+// idle waits for a message while a quiet window is not open, and says whether one may have come.
+func (p *probe) idle(ctx context.Context, w *wire, deadline time.Time) (came bool, err error) {
+	if p.in == nil {
+		return true, nil
+	}
+	until, closed := p.in.closed(w, p.introduced)
+	if !closed {
+		return true, nil
+	}
+	if came, err = w.wait(ctx, until, deadline); !came && err == nil {
+		p.met, p.began = true, time.Now() // answers are timed from here on
+	}
+	return came, err
 }
 
 // holds says whether a block must wait for others.
