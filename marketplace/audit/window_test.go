@@ -92,7 +92,7 @@ func TestInAQuietWindowNothingIsAskedBeforeAllHaveShownTheirTickets(t *testing.T
 	ticket := marketplace.Ticket{Lease: 3, Epoch: 9, Auditor: marketplace.Address{1}, Signature: marketplace.Signature{2}}
 	opens := time.Now().Add(300 * time.Millisecond)
 	f := audit.Probe(t.Context(), devnet, 20*time.Second, h.open(t, knowsQuiet), h.meta, asks,
-		&audit.Quiet{Ticket: ticket, Opens: opens})
+		&audit.Quiet{Ticket: ticket, Opens: opens, Closes: opens.Add(time.Hour)})
 	want(t, f, pass, slices.Repeat([]marketplace.Outcome{pass}, len(asks))...)
 	if !slices.Equal(h.tickets, []marketplace.Ticket{ticket}) {
 		t.Errorf("shown were %v", h.tickets)
@@ -109,7 +109,7 @@ func TestInAQuietWindowNothingIsAskedBeforeAllHaveShownTheirTickets(t *testing.T
 		t.Errorf("%d requests, %d at a time: %v", len(h.blocks), h.most, h.blocks)
 	}
 	w := f.Window
-	if w == nil || !w.Quiet || w.ColdUS < 200_000 || w.WarmUS >= w.ColdUS || w.Bytes != 128<<10 || w.TookUS < 200_000 {
+	if w == nil || !w.Quiet || !w.Served || w.ColdUS < 200_000 || w.WarmUS >= w.ColdUS || w.Bytes != 128<<10 || w.TookUS < 200_000 {
 		t.Errorf("measured is %+v", w)
 	}
 	if expect := int64(16*16<<10 + 128<<10); f.Bytes != expect {
@@ -123,12 +123,12 @@ func TestAPeerThatKnowsNoQuietWindowsIsAskedAsAlways(t *testing.T) {
 		h, asks := aVisit(t)
 		h.delay = func(int) time.Duration { return 20 * time.Millisecond }
 		f := audit.Probe(t.Context(), devnet, 20*time.Second, h.open(t, hello), h.meta, asks,
-			&audit.Quiet{Opens: time.Now().Add(time.Hour)})
+			&audit.Quiet{Opens: time.Now().Add(time.Hour), Closes: time.Now().Add(2 * time.Hour)})
 		want(t, f, pass, slices.Repeat([]marketplace.Outcome{pass}, len(asks))...)
 		if len(h.blocks) != 16 || h.most < 2 || len(h.tickets) != 0 {
 			t.Errorf("%s: %d requests, %d at a time, %d tickets", name, len(h.blocks), h.most, len(h.tickets))
 		}
-		if w := f.Window; w == nil || w.Quiet || w.ColdUS != 0 || w.WarmUS != 0 {
+		if w := f.Window; w == nil || w.Quiet || w.Served || w.ColdUS != 0 || w.WarmUS != 0 {
 			t.Errorf("%s: measured is %+v", name, w)
 		}
 	}
@@ -139,9 +139,9 @@ func TestAWindowThatIsRefusedIsMeasuredAllTheSame(t *testing.T) {
 	h, asks := aVisit(t)
 	h.answer = metainfo.LoudMessage
 	f := audit.Probe(t.Context(), devnet, 20*time.Second, h.open(t, knowsQuiet), h.meta, asks,
-		&audit.Quiet{Opens: time.Now().Add(100 * time.Millisecond)})
+		&audit.Quiet{Opens: time.Now().Add(100 * time.Millisecond), Closes: time.Now().Add(time.Hour)})
 	want(t, f, pass, slices.Repeat([]marketplace.Outcome{pass}, len(asks))...)
-	if w := f.Window; w.Quiet || w.ColdUS == 0 || w.WarmUS == 0 || w.Bytes == 0 {
+	if w := f.Window; w.Quiet || w.Served || w.ColdUS == 0 || w.WarmUS == 0 || w.Bytes == 0 {
 		t.Errorf("measured is %+v", w)
 	}
 }
@@ -151,9 +151,36 @@ func TestWhoIsSilentInAQuietWindowTimesOutWithoutFigures(t *testing.T) {
 	h, asks := aVisit(t)
 	h.delay = func(int) time.Duration { return time.Hour }
 	f := audit.Probe(t.Context(), devnet, 600*time.Millisecond, h.open(t, knowsQuiet), h.meta, asks,
-		&audit.Quiet{Opens: time.Now().Add(50 * time.Millisecond)})
+		&audit.Quiet{Opens: time.Now().Add(50 * time.Millisecond), Closes: time.Now().Add(time.Hour)})
 	want(t, f, timeout, slices.Repeat([]marketplace.Outcome{timeout}, len(asks))...)
 	if w := f.Window; !w.Quiet || *w != (marketplace.Window{Quiet: true}) || len(h.blocks) != 1 {
 		t.Errorf("measured is %+v after %d requests", w, len(h.blocks))
+	}
+}
+
+func TestWhoWaitsUntilTheWindowIsOverPassesAndDidNotServeInIt(t *testing.T) {
+	t.Parallel()
+	h, asks := aVisit(t)
+	opens := time.Now().Add(50 * time.Millisecond)
+	closes := opens.Add(500 * time.Millisecond)
+	h.delay = func(int) time.Duration { return max(0, time.Until(closes)) + time.Millisecond }
+	for name, asks := range map[string][]audit.Challenge{"blocks": asks, "pieces only": asks[8:]} {
+		f := audit.Probe(t.Context(), devnet, 20*time.Second, h.open(t, knowsQuiet), h.meta, asks,
+			&audit.Quiet{Opens: opens, Closes: closes})
+		want(t, f, pass, slices.Repeat([]marketplace.Outcome{pass}, len(asks))...)
+		if !f.Window.Quiet || f.Window.Served {
+			t.Errorf("%s: measured is %+v", name, f.Window)
+		}
+	}
+}
+
+func TestAWholePieceInTheWindowWillDoWhereNoBlockCanBeAskedFor(t *testing.T) {
+	t.Parallel()
+	h, asks := aVisit(t)
+	opens := time.Now().Add(50 * time.Millisecond)
+	f := audit.Probe(t.Context(), devnet, 20*time.Second, h.open(t, knowsQuiet), h.meta, asks[8:],
+		&audit.Quiet{Opens: opens, Closes: opens.Add(time.Hour)})
+	if w := f.Window; !w.Served || w.ColdUS != 0 || w.Bytes != 128<<10 {
+		t.Errorf("measured is %+v", w)
 	}
 }
