@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/anacrolix/torrent"
 	pp "github.com/anacrolix/torrent/peer_protocol"
@@ -44,6 +45,7 @@ type Engine struct {
 	client *torrent.Client
 	door   *door
 	desk   *desk
+	usher  atomic.Pointer[usher] // nil: no ticket is taken
 	root   *os.Root
 	files  *handles
 	log    *slog.Logger
@@ -90,10 +92,7 @@ func (e *Engine) listen() error {
 	if err != nil {
 		return err
 	}
-	e.door = &door{
-		Listener: l, guard: e.config.guard(), meet: e.meet, from: map[netip.Addr]int{},
-		open: map[*conn]bool{},
-	}
+	e.door = newDoor(l, e.config.guard(), e.meet)
 	e.desk = e.openDesk()
 	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
 	if err != nil {
@@ -139,9 +138,9 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 	}
 	c.Callbacks.ReadExtendedHandshake = clampRequests
 	c.Callbacks.ReadMessage = withhold
-	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce)
+	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.receive)
 	c.Callbacks.PeerConnReadExtensionMessage = append(c.Callbacks.PeerConnReadExtensionMessage,
-		e.desk.hear)
+		e.desk.hear, e.hearTicket)
 	return c
 }
 
@@ -210,6 +209,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
 	e.desk.close()
+	e.usher.Load().close()
 	errs = append(errs, e.door.Close())
 	for _, t := range all {
 		errs = append(errs, t.release())
