@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/anacrolix/torrent"
 	pp "github.com/anacrolix/torrent/peer_protocol"
@@ -45,7 +44,7 @@ type Engine struct {
 	client *torrent.Client
 	door   *door
 	desk   *desk
-	usher  atomic.Pointer[usher] // nil: no ticket is taken
+	usher  *usher
 	root   *os.Root
 	files  *handles
 	log    *slog.Logger
@@ -93,10 +92,11 @@ func (e *Engine) listen() error {
 		return err
 	}
 	e.door = newDoor(l, e.config.guard(), e.meet)
-	e.desk = e.openDesk()
+	e.desk, e.usher = e.openDesk(), e.openUsher()
 	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
 	if err != nil {
 		e.desk.close()
+		e.usher.close()
 		return errors.Join(err, l.Close())
 	}
 	c.AddDialer(e.door)
@@ -138,9 +138,9 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 	}
 	c.Callbacks.ReadExtendedHandshake = clampRequests
 	c.Callbacks.ReadMessage = withhold
-	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.receive)
+	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.usher.greet)
 	c.Callbacks.PeerConnReadExtensionMessage = append(c.Callbacks.PeerConnReadExtensionMessage,
-		e.desk.hear, e.hearTicket)
+		e.desk.hear, e.usher.hear)
 	return c
 }
 
@@ -209,7 +209,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
 	e.desk.close()
-	e.usher.Load().close()
+	e.usher.close()
 	errs = append(errs, e.door.Close())
 	for _, t := range all {
 		errs = append(errs, t.release())
