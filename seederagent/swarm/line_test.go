@@ -19,11 +19,15 @@ type line struct {
 	loss  float64       // 0.01: one of a hundred, by chance
 
 	up, down oneWay // to the far end and back
+
+	mu    sync.Mutex                      // guards the field below
+	ports map[netip.AddrPort]*net.UDPConn // at the far end, by who comes at the near one
+	marks chan int64
 }
 
 // A oneWay is one way of a line.
 type oneWay struct {
-	bytes, packets, dropped atomic.Int64
+	bytes, packets, dropped atomic.Int64 // of packets, those that say more than what came
 	wait                    chan parcel
 }
 
@@ -47,8 +51,7 @@ func (l *line) open(t testing.TB, far netip.AddrPort) netip.AddrPort {
 		w.wait = make(chan parcel, l.queue)
 		running.Go(func() { l.carry(w, done) })
 	}
-	var mu sync.Mutex
-	far2near := map[netip.AddrPort]*net.UDPConn{}
+	l.ports, l.marks = map[netip.AddrPort]*net.UDPConn{}, make(chan int64, 1)
 	running.Go(func() {
 		b := make([]byte, 2048)
 		for {
@@ -56,27 +59,27 @@ func (l *line) open(t testing.TB, far netip.AddrPort) netip.AddrPort {
 			if err != nil {
 				return
 			}
-			mu.Lock()
-			out := far2near[from]
+			l.mu.Lock()
+			out := l.ports[from]
 			if out == nil {
 				if out, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(far)); err != nil {
-					mu.Unlock()
+					l.mu.Unlock()
 					return
 				}
-				far2near[from] = out
+				l.ports[from] = out
 				running.Go(func() { l.back(near, out, from) })
 			}
-			mu.Unlock()
+			l.mu.Unlock()
 			l.put(&l.up, b[:n], func(b []byte) { _, _ = out.Write(b) })
 		}
 	})
 	t.Cleanup(func() {
 		_ = near.Close()
-		mu.Lock()
-		for _, c := range far2near {
+		l.mu.Lock()
+		for _, c := range l.ports {
 			_ = c.Close()
 		}
-		mu.Unlock()
+		l.mu.Unlock()
 		close(done)
 		running.Wait()
 	})
@@ -91,13 +94,35 @@ func (l *line) back(near, out *net.UDPConn, to netip.AddrPort) {
 			return
 		}
 		l.put(&l.down, b[:n], func(b []byte) { _, _ = near.WriteToUDPAddrPort(b, to) })
+		if string(b[:n]) == mark {
+			l.marks <- l.down.packets.Load()
+		}
 	}
+}
+
+const mark = "d4:marke" // is none of a stream
+
+// mark returns how many packets had come from the far end before what it sends now.
+func (l *line) mark(t *testing.T, far net.PacketConn) int64 {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, port := range l.ports {
+		if _, err := far.WriteTo([]byte(mark), port.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+		return <-l.marks
+	}
+	t.Fatal("nobody uses the line")
+	return 0
 }
 
 func (l *line) put(w *oneWay, b []byte, deliver func([]byte)) {
 	const heads = 28 // of IP and UDP
 	w.bytes.Add(int64(len(b) + heads))
-	w.packets.Add(1)
+	if b[0] != 0x21 { // an acknowledgement
+		w.packets.Add(1)
+	}
 	if rand.Float64() < l.loss {
 		w.dropped.Add(1)
 		return
