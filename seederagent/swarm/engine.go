@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/anacrolix/torrent"
 	pp "github.com/anacrolix/torrent/peer_protocol"
@@ -46,6 +47,7 @@ type Engine struct {
 	door   *door
 	lanes  []*lane
 	desk   *desk
+	usher  atomic.Pointer[usher] // nil: no ticket is taken
 	root   *os.Root
 	files  *handles
 	log    *slog.Logger
@@ -117,10 +119,7 @@ func (e *Engine) openDoor() error {
 		if err != nil {
 			return err
 		}
-		e.door = &door{
-			Listener: l, guard: e.config.guard(), meet: e.meet, from: map[netip.Addr]int{},
-			open: map[*conn]bool{},
-		}
+		e.door = newDoor(l, e.config.guard(), e.meet)
 		if e.config.NoUTP && e.config.NoDHT {
 			return nil
 		}
@@ -168,9 +167,9 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 	}
 	c.Callbacks.ReadExtendedHandshake = clampRequests
 	c.Callbacks.ReadMessage = withhold
-	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce)
+	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.receive)
 	c.Callbacks.PeerConnReadExtensionMessage = append(c.Callbacks.PeerConnReadExtensionMessage,
-		e.desk.hear)
+		e.desk.hear, e.hearTicket)
 	return c
 }
 
@@ -239,6 +238,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
 	e.desk.close()
+	e.usher.Load().close()
 	errs = append(errs, closeLanes(e.lanes), e.door.Close())
 	for _, t := range all {
 		errs = append(errs, t.release())

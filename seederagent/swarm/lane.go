@@ -84,7 +84,7 @@ func (l *lane) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c, ok := l.door.admit(c); ok {
+		if c, ok := l.door.takeIn(c); ok {
 			return c, nil
 		}
 	}

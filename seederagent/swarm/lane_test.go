@@ -106,8 +106,8 @@ func TestAHomesLineIsFilledBothWaysAndNotFlooded(t *testing.T) {
 	}
 }
 
-// visit shakes hands with an engine over uTP, and returns when it serves us.
-func visit(t *testing.T, from utp.Socket, to netip.AddrPort, h marketplace.Infohash) {
+// shake shakes hands with an engine over uTP, and returns when it serves us.
+func shake(t *testing.T, from utp.Socket, to netip.AddrPort, h marketplace.Infohash) {
 	t.Helper()
 	c, err := from.DialContext(t.Context(), "udp4", to.String())
 	if err != nil {
@@ -144,7 +144,7 @@ func TestNothingOfAStreamLeavesAHushedEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer caller.Close()
-	visit(t, caller, near, h)
+	shake(t, caller, near, h)
 	before := between.mark(t, source.lanes[0])
 	source.Hush(true) // which closes the connection
 	asked := between.up.packets.Load()
@@ -163,12 +163,12 @@ func TestNothingOfAStreamLeavesAHushedEngine(t *testing.T) {
 		t.Error("it answers a call")
 	}
 	source.Hush(false)
-	visit(t, caller, near, h)
+	shake(t, caller, near, h)
 }
 
 func TestAnEngineWithoutUTPAnswersNobodyThere(t *testing.T) {
 	t.Parallel()
-	d := &door{Listener: listener(t), guard: metainfo.Guard{Loopback: true}}
+	d := newDoor(listener(t), metainfo.Guard{Loopback: true}, nil)
 	lanes, err := openLanes(d, Config{NoUTP: true})
 	if err != nil || len(lanes) != 1 {
 		t.Fatal(lanes, err)
