@@ -50,6 +50,7 @@ var rooms = map[string][]string{
 	"deploy/devchain":         {"marketplace"},
 	"deploy/devstack":         {"migrations", "deploy/devstack/tracker"},
 	"deploy/devstack/tracker": {"marketplace"},
+	"deploy/devstack/line":    {},
 
 	"cmd":          {},
 	"cmd/terminal": {"marketplace", "marketplace/escrow", "api/client"},

@@ -120,11 +120,17 @@ func (d *door) silent() bool {
 	return d.shut
 }
 
-// A gated socket sends nothing of a stream while the door is closed: not even that it is over, as
-// from a machine that is off. Only the DHT goes on, whose packets are dictionaries.
+// A gated socket is the UDP socket of a lane. It sends nothing of a stream while the door is closed:
+// not even that it is over, as from a machine that is off. Only the DHT goes on, whose packets are
+// dictionaries.
 type gated struct {
 	packetConn
 	door *door
+}
+
+// SetReadBuffer is asked of a UDP socket by who reads much.
+func (g gated) SetReadBuffer(bytes int) error {
+	return g.PacketConn.(*net.UDPConn).SetReadBuffer(bytes)
 }
 
 func (g gated) WriteTo(b []byte, to net.Addr) (int, error) {

@@ -12,6 +12,7 @@ import (
 
 	utp "github.com/anacrolix/go-utp"
 
+	"github.com/everseed/everseed/deploy/devstack/line"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/metainfo"
 )
@@ -60,8 +61,8 @@ func TestAPeerThatTCPDoesNotReachIsMetOverUTP(t *testing.T) {
 			if far.Addr().IsUnspecified() {
 				far = netip.AddrPortFrom(local, far.Port())
 			}
-			between := &line{queue: 4096}
-			if err := leecher.Add(h, raw, []netip.AddrPort{between.open(t, far)}); err != nil {
+			between := &line.Line{Queue: 4096}
+			if err := leecher.Add(h, raw, []netip.AddrPort{between.Open(t, far)}); err != nil {
 				t.Fatal(err)
 			}
 			arrives(t, leecher, h)
@@ -72,11 +73,11 @@ func TestAPeerThatTCPDoesNotReachIsMetOverUTP(t *testing.T) {
 
 func TestAHomesLineIsFilledBothWaysAndNotFlooded(t *testing.T) {
 	t.Parallel()
-	for name, between := range map[string]*line{
-		"5 Mbit/s": {rate: 625_000, queue: 64, delay: 20 * time.Millisecond},
-		"5 Mbit/s, and 1 of 50 packets is lost": {rate: 625_000, queue: 64, delay: 20 * time.Millisecond,
-			loss: 0.02},
-		"2 Mbit/s with a short queue": {rate: 250_000, queue: 16, delay: 20 * time.Millisecond},
+	for name, between := range map[string]*line.Line{
+		"5 Mbit/s": {Rate: 625_000, Queue: 64, Delay: 20 * time.Millisecond},
+		"5 Mbit/s, and 1 of 50 packets is lost": {Rate: 625_000, Queue: 64, Delay: 20 * time.Millisecond,
+			Loss: 0.02},
+		"2 Mbit/s with a short queue": {Rate: 250_000, Queue: 16, Delay: 20 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +86,7 @@ func TestAHomesLineIsFilledBothWaysAndNotFlooded(t *testing.T) {
 			other, otherRaw := content(t, 32<<10, size)
 			a, b := open1(t, at(t, "127.0.0.1:0")), open1(t, at(t, "127.0.0.1:0"))
 			up, down := holds(t, a, parent, raw), holds(t, b, other, otherRaw)
-			near := []netip.AddrPort{between.open(t, b.Addr())}
+			near := []netip.AddrPort{between.Open(t, b.Addr())}
 			for _, err := range []error{b.Add(up, raw, nil), a.Add(down, otherRaw, near),
 				a.AddPeers(up, near)} {
 				if err != nil {
@@ -94,10 +95,10 @@ func TestAHomesLineIsFilledBothWaysAndNotFlooded(t *testing.T) {
 			}
 			arrives(t, a, down)
 			arrives(t, b, up)
-			for way, l := range map[string]*oneWay{"up": &between.up, "down": &between.down} {
-				ratio := float64(l.bytes.Load()) / size
+			for way, l := range map[string]*line.Way{"up": &between.Up, "down": &between.Down} {
+				ratio := float64(l.Bytes.Load()) / size
 				t.Logf("%s: %.2f bytes on the line for each of content, %d packets dropped", way, ratio,
-					l.dropped.Load())
+					l.Dropped.Load())
 				if ratio > 1.3 {
 					t.Errorf("%s: %.2f bytes on the line for each of content", way, ratio)
 				}
@@ -137,25 +138,25 @@ func TestNothingOfAStreamLeavesAHushedEngine(t *testing.T) {
 	t.Parallel()
 	parent, raw := content(t, 64<<10, 3_000_000)
 	source, h := seeder(t, parent, raw), parse(t, raw).Infohash
-	between := &line{queue: 64}
-	near := between.open(t, source.Addr())
+	between := &line.Line{Queue: 64}
+	near := between.Open(t, source.Addr())
 	caller, err := utp.NewSocket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer caller.Close()
 	shake(t, caller, near, h)
-	before := between.mark(t, source.lanes[0])
+	before := between.Mark(t, source.lanes[0])
 	source.Hush(true) // which closes the connection
-	asked := between.up.packets.Load()
+	asked := between.Up.Packets.Load()
 	ctx, cancel := context.WithCancel(t.Context())
 	called := make(chan error, 1)
 	go func() {
 		_, err := caller.DialContext(ctx, "udp4", near.String())
 		called <- err
 	}()
-	eventually(t, "it is called", func() bool { return between.up.packets.Load() > asked })
-	if n := between.mark(t, source.lanes[0]) - before - 1; n > 0 {
+	eventually(t, "it is called", func() bool { return between.Up.Packets.Load() > asked })
+	if n := between.Mark(t, source.lanes[0]) - before - 1; n > 0 {
 		t.Errorf("%d packets left the engine when it was hushed", n)
 	}
 	cancel()

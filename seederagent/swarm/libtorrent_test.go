@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/everseed/everseed/deploy/devstack/line"
 )
 
 // overUTP has libtorrent speak nothing but uTP.
@@ -89,8 +91,8 @@ func TestLibtorrentAndAnEngineServeEachOtherOverUTP(t *testing.T) {
 			peer := libtorrent(t, parent, raw, settings, netip.AddrPort{})
 			e := open1(t, config(t.TempDir()))
 			h := parse(t, raw).Infohash
-			between := &line{queue: 4096} // libtorrent still listens for TCP, and hangs up there
-			if err := e.Add(h, raw, []netip.AddrPort{between.open(t, peer)}); err != nil {
+			between := &line.Line{Queue: 4096} // libtorrent still listens for TCP, and hangs up there
+			if err := e.Add(h, raw, []netip.AddrPort{between.Open(t, peer)}); err != nil {
 				t.Fatal(err)
 			}
 			wait(t, e, h)

@@ -17,6 +17,9 @@ const (
 	patienceMin   = 500 * time.Millisecond
 	patienceFirst = time.Second
 	patienceMax   = 8 * time.Second
+	// probeMin is the least time after which the newest packet is sent once more, to learn what became
+	// of those before it.
+	probeMin = 30 * time.Millisecond
 	// skips is how many packets sent later must have come for one to be lost.
 	skips = 3
 	// giveUp is how long the library sends one packet, and silenceMax how long it keeps a stream that
@@ -45,6 +48,7 @@ type flow struct {
 
 	rtt, rttVar time.Duration
 	patience    time.Duration
+	probe       uint64 // the turn of a probe that is on its way
 }
 
 // A sending is a packet of ours that waits for its acknowledgement.
@@ -81,7 +85,7 @@ func (f *flow) sends(p packet, now time.Time) bool {
 	f.sent = append(f.sent, sending{packet: p, first: now, at: now, turn: f.turn})
 	f.flight += p.size()
 	if len(f.sent) == 1 {
-		f.timer.Reset(f.patience)
+		f.await()
 	}
 	return true
 }
@@ -110,10 +114,18 @@ func (f *flow) heard(p packet, now time.Time) {
 	f.grow(came, before)
 	f.findLost()
 	f.resend(now)
-	f.patience = f.patienceNow()
-	if len(f.sent) == 0 {
+	f.patience, f.probe = f.patienceNow(), 0
+	f.await()
+}
+
+// await sets the timer for what is on its way.
+func (f *flow) await() {
+	switch {
+	case len(f.sent) == 0:
 		f.timer.Stop()
-	} else {
+	case f.rtt > 0 && f.probe == 0:
+		f.timer.Reset(min(f.patience, max(probeMin, 2*f.rtt)))
+	default:
 		f.timer.Reset(f.patience)
 	}
 }
@@ -125,7 +137,6 @@ func (f *flow) acknowledge(p packet, first uint16, now time.Time) (bytes int) {
 	if upTo >= len(f.sent) {
 		return -1 // of what we never sent
 	}
-	var newest uint64
 	for i := range f.sent {
 		s := &f.sent[i]
 		if s.acked || i > upTo && !p.marked(i-upTo) {
@@ -141,17 +152,21 @@ func (f *flow) acknowledge(p packet, first uint16, now time.Time) (bytes int) {
 		if !s.again {
 			f.measure(now.Sub(s.at))
 		}
-		newest = max(newest, s.turn)
 		f.skip(s.turn)
 	}
 	return bytes
 }
 
-// skip counts for each packet that did not come one that was sent later and did.
+// skip counts for each packet that did not come one that was sent later and did. A probe is sent so
+// much later that it counts for all.
 func (f *flow) skip(turn uint64) {
+	by := 1
+	if turn == f.probe {
+		by = skips
+	}
 	for i := range f.sent {
 		if s := &f.sent[i]; !s.acked && s.turn < turn {
-			s.skips++
+			s.skips += by
 		}
 	}
 }
@@ -226,18 +241,29 @@ func (f *flow) resend(now time.Time) {
 		if on := f.flight - f.lost; on > 0 && float64(on+s.size()) > f.room {
 			return
 		}
-		s.lost, s.again, s.skips, s.at = false, true, 0, now
+		s.lost = false
 		f.lost -= s.size()
-		f.turn++
-		s.turn = f.turn
-		f.write(s.packet.again(f.last[:], now))
+		f.repeat(s, now)
 	}
 }
 
-// expire is called after silence: all that is on its way counts as lost, and the window begins
-// anew. It returns false when the peer is gone.
+func (f *flow) repeat(s *sending, now time.Time) {
+	f.turn++
+	s.again, s.skips, s.at, s.turn = true, 0, now, f.turn
+	f.write(s.packet.again(f.last[:], now))
+}
+
+// expire is called after silence. At first the newest packet is sent once more, because nothing that
+// was sent later tells of the last ones of a burst (RFC 8985, TLP); then all that is on its way
+// counts as lost, and the window begins anew. It returns false when the peer is gone.
 func (f *flow) expire(now time.Time) bool {
 	if len(f.sent) == 0 {
+		return true
+	}
+	if newest := &f.sent[len(f.sent)-1]; f.rtt > 0 && f.probe == 0 && !newest.lost && !newest.acked {
+		f.repeat(newest, now)
+		f.probe = f.turn
+		f.await()
 		return true
 	}
 	if now.Sub(f.sent[0].first) > giveUp && now.Sub(f.heardAt) > giveUp {
@@ -252,7 +278,7 @@ func (f *flow) expire(now time.Time) bool {
 	f.threshold = max(windowMin, float64(f.flight)/2)
 	f.hurt, f.room = f.turn, segment
 	f.resend(now)
-	f.patience = min(patienceMax, 2*f.patience)
-	f.timer.Reset(f.patience)
+	f.patience, f.probe = min(patienceMax, 2*f.patience), f.turn
+	f.await()
 	return true
 }

@@ -34,6 +34,9 @@ type Option func()
 // WithLogger is accepted and ignored: this socket has nothing to say.
 func WithLogger(*slog.Logger) Option { return func() {} }
 
+// readBuffer is what may wait until we read it: two windows.
+const readBuffer = 1 << 20
+
 // NewSocket listens on a UDP address.
 func NewSocket(network, addr string, _ ...Option) (Socket, error) {
 	pc, err := net.ListenPacket(network, addr)
@@ -45,6 +48,9 @@ func NewSocket(network, addr string, _ ...Option) (Socket, error) {
 
 // NewSocketFromPacketConn wraps a UDP socket that is already open; Close closes it.
 func NewSocketFromPacketConn(pc net.PacketConn, _ ...Option) (Socket, error) {
+	if u, ok := pc.(interface{ SetReadBuffer(int) error }); ok {
+		_ = u.SetReadBuffer(readBuffer) // the system may give less
+	}
 	w := newWatch(pc)
 	streams, err := stream.NewSocketFromPacketConn(w)
 	if err != nil {

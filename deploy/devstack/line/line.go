@@ -1,4 +1,4 @@
-package swarm
+package line
 
 import (
 	"math/rand/v2"
@@ -10,25 +10,26 @@ import (
 	"time"
 )
 
-// A line is what lies between two homes: it sends at its rate, keeps packets waiting in a queue, drops
+// A Line is what lies between two homes: it sends at its rate, keeps packets waiting in a queue, drops
 // what does not fit there and some others, and takes its time. What is counted is what went in.
-type line struct {
-	rate  int           // bytes/s each way; 0 is no limit
-	queue int           // packets that wait each way
-	delay time.Duration // each way
-	loss  float64       // 0.01: one of a hundred, by chance
+type Line struct {
+	Rate  int           // bytes/s each way; 0 is no limit
+	Queue int           // packets that wait each way
+	Delay time.Duration // each way
+	Loss  float64       // 0.01: one of a hundred, by chance
 
-	up, down oneWay // to the far end and back
+	Up, Down Way // to the far end and back
 
 	mu    sync.Mutex                      // guards the field below
 	ports map[netip.AddrPort]*net.UDPConn // at the far end, by who comes at the near one
 	marks chan int64
 }
 
-// A oneWay is one way of a line.
-type oneWay struct {
-	bytes, packets, dropped atomic.Int64 // of packets, those that say more than what came
-	wait                    chan parcel
+// A Way is one way of a line.
+type Way struct {
+	Bytes, Dropped atomic.Int64 // bytes with the heads of IP and UDP; packets
+	Packets        atomic.Int64 // of uTP that say more than what came, and all others
+	wait           chan parcel
 }
 
 type parcel struct {
@@ -37,8 +38,8 @@ type parcel struct {
 	at      time.Time // when it came, later when it leaves
 }
 
-// open lays the line to a far end on this machine, and returns the near end.
-func (l *line) open(t testing.TB, far netip.AddrPort) netip.AddrPort {
+// Open lays the line to a far end on this machine, and returns the near end.
+func (l *Line) Open(t testing.TB, far netip.AddrPort) netip.AddrPort {
 	t.Helper()
 	host := far.Addr()
 	near, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, 0)))
@@ -47,8 +48,8 @@ func (l *line) open(t testing.TB, far netip.AddrPort) netip.AddrPort {
 	}
 	var running sync.WaitGroup
 	done := make(chan struct{})
-	for _, w := range []*oneWay{&l.up, &l.down} {
-		w.wait = make(chan parcel, l.queue)
+	for _, w := range []*Way{&l.Up, &l.Down} {
+		w.wait = make(chan parcel, l.Queue)
 		running.Go(func() { l.carry(w, done) })
 	}
 	l.ports, l.marks = map[netip.AddrPort]*net.UDPConn{}, make(chan int64, 1)
@@ -70,7 +71,7 @@ func (l *line) open(t testing.TB, far netip.AddrPort) netip.AddrPort {
 				running.Go(func() { l.back(near, out, from) })
 			}
 			l.mu.Unlock()
-			l.put(&l.up, b[:n], func(b []byte) { _, _ = out.Write(b) })
+			l.put(&l.Up, b[:n], func(b []byte) { _, _ = out.Write(b) })
 		}
 	})
 	t.Cleanup(func() {
@@ -86,24 +87,24 @@ func (l *line) open(t testing.TB, far netip.AddrPort) netip.AddrPort {
 	return near.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-func (l *line) back(near, out *net.UDPConn, to netip.AddrPort) {
+func (l *Line) back(near, out *net.UDPConn, to netip.AddrPort) {
 	b := make([]byte, 2048)
 	for {
 		n, err := out.Read(b)
 		if err != nil {
 			return
 		}
-		l.put(&l.down, b[:n], func(b []byte) { _, _ = near.WriteToUDPAddrPort(b, to) })
+		l.put(&l.Down, b[:n], func(b []byte) { _, _ = near.WriteToUDPAddrPort(b, to) })
 		if string(b[:n]) == mark {
-			l.marks <- l.down.packets.Load()
+			l.marks <- l.Down.Packets.Load()
 		}
 	}
 }
 
 const mark = "d4:marke" // is none of a stream
 
-// mark returns how many packets had come from the far end before what it sends now.
-func (l *line) mark(t *testing.T, far net.PacketConn) int64 {
+// Mark returns how many packets had come from the far end before what it sends now.
+func (l *Line) Mark(t *testing.T, far net.PacketConn) int64 {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,24 +118,24 @@ func (l *line) mark(t *testing.T, far net.PacketConn) int64 {
 	return 0
 }
 
-func (l *line) put(w *oneWay, b []byte, deliver func([]byte)) {
+func (l *Line) put(w *Way, b []byte, deliver func([]byte)) {
 	const heads = 28 // of IP and UDP
-	w.bytes.Add(int64(len(b) + heads))
+	w.Bytes.Add(int64(len(b) + heads))
 	if b[0] != 0x21 { // an acknowledgement
-		w.packets.Add(1)
+		w.Packets.Add(1)
 	}
-	if rand.Float64() < l.loss {
-		w.dropped.Add(1)
+	if rand.Float64() < l.Loss {
+		w.Dropped.Add(1)
 		return
 	}
 	select {
 	case w.wait <- parcel{append([]byte(nil), b...), deliver, time.Now()}:
 	default:
-		w.dropped.Add(1)
+		w.Dropped.Add(1)
 	}
 }
 
-func (l *line) carry(w *oneWay, done chan struct{}) {
+func (l *Line) carry(w *Way, done chan struct{}) {
 	way := make(chan parcel, 4096) // what is under way
 	defer close(way)
 	go func() {
@@ -150,11 +151,11 @@ func (l *line) carry(w *oneWay, done chan struct{}) {
 			return
 		case p := <-w.wait:
 			free = latest(free, p.at) // a late wake-up slows nothing down
-			if l.rate > 0 {
-				free = free.Add(time.Duration(len(p.content)+28) * time.Second / time.Duration(l.rate))
+			if l.Rate > 0 {
+				free = free.Add(time.Duration(len(p.content)+28) * time.Second / time.Duration(l.Rate))
 				time.Sleep(time.Until(free))
 			}
-			p.at = free.Add(l.delay)
+			p.at = free.Add(l.Delay)
 			way <- p
 		}
 	}
