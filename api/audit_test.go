@@ -444,9 +444,75 @@ func TestAnEpochsLogComesWhole(t *testing.T) {
 	for _, lease := range []int64{0, l.ID} {
 		log, err := r.visitor().EpochLog(t.Context(), last, lease)
 		if err != nil || len(log.Commitments) != 2 || len(log.Reports) != 2 || len(log.Proofs) != 1 ||
-			len(log.Before) != 1 || log.Before[0].Epoch != last-1 || log.Proofs[0].Epoch != last ||
+			len(log.Before) != 2 || log.Before[1].Epoch != last-1 || log.Proofs[0].Epoch != last ||
 			log.Shown == nil || log.Shown.Epoch != last || len(log.Epoch.Leases) != 1 {
 			t.Fatalf("lease %d: %+v %v", lease, log, err)
+		}
+		told := map[int64]int{}
+		for _, s := range log.Shifts {
+			told[s.Epoch]++
+		}
+		if lease == 0 && (told[last] != 3 || told[last-1] != 3) || lease != 0 && len(log.Shifts) > 0 {
+			t.Errorf("lease %d: shifts of epochs %v", lease, told)
+		}
+	}
+	third := r.auditors[2].Address()
+	_, body := ask(t, "GET", r.web.URL+"/v1/audit/shifts?limit=2&auditor="+third.String(), "")
+	var page struct {
+		Items []marketplace.Shift
+		Next  string
+	}
+	must(t, json.Unmarshal([]byte(body), &page))
+	if len(page.Items) != 2 || page.Next == "" || page.Items[0].Epoch != last ||
+		page.Items[1].Auditor != third || page.Items[0].Due != 1 || page.Items[0].Done != 0 {
+		t.Errorf("of who slept is told %s", body)
+	}
+}
+
+func TestTheLogOfAHearingTellsWhoAccused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	accused := r.earn(l) + 1
+	now := rules.EpochStart(accused)
+	r.openEpoch(accused, now)
+	for i, k := range r.auditors {
+		rep := signed(t, k, l.ID, accused, now)
+		if i == 0 {
+			rep.Outcome, rep.Tries = marketplace.BadData, []marketplace.Outcome{marketplace.BadData}
+			rep.Answers[1].Outcome = marketplace.BadData
+			var err error
+			rep.Signature, err = k.SignText(rep.Text())
+			must(t, err)
+		}
+		r.said(rep)
+	}
+	judge := func(epoch int64) {
+		t.Helper()
+		_, err := r.book.JudgeEpochs(t.Context(), rules.ReportBy(epoch))
+		must(t, err)
+	}
+	judge(accused)
+	hears := accused + 2
+	r.openEpoch(hears, rules.EpochStart(hears))
+	for _, k := range r.auditors[1:] {
+		r.said(signed(t, k, l.ID, hears, rules.EpochStart(hears)))
+	}
+	judge(hears)
+	for _, lease := range []int64{0, l.ID} {
+		before, err := r.visitor().EpochLog(t.Context(), accused, lease)
+		must(t, err)
+		log, err := r.visitor().EpochLog(t.Context(), hears, lease)
+		must(t, err)
+		of := r.auditors[0].Address()
+		if p := before.Proofs[0]; p.Accuser != of || len(before.Accusers) > 0 {
+			t.Errorf("the accusation: %+v", before)
+		}
+		if len(log.Accusers) != 1 || log.Accusers[0].Auditor != of || log.Accusers[0].Epoch != accused ||
+			len(log.Before) != 1 || log.Before[0].Accuser != of || log.Proofs[0].Hearing == nil ||
+			log.Proofs[0].Hearing.Outcome != marketplace.Refuted {
+			t.Errorf("its hearing: %+v", log)
 		}
 	}
 }

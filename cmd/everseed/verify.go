@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -250,7 +251,7 @@ func (v *verifier) answers(sum audit.Replay) {
 // verdict, all that is said in the epoch is read: an accuser may not be believed.
 func (v *verifier) replayOne(ctx context.Context, epoch int64) (r audit.Replay, err error) {
 	for _, lease := range []int64{v.Lease, 0} {
-		c := audit.Case{Rules: v.info.Rules, Lease: v.Lease, Signer: escrow.RecoverText,
+		c := audit.Case{Rules: v.info.Rules, At: time.Now(), Lease: v.Lease, Signer: escrow.RecoverText,
 			Torrents: map[marketplace.Infohash]*metainfo.Torrent{v.torrent.Infohash: v.torrent},
 			Content:  map[marketplace.Infohash]*audit.Content{v.torrent.Infohash: v.content}}
 		if c.Log, err = v.market.EpochLog(ctx, epoch, lease); err != nil {

@@ -36,6 +36,11 @@ func Plan(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]Visit {
 // to become solid and known first.
 const leadMax = 2 * time.Minute
 
+// lastTry is how long after an epoch's start the last try that is planned may begin.
+func lastTry(r marketplace.Rules) time.Duration {
+	return r.Epoch.Duration() - min(r.ProbeTimeout.Duration(), r.Epoch.Duration()/3)
+}
+
 // tries draws times at least AttemptGap apart. The first is equally likely anywhere that leaves
 // room for the others, because mostly it is the only one.
 func tries(
@@ -43,7 +48,7 @@ func tries(
 ) []time.Time {
 	length, gap := r.Epoch.Duration(), r.AttemptGap.Duration()
 	at := min(length/5, leadMax)
-	end := max(at, length-min(r.ProbeTimeout.Duration(), length/3))
+	end := max(at, lastTry(r))
 	draw := newChance(seed, "time", number(lease), who[:])
 	times := make([]time.Time, 0, r.Attempts)
 	for left := r.Attempts - 1; left >= 0; left-- {

@@ -88,7 +88,7 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 		}
 		if n == 1 {
 			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases),
-				"visits": visits}
+				"visits": visits, "canary_seal": e.CanarySeal}
 			a.happened("epoch.open", e.Epoch, open)
 		}
 		return nil
@@ -181,10 +181,19 @@ type ProofFilter struct {
 
 func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 	var paid []byte
+	var accuser *marketplace.Address
+	var hearing []byte
 	if err := row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire,
-		at{&p.At}); err != nil {
+		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire, at{&p.At}, &accuser, &hearing); err != nil {
 		return p, err
+	}
+	if accuser != nil {
+		p.Accuser = *accuser
+	}
+	if hearing != nil {
+		if err := json.Unmarshal(hearing, &p.Hearing); err != nil {
+			return p, err
+		}
 	}
 	if err := json.Unmarshal(paid, &p.Paid); err != nil || len(p.Paid) == 0 {
 		p.Paid = nil
@@ -194,7 +203,10 @@ func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, paid, wire, at FROM proofs `
+	drawn_from, paid, wire, at,
+	(SELECT h.auditor FROM hearings h WHERE h.lease = proofs.lease AND h.epoch = proofs.epoch),
+	(SELECT jsonb_build_object('epoch', h.epoch, 'auditor', h.auditor, 'outcome', h.outcome)
+		FROM hearings h WHERE h.lease = proofs.lease AND h.heard = proofs.epoch) FROM proofs `
 
 // ProofsOf returns an epoch's proofs of leases numbered below page.After, newest first.
 func (b *Book) ProofsOf(ctx context.Context, epoch int64, p Page) ([]marketplace.Proof, error) {
