@@ -50,7 +50,7 @@ type StatementLine struct {
 type Solvency struct {
 	Block       int64     `json:"block" doc:"Solid block it holds for"`
 	Vault       Amount    `json:"vault" doc:"What the vault's accounts add up to on chain"`
-	Ledger      Amount    `json:"ledger" doc:"What the ledger's vault account says"`
+	Ledger      Amount    `json:"ledger" doc:"What the ledger's vault account says now; what became solid after the block may be in it already"`
 	Token       Amount    `json:"token" doc:"BTT that the vault contract holds on chain"`
 	Free        Amount    `json:"free"`
 	Reserved    Amount    `json:"reserved"`

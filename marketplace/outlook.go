@@ -17,6 +17,7 @@ type Outlook struct {
 	Passed     int       `json:"passed" doc:"Audits passed, ever"`
 	VetAudits  int       `json:"vet_audits" doc:"Passed audits that a vetted agent has"`
 	VetFrom    time.Time `json:"vet_from" doc:"Not vetted before"`
+	Windows    *Windows  `json:"windows,omitempty" doc:"What quiet windows showed, from the first on; costs nothing"`
 	Next       string    `json:"next" doc:"What changes its standing next, in words"`
 	Warnings   []Warning `json:"warnings,omitempty"`
 }
@@ -59,6 +60,9 @@ func (r Rules) Outlook(s Standing, rec Record) Outlook {
 	o.Uptime.Costs = "suspended: no new leases until it is back"
 	if s == New {
 		o.LeasesMax = r.LeasesNewMax
+	}
+	if rec.Windows.Visits > 0 {
+		o.Windows = &rec.Windows
 	}
 	o.Next, o.Warnings = r.next(s, rec), r.warnings(s, rec, o)
 	return o

@@ -34,6 +34,7 @@ type Report struct {
 	Wire      int64       `json:"wire" doc:"Bytes on the wire both ways, all tries"`
 	TookMS    int64       `json:"took_ms" doc:"Time of the last try, milliseconds"`
 	At        time.Time   `json:"at" doc:"End of the last try"`
+	Window    *Window     `json:"window,omitempty" doc:"What was measured, if the first try was in a quiet window"`
 	Signature Signature   `json:"signature" doc:"Over the report's text, TRON signed message"`
 }
 
@@ -54,7 +55,7 @@ func (a Answer) text() string {
 }
 
 // Text returns what the auditor signs: every field but the number and the signature, one line
-// each, and a line for each answer.
+// each, and a line for each answer. Reports without times or a window have no such line.
 func (r Report) Text() string {
 	tries := make([]string, len(r.Tries))
 	for i, t := range r.Tries {
@@ -64,12 +65,15 @@ func (r Report) Text() string {
 	for _, at := range r.Began {
 		began += " " + at.UTC().Format(time.RFC3339Nano)
 	}
-	if began != "" { // reports of before have no such line
+	if began != "" {
 		began = "\nbegan" + began
 	}
 	text := fmt.Sprintf("Everseed audit report\nlease %d\nepoch %d\nauditor %s\noutcome %s\n"+
 		"tries %s%s\nbytes %d\nwire %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
 		strings.Join(tries, " "), began, r.Bytes, r.Wire, r.TookMS, r.At.UTC().Format(time.RFC3339Nano))
+	if r.Window != nil {
+		text += r.Window.text()
+	}
 	for _, a := range r.Answers {
 		text += a.text()
 	}

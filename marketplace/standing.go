@@ -78,6 +78,8 @@ type Record struct {
 	Uptime     Score     `json:"uptime" doc:"Of tries: falls when the agent is away or slow"`
 	Recent     Score     `json:"recent" doc:"The same with a short memory: where it is going"`
 
+	Windows Windows `json:"windows,omitzero" doc:"What quiet windows showed"`
+
 	DataWarned   time.Time `json:"data_warned,omitzero" doc:"Since when its reputation is low"`
 	UptimeWarned time.Time `json:"uptime_warned,omitzero" doc:"Since when its uptime is low"`
 }
@@ -116,6 +118,7 @@ func (r Rules) Record(rec Record, epoch int64, reports []Report) Record {
 	rec.Reputation = rec.Reputation.after(r.ReputationMemoryBps, faults, passed)
 	rec.Uptime = rec.Uptime.after(r.UptimeMemoryBps, away, there)
 	rec.Recent = rec.Recent.after(r.RecentMemoryBps, away, there)
+	rec.Windows = rec.Windows.after(r.RecentMemoryBps, reports)
 	return r.warn(rec, epoch)
 }
 

@@ -64,7 +64,9 @@ type duty struct {
 	epoch  int64
 	seed   marketplace.Hash
 	times  []time.Time // of tries that are left
+	window time.Time   // when a quiet window begins, if the next try is in one
 	asks   []Challenge // the same at every try
+	burst  bool        // ... and what is asked for in a quiet window is in it
 	found  marketplace.Report
 	learnt map[int][]marketplace.Hash // by the last try
 }
@@ -235,10 +237,14 @@ func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 			if v.Auditor != a.Address || len(v.Tries) == 0 || a.inHand(open.Epoch, l.ID) {
 				continue
 			}
-			mine = append(mine, &duty{
-				at: v.Tries[0], lease: l, epoch: open.Epoch, seed: seed, times: v.Tries[1:],
+			d := &duty{
+				at: v.Tries[0], lease: l, epoch: open.Epoch, seed: seed, times: v.Tries[1:], burst: v.Window,
 				found: marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
-			})
+			}
+			if v.Window {
+				d.window = d.at
+			}
+			mine = append(mine, d)
 		}
 	}
 	return mine
@@ -284,7 +290,9 @@ func (a *Auditor) try(ctx context.Context, d *duty) (again bool) {
 	if d.found.Outcome != marketplace.BadData || f.Outcome == marketplace.BadData {
 		d.found.Answers = f.Answers // what was wrong once is asked again at the hearing
 	}
-	d.learnt = f.learnt
+	if d.learnt = f.learnt; f.Window != nil {
+		d.found.Window = f.Window
+	}
 	d.found.Tries = append(d.found.Tries, f.Outcome)
 	d.found.Bytes += f.Bytes
 	d.found.Wire += f.Wire
@@ -333,14 +341,31 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 		}
 		return f
 	}
-	within := a.Rules.ProbeTimeout.Duration()
+	within, in := a.Rules.ProbeTimeout.Duration(), a.quiet(ctx, d)
 	if peer.Port() != 0 {
-		return Probe(ctx, a.Guard, within, peer, v.torrent, d.asks)
+		return Probe(ctx, a.Guard, within, peer, v.torrent, d.asks, in)
 	}
 	return a.Lobby.Probe(ctx, within, func(ctx context.Context, address string) error {
 		return a.Market.Knock(ctx, marketplace.Knock{Infohash: d.lease.Infohash, Agent: d.lease.Agent,
 			Address: address})
-	}, v.torrent, d.asks)
+	}, v.torrent, d.asks, in)
+}
+
+// quiet prepares a try in a quiet window, if that is what is due and it is not too late for it.
+func (a *Auditor) quiet(ctx context.Context, d *duty) *Quiet {
+	begins, length := d.window, a.Rules.Quiet.Duration()
+	d.window = time.Time{}
+	if begins.IsZero() || !time.Now().Before(begins.Add(length/2)) {
+		return nil
+	}
+	q := &Quiet{Opens: begins.Add(length / 4),
+		Ticket: marketplace.Ticket{Lease: d.lease.ID, Epoch: d.epoch, Auditor: a.Address}}
+	var err error
+	if q.Ticket.Signature, err = a.Sign(q.Ticket.Text()); err != nil {
+		a.Log.ErrorContext(ctx, "no ticket for a quiet window", "lease", d.lease.ID, "err", err)
+		return nil
+	}
+	return q
 }
 
 // challenges draws what to ask. A piece whose hashes turn out to be lost is no longer known, and
@@ -351,6 +376,9 @@ func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challeng
 	for {
 		asks := Again(d.lease, v.torrent,
 			Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known))
+		if d.burst {
+			asks = Burst(a.Rules, d.seed, v.torrent, asks)
+		}
 		err := v.shelf.fill(v.torrent, asks)
 		if err == nil {
 			return asks

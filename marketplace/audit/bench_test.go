@@ -159,7 +159,7 @@ func benchAudit(b *testing.B, addr netip.AddrPort, meta *metainfo.Torrent,
 	audits, challenges, began := 0, 0, cpu(b)
 	for b.Loop() {
 		list := asks(audits)
-		f := audit.Probe(b.Context(), devnet, 10*time.Second, addr, meta, list)
+		f := audit.Probe(b.Context(), devnet, 10*time.Second, addr, meta, list, nil)
 		if f.Outcome != marketplace.Pass {
 			b.Fatal(f.Outcome, f.Err)
 		}

@@ -84,6 +84,34 @@ func Again(l marketplace.Lease, t *metainfo.Torrent, asks []Challenge) []Challen
 	return again.asks
 }
 
+// burstShare is what part of a torrent a burst asks for at most: of a day's audit traffic, which shall stay
+// below a hundredth of the content, a fifth.
+const burstShare = 512
+
+// Burst adds to the challenges of a visit in a quiet window what all replicas of the torrent are asked for in
+// it: whole pieces one after the other, from a drawn one on, of which nothing else is asked for. A torrent
+// whose pieces are too large for it has none. Blocks come first then, because they are asked for one by one.
+func Burst(r marketplace.Rules, seed marketplace.Hash, t *metainfo.Torrent, asks []Challenge) []Challenge {
+	n := int(min(r.BurstMax, t.Size/burstShare) / t.PieceLength)
+	l := list{t: t, asks: slices.SortedStableFunc(slices.Values(asks), blocksFirst), left: askedMax}
+	for _, c := range asks {
+		l.left -= l.size(c.Piece, c.Block)
+	}
+	first := newChance(seed, "burst", t.Infohash[:]).among(t.Pieces)
+	for i := range n {
+		piece := (first + i) % t.Pieces
+		if !slices.ContainsFunc(asks, func(c Challenge) bool { return c.Piece == piece }) {
+			l.add(piece, marketplace.WholePiece)
+		}
+	}
+	return l.asks
+}
+
+func blocksFirst(x, y Challenge) int {
+	rank := map[bool]int{true: 1}
+	return rank[isWhole(x)] - rank[isWhole(y)]
+}
+
 // blocksIn returns how many blocks n bytes have.
 func blocksIn(n int64) int64 { return (n + metainfo.BlockSize - 1) / metainfo.BlockSize }
 
@@ -108,15 +136,21 @@ func (l *list) fresh(piece, block int) bool {
 
 // add asks for something that is not asked for already.
 func (l *list) add(piece, block int) {
-	bytes := l.t.PieceSize(piece)
-	if block != marketplace.WholePiece { // no more than its piece has
-		bytes = min(metainfo.BlockSize, bytes-int64(block)*metainfo.BlockSize)
-	}
+	bytes := l.size(piece, block)
 	if l.has(piece, block) || len(l.asks) > 0 && bytes > l.left {
 		return
 	}
 	l.left -= bytes
 	l.asks = append(l.asks, Challenge{Piece: piece, Block: block})
+}
+
+// size returns the bytes of something that is asked for.
+func (l *list) size(piece, block int) int64 {
+	bytes := l.t.PieceSize(piece)
+	if block == marketplace.WholePiece {
+		return bytes
+	}
+	return min(metainfo.BlockSize, bytes-int64(block)*metainfo.BlockSize)
 }
 
 // has says whether something is asked for already, alone or with its piece.

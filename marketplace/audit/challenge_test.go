@@ -206,22 +206,22 @@ func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
 		for pieceLength < 16<<20 && size/pieceLength > 1500 {
 			pieceLength *= 2
 		}
-		return float64(Spend(r, pieceLength, proven, known)) / float64(size)
+		return float64(Spend(r, size, pieceLength, proven, known)) / float64(size)
 	}
-	for size := int64(192 << 20); size < 1<<43; size += size / 7 {
+	for size := int64(256 << 20); size < 1<<43; size += size / 7 {
 		for _, proven := range []bool{false, true} {
 			if s := share(size, proven, 1); s > 0.01 {
 				t.Errorf("%d MiB, proven %v: %.4f a day", size>>20, proven, s)
 			}
 		}
 	}
-	for _, size := range []int64{64 << 20, 192 << 20, 1 << 30, 16 << 30, 256 << 30} {
+	for _, size := range []int64{64 << 20, 256 << 20, 1 << 30, 16 << 30, 256 << 30} {
 		t.Logf("%6d MiB: %.2f %% a day when all pieces are known, half %.2f %%, none %.2f %%; v2 %.2f %%",
 			size>>20, 100*share(size, false, 1), 100*share(size, false, 0.5), 100*share(size, false, 0),
 			100*share(size, true, 0))
 	}
 	r.WholeEvery = marketplace.Span(time.Hour)
-	if Spend(r, 1<<20, false, 1) <= Spend(marketplace.DefaultRules(), 1<<20, false, 1) {
+	if Spend(r, 1<<30, 1<<20, false, 1) <= Spend(marketplace.DefaultRules(), 1<<30, 1<<20, false, 1) {
 		t.Error("more whole pieces cost nothing")
 	}
 }
@@ -243,5 +243,46 @@ func TestAHearingAsksForThePiecesInQuestionAsAWhole(t *testing.T) {
 	l.Accused.Refuted = 3
 	if got := Again(l, meta, asks); !slices.Equal(got, asks) {
 		t.Errorf("after the hearing %v are asked", got)
+	}
+}
+
+func TestInAQuietWindowAllReplicasAreAskedForTheSamePiecesAndBlocksComeFirst(t *testing.T) {
+	t.Parallel()
+	r, meta, firsts := marketplace.DefaultRules(), torrentOf(4<<30, 1<<20), map[int]bool{}
+	for n := range byte(20) {
+		seed, all, leases := marketplace.Hash{n}, map[int]bool{}, [5]map[int]int{}
+		for lease := range leases {
+			asks := Challenges(r, seed, int64(lease), auditors(3)[lease%3], meta, func(int) bool { return true })
+			got, asked := Burst(r, seed, meta, asks), map[int]int{}
+			blocks := slices.DeleteFunc(slices.Clone(got), isWhole)
+			if !slices.Equal(got[:len(blocks)], blocks) {
+				t.Fatalf("blocks and pieces are mixed: %v", got)
+			}
+			for _, c := range got {
+				if asked[c.Piece]++; !slices.Contains(asks, c) {
+					all[c.Piece] = true
+				}
+			}
+			leases[lease] = asked
+		}
+		if len(all) != 4 {
+			t.Errorf("bursts of 4 MiB are of the pieces %v of 1 MiB", all)
+		}
+		for piece := range all {
+			firsts[piece] = true
+			for lease, asked := range leases {
+				if asked[piece] == 0 {
+					t.Errorf("lease %d is not asked for piece %d", lease, piece)
+				}
+			}
+		}
+	}
+	if len(firsts) < 4*15 {
+		t.Errorf("20 seeds draw only %d pieces", len(firsts))
+	}
+	small := torrentOf(100<<20, 1<<20)
+	asks := Challenges(r, marketplace.Hash{1}, 1, auditors(1)[0], small, func(int) bool { return true })
+	if got := Burst(r, marketplace.Hash{1}, small, asks); len(got) != len(asks) {
+		t.Errorf("a torrent of 100 MiB has a burst of whole MiBs: %v", got)
 	}
 }

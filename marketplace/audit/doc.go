@@ -40,12 +40,27 @@
 // On top comes a whole piece about once a day and replica (Rules.WholeEvery), by lot for each
 // auditor and epoch: it finds agents that keep only blocks that were asked for before.
 //
+// # Quiet windows
+//
+// Who fetches what it is asked for from other paid agents passes audits like who holds it. So about once
+// a day (Rules.QuietEvery) a torrent has a quiet window of some seconds (Rules.Quiet), drawn like all else:
+// one auditor of each of its leases comes then with its first try and shows the agent a ticket
+// (marketplace.Ticket), upon which the agent serves that torrent to nobody else until the window is over.
+// When all have shown theirs, blocks are asked for one at a time and each once more, which tells the time of a
+// first answer (cold) from that of a second (warm), and then all replicas for the same whole pieces (Burst):
+// names that share a line or a disk share its rate as well. It is an audit like others and has its tries;
+// what it measures goes into the report (marketplace.Window), and from there into scores that everybody
+// sees and that cost nothing by themselves (marketplace.Windows).
+//
+// A ticket tells an agent who asks, as the published report does later: an address that showed one is
+// known, and is no good for audits that must look like any download.
+//
 // # What it costs
 //
 // Reports say what was spent (Wire), and the market publishes it. The figures here are reckoned by a
 // formula that tests hold against the wire (spend_test.go).
-// When blocks can be checked alone, the defaults cost about 1.6 MiB and one piece a day: at most
-// 1 % of the content from 192 MiB on. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a
+// When blocks can be checked alone, the defaults cost about 1.7 MiB and one piece a day, and a burst of at
+// most 4 MiB or a 512th of the content: at most 1 % of the content from 256 MiB on. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a
 // piece. Below, 96 blocks are more than 1 %, up to 2.5 % of the smallest billed size, and stay:
 // to ask less would find less. Until the pieces of a v1 torrent are known it costs more, at most
 // 16 MiB an audit: every piece is fetched whole once by every auditor, over the torrent's life

@@ -67,9 +67,9 @@ var errUnknocked = errors.New("market does not pass on that we knock")
 
 // Probe is [Probe] of an agent that comes when knock tells it where to.
 func (l *Lobby) Probe(ctx context.Context, timeout time.Duration,
-	knock func(ctx context.Context, address string) error, t *metainfo.Torrent, asks []Challenge,
+	knock func(ctx context.Context, address string) error, t *metainfo.Torrent, asks []Challenge, in *Quiet,
 ) Finding {
-	return probeBy(ctx, timeout, t, asks, func(ctx context.Context, spent *atomic.Int64,
+	return probeBy(ctx, timeout, t, asks, in, func(ctx context.Context, spent *atomic.Int64,
 		deadline time.Time,
 	) (*wire, bool, error) {
 		return l.await(ctx, knock, t, spent, deadline)

@@ -54,7 +54,7 @@ func TestAnAgentThatNobodyCanConnectToPassesWhenOneKnocks(t *testing.T) {
 		for _, listen := range []string{":0", "127.0.0.1:0"} {
 			l := lobby(t, listen, "")
 			asks := slices.Concat(blocks(t, parent, meta)[:4], whole(4, 2))
-			f := l.Probe(t.Context(), 10*time.Second, opens(t, e, meta.Infohash), meta, asks)
+			f := l.Probe(t.Context(), 10*time.Second, opens(t, e, meta.Infohash), meta, asks, nil)
 			want(t, f, pass, pass, pass, pass, pass, pass, pass)
 		}
 	}
@@ -72,7 +72,7 @@ func TestAnAgentThatDoesNotComeIsUnreachable(t *testing.T) {
 			defer mu.Unlock()
 			told[address]++
 			return nil
-		}, meta, whole(0, 1))
+		}, meta, whole(0, 1), nil)
 	want(t, f, away, away, away)
 	mu.Lock()
 	defer mu.Unlock()
@@ -87,7 +87,7 @@ func TestAMarketThatPassesNothingOnSaysNothingOfTheAgent(t *testing.T) {
 	t.Parallel()
 	_, raw := built(t, metainfo.V1)
 	f := lobby(t, "127.0.0.1:0", "").Probe(t.Context(), 20*time.Second,
-		func(context.Context, string) error { return errors.New("down") }, parse(t, raw), whole(0))
+		func(context.Context, string) error { return errors.New("down") }, parse(t, raw), whole(0), nil)
 	want(t, f, marketplace.AuditorFault, marketplace.AuditorFault)
 	if f.Took > 5*time.Second {
 		t.Errorf("it took %s to find out", f.Took)
@@ -119,7 +119,7 @@ func TestStrangersAtTheDoorDoNotKeepTheAgentOut(t *testing.T) {
 				}
 			})
 			return e.AddPeers(meta.Infohash, []netip.AddrPort{here(t, address)})
-		}, meta, whole(3))
+		}, meta, whole(3), nil)
 	want(t, f, pass, pass)
 }
 
@@ -147,7 +147,7 @@ func TestALobbySaysWhereItIs(t *testing.T) {
 			t.Errorf("agents are told %s", to)
 		}
 		return nil
-	}, meta, whole(0))
+	}, meta, whole(0), nil)
 	want(t, f, away, away)
 }
 
@@ -162,7 +162,7 @@ func TestAPeerThatConnectsWithoutProtocolEncryptionPasses(t *testing.T) {
 		func(_ context.Context, address string) error {
 			once.Do(func() { go serveAt(t, here(t, address).String(), meta, all) })
 			return nil
-		}, meta, whole(3, 1))
+		}, meta, whole(3, 1), nil)
 	want(t, f, pass, pass, pass)
 }
 

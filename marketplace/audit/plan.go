@@ -19,17 +19,36 @@ func number(n int64) []byte {
 type Visit struct {
 	Auditor marketplace.Address
 	Tries   []time.Time // after a pass the rest is left out
+	Window  bool        // the first try is in a quiet window of the torrent
 }
 
-// Plan draws who audits each lease of an epoch ([marketplace.Rules.Draw]), and when.
+// Plan draws who audits each lease of an epoch ([marketplace.Rules.Draw]), and when. Where a torrent has a
+// quiet window, one auditor of each of its leases comes then with its first try.
 func Plan(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]Visit {
 	seed, plan := e.Seed(), map[int64][]Visit{}
-	for lease, drawn := range r.Draw(e) {
-		for _, who := range drawn {
-			plan[lease] = append(plan[lease], Visit{who, tries(r, seed, e.Epoch, lease, who)})
+	drawn := r.Draw(e)
+	for _, l := range e.Leases {
+		window := hasWindow(r, seed, l.Infohash)
+		by := newChance(seed, "window by", number(l.ID)).among(len(drawn[l.ID]))
+		for i, who := range drawn[l.ID] {
+			v := Visit{Auditor: who, Window: window && i == by}
+			draw := newChance(seed, "time", number(l.ID), who[:])
+			first := draw
+			if v.Window {
+				first = newChance(seed, "window at", l.Infohash[:])
+			}
+			v.Tries = tries(r, e.Epoch, first, draw)
+			plan[l.ID] = append(plan[l.ID], v)
 		}
 	}
 	return plan
+}
+
+// hasWindow draws whether a torrent has a quiet window in an epoch: once in QuietEvery on the average.
+func hasWindow(r marketplace.Rules, seed marketplace.Hash, h marketplace.Infohash) bool {
+	every := uint64(r.QuietEvery.Duration()) // #nosec G115 -- not negative
+	return every > 0 && r.Quiet > 0 &&
+		newChance(seed, "window", h[:]).below(every) < uint64(r.Epoch.Duration()) // #nosec G115 -- likewise
 }
 
 // leadMax is how long after an epoch's start its first tries may be: the block that seeds it has
@@ -43,18 +62,19 @@ func lastTry(r marketplace.Rules) time.Duration {
 
 // tries draws times at least AttemptGap apart. The first is equally likely anywhere that leaves
 // room for the others, because mostly it is the only one.
-func tries(
-	r marketplace.Rules, seed marketplace.Hash, epoch, lease int64, who marketplace.Address,
-) []time.Time {
+func tries(r marketplace.Rules, epoch int64, first, later *chance) []time.Time {
 	length, gap := r.Epoch.Duration(), r.AttemptGap.Duration()
 	at := min(length/5, leadMax)
 	end := max(at, lastTry(r))
-	draw := newChance(seed, "time", number(lease), who[:])
 	times := make([]time.Time, 0, r.Attempts)
 	for left := r.Attempts - 1; left >= 0; left-- {
 		room := end - at - time.Duration(left)*gap
 		if room < 0 {
 			continue // the epoch is too short for so many
+		}
+		draw := later
+		if len(times) == 0 {
+			draw = first
 		}
 		steps := uint64(room/time.Microsecond) + 1                // #nosec G115 -- not negative
 		at += time.Duration(draw.below(steps)) * time.Microsecond // #nosec G115 -- below an epoch
@@ -72,6 +92,14 @@ type chance struct {
 
 func newChance(seed marketplace.Hash, label string, parts ...[]byte) *chance {
 	return &chance{key: seed.MAC(label, parts...)}
+}
+
+// among draws one of n things, each equally likely; of none the first.
+func (c *chance) among(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return int(c.below(uint64(n))) // #nosec G115 -- below an int
 }
 
 // below draws a number from 0 to n-1, each equally likely.

@@ -80,3 +80,57 @@ func TestPlanWithFewAuditorsAndAShortEpoch(t *testing.T) {
 		t.Errorf("%d tries 3 s apart in an epoch of 5 s", got)
 	}
 }
+
+// TestAQuietWindowIsForAllReplicasOfATorrentAtOnce plans a year of two torrents with four leases each.
+func TestAQuietWindowIsForAllReplicasOfATorrentAtOnce(t *testing.T) {
+	t.Parallel()
+	r := marketplace.DefaultRules()
+	const days = 365
+	windows, places, coincide := [2]int{}, [3]int{}, 0
+	for k := range int64(4 * days) {
+		e := anEpoch(k, 8, 7)
+		for i := range e.Leases {
+			e.Leases[i].Infohash[0] = byte(i % 2)
+		}
+		at, has := [2]time.Time{}, [2]int{}
+		for id, visits := range Plan(r, e) {
+			n := 0
+			for i, v := range visits {
+				if !v.Window {
+					continue
+				}
+				n++
+				places[i]++
+				if was := at[id%2]; !was.IsZero() && !was.Equal(v.Tries[0]) {
+					t.Fatalf("one torrent has windows at %s and %s", was, v.Tries[0])
+				}
+				at[id%2] = v.Tries[0]
+			}
+			if has[id%2] += n; n > 1 {
+				t.Fatalf("lease %d has %d auditors in a window", id, n)
+			}
+		}
+		for i := range at {
+			if has[i] != 0 && has[i] != 4 {
+				t.Fatalf("%d of 4 leases are visited in a window", has[i])
+			}
+			windows[i] += has[i] / 4
+		}
+		if at[0].Equal(at[1]) && !at[0].IsZero() {
+			coincide++
+		}
+	}
+	for i, n := range windows {
+		if n < days*85/100 || n > days*115/100 {
+			t.Errorf("torrent %d has %d windows in %d days", i, n, days)
+		}
+	}
+	if coincide > 0 {
+		t.Errorf("%d times both torrents have theirs at once", coincide)
+	}
+	for i, n := range places {
+		if n < 4*2*days/3*85/100 {
+			t.Errorf("the auditor at place %d has only %d windows", i, n)
+		}
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -24,17 +23,18 @@ type Finding struct {
 	Bytes   int64                // of content received
 	Wire    int64                // both ways, everything
 	Took    time.Duration
-	Err     error // what ended it, if it is not a pass: for the log, it proves nothing
+	Window  *marketplace.Window // of a try in a quiet window
+	Err     error               // what ended it, if it is not a pass: for the log, it proves nothing
 
 	learnt map[int][]marketplace.Hash // hashes of the blocks of whole pieces that passed
 }
 
 // Probe puts challenges to a peer and checks the hashes of what comes. It takes no longer than the
-// timeout. On the wire it is a downloader that has nothing yet.
+// timeout. On the wire it is a downloader that has nothing yet, unless it asks for a quiet window.
 func Probe(ctx context.Context, guard metainfo.Guard, timeout time.Duration, peer netip.AddrPort,
-	t *metainfo.Torrent, asks []Challenge,
+	t *metainfo.Torrent, asks []Challenge, in *Quiet,
 ) Finding {
-	return probeBy(ctx, timeout, t, asks, func(ctx context.Context, spent *atomic.Int64,
+	return probeBy(ctx, timeout, t, asks, in, func(ctx context.Context, spent *atomic.Int64,
 		deadline time.Time,
 	) (*wire, bool, error) {
 		return greet(ctx, guard, peer, t, spent, deadline)
@@ -45,15 +45,16 @@ func Probe(ctx context.Context, guard metainfo.Guard, timeout time.Duration, pee
 type meeting func(ctx context.Context, spent *atomic.Int64, deadline time.Time) (
 	w *wire, connected bool, err error)
 
-func probeBy(ctx context.Context, timeout time.Duration, t *metainfo.Torrent, asks []Challenge,
+func probeBy(ctx context.Context, timeout time.Duration, t *metainfo.Torrent, asks []Challenge, in *Quiet,
 	meet meeting,
 ) Finding {
 	began := time.Now()
 	p := newProbe(t, asks, began)
+	p.enter(in)
 	err := p.run(ctx, meet, began.Add(timeout))
 	sum := p.outcome(ctx, err)
 	return Finding{Outcome: sum, Answers: p.report(), Bytes: p.bytes, Err: err,
-		Wire: p.wire.Load(), Took: time.Since(began), learnt: p.learnt}
+		Wire: p.wire.Load(), Took: time.Since(began), Window: p.measured(), learnt: p.learnt}
 }
 
 // A probe is one try under way.
@@ -77,6 +78,8 @@ type probe struct {
 	hasAll  bool
 	refused bool
 
+	in *window // nil outside of a quiet window
+
 	proofs     map[int]*proof // by challenge: what is still wanted
 	way        way
 	introduced bool // the peer's extended handshake came
@@ -94,9 +97,8 @@ type block struct {
 	asked, done          bool
 }
 
-// window is how many blocks are asked for ahead: 1 MiB, which is also the most that is held in
-// memory.
-const window = 64
+// ahead is how many blocks are asked for at a time: 1 MiB, which is also the most that is held in memory.
+const ahead = 64
 
 func newProbe(t *metainfo.Torrent, asks []Challenge, began time.Time) *probe {
 	p := &probe{
@@ -149,6 +151,11 @@ func (p *probe) run(ctx context.Context, meet meeting, deadline time.Time) error
 		if over || err != nil {
 			return err
 		}
+		if came, err := p.idle(ctx, w, deadline); err != nil {
+			return fmt.Errorf("listen to %s: %w", w.RemoteAddr(), err)
+		} else if !came {
+			continue
+		}
 		kind, payload, err := w.receive()
 		p.met = p.met || err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 		if err != nil {
@@ -183,24 +190,44 @@ func (p *probe) over(ctx context.Context, w *wire, deadline time.Time) (bool, er
 
 // ask keeps the window full, and asks for proofs beside it.
 func (p *probe) ask(w *wire) error {
-	if err := p.prove(w); err != nil {
+	if err := p.sayInterested(w); err != nil {
 		return err
 	}
-	if !p.said && (p.hasAll || len(p.has) > 0 && p.hasAny()) {
-		p.said = true
-		if err := w.send(msgInterested, nil); err != nil {
+	if p.in != nil {
+		err := p.in.show(w)
+		if _, closed := p.in.closed(w, p.introduced); closed || err != nil {
+			return err
+		}
+		if err := p.askAgain(w); err != nil {
 			return err
 		}
 	}
-	for i := p.next; i < min(len(p.blocks), p.next+window); i++ {
+	if err := p.prove(w); err != nil {
+		return err
+	}
+	return p.request(w)
+}
+
+func (p *probe) sayInterested(w *wire) error {
+	if p.said || !p.hasAll && !p.hasAny() {
+		return nil
+	}
+	p.said = true
+	return w.send(msgInterested, nil)
+}
+
+// request asks for blocks.
+func (p *probe) request(w *wire) error {
+	for i := p.next; i < min(len(p.blocks), p.next+ahead); i++ {
 		b := &p.blocks[i]
 		if b.pad && !b.done {
 			p.take(i, make([]byte, b.length))
 		}
-		if b.asked || b.done || !p.open || !(p.hasAll || p.has[b.piece]) {
+		if b.asked || b.done || !p.open || !(p.hasAll || p.has[b.piece]) || p.in != nil && p.in.holds(i) {
 			continue
 		}
 		b.asked = true
+		p.askedInWindow(i)
 		if err := w.request(b.piece, b.begin, b.length); err != nil {
 			return err
 		}
@@ -236,6 +263,9 @@ func (p *probe) hear(kind int, payload []byte) {
 		for i := range p.blocks {
 			p.blocks[i].asked = false // what still comes of it is taken all the same
 		}
+		if p.in != nil {
+			p.in.resent = false
+		}
 	case msgHaveAll:
 		p.hasAll = true
 	case msgHave, msgBitfield:
@@ -270,7 +300,7 @@ func (p *probe) find(payload []byte) int {
 		return -1
 	}
 	piece, begin := binary.BigEndian.Uint32(payload), binary.BigEndian.Uint32(payload[4:])
-	for i := p.next; i < min(len(p.blocks), p.next+window); i++ {
+	for i := p.next; i < min(len(p.blocks), p.next+ahead); i++ {
 		b := &p.blocks[i]
 		if b.piece == int(piece) && b.begin == int(begin) && !b.done {
 			return i
@@ -281,8 +311,14 @@ func (p *probe) find(payload []byte) int {
 
 func (p *probe) receive(payload []byte) {
 	i := p.find(payload)
-	if i < 0 || len(payload)-8 != p.blocks[i].length {
+	if i >= 0 && len(payload)-8 != p.blocks[i].length {
 		return // not asked for
+	}
+	if p.in != nil && len(payload) > 8 {
+		p.tookInWindow(i, payload)
+	}
+	if i < 0 {
+		return // nor this, or to see how long it takes
 	}
 	p.bytes += int64(len(payload) - 8)
 	p.take(i, payload[8:])
@@ -335,44 +371,4 @@ func (p *probe) lose(of int) {
 		}
 	}
 	p.drain()
-}
-
-// outcome sums up, and names what became of what never came.
-func (p *probe) outcome(ctx context.Context, err error) marketplace.Outcome {
-	missing := marketplace.Unreachable
-	switch {
-	case ctx.Err() != nil || ourFault(err):
-		missing = marketplace.AuditorFault
-	case p.met:
-		missing = marketplace.Timeout
-	}
-	sum := marketplace.Pass
-	for i := range p.answers {
-		a := &p.answers[i]
-		if p.dropped[i] {
-			continue
-		}
-		if a.Outcome == "" {
-			a.Outcome, a.TookMS = missing, time.Since(p.began).Milliseconds()
-		}
-		if slices.Index(gravity, a.Outcome) > slices.Index(gravity, sum) {
-			sum = a.Outcome
-		}
-	}
-	return sum
-}
-
-// gravity orders what may become of a piece: the gravest sums up a try.
-var gravity = []marketplace.Outcome{marketplace.Pass, marketplace.AuditorFault,
-	marketplace.Unreachable, marketplace.Timeout, marketplace.Withheld, marketplace.BadData}
-
-// ourFault knows errors that say something of this machine and nothing of the peer.
-func ourFault(err error) bool {
-	for _, ours := range []error{errUnknocked, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EMFILE,
-		syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EACCES, syscall.EPERM} {
-		if errors.Is(err, ours) {
-			return true
-		}
-	}
-	return false
 }

@@ -121,7 +121,7 @@ func TestAnAgentThatHoldsItAllPasses(t *testing.T) {
 	parent, raw, all := content(t, 256<<10, 1_500_000, 200_001)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	last := meta.Pieces - 1
-	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, whole(last, 0, 3))
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, whole(last, 0, 3), nil)
 	want(t, f, pass, pass, pass, pass)
 	if expect := meta.PieceSize(last) + 2*meta.PieceLength; f.Bytes != expect || len(all) == 0 {
 		t.Errorf("%d bytes came, want %d", f.Bytes, expect)
@@ -133,7 +133,7 @@ func TestOneFlippedBitIsBadData(t *testing.T) {
 	parent, raw, _ := content(t, 64<<10, 500_000, 100_000)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	spoil(t, filepath.Join(parent, "things", "a"), 3*64<<10+77)
-	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, whole(1, 3, 2))
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, whole(1, 3, 2), nil)
 	want(t, f, bad, pass, bad, pass)
 }
 
@@ -144,7 +144,7 @@ func TestContentThatIsCutOffIsWithheld(t *testing.T) {
 	if err := os.Truncate(filepath.Join(parent, "things", "a"), 100_000); err != nil {
 		t.Fatal(err)
 	}
-	f := audit.Probe(t.Context(), devnet, time.Second, e.Addr(), meta, whole(0, 5))
+	f := audit.Probe(t.Context(), devnet, time.Second, e.Addr(), meta, whole(0, 5), nil)
 	want(t, f, refused, pass, refused)
 	if f.Took > 900*time.Millisecond {
 		t.Errorf("a refusal took %s to understand", f.Took)
@@ -156,11 +156,11 @@ func TestAPeerThatIsGoneIsUnreachable(t *testing.T) {
 	parent, raw, _ := content(t, 64<<10, 100_000, 1)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	addr := e.Addr()
-	want(t, audit.Probe(t.Context(), metainfo.Guard{}, time.Second, addr, meta, whole(0)), away, away)
+	want(t, audit.Probe(t.Context(), metainfo.Guard{}, time.Second, addr, meta, whole(0), nil), away, away)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	want(t, audit.Probe(t.Context(), devnet, time.Second, addr, meta, whole(0, 1)), away, away, away)
+	want(t, audit.Probe(t.Context(), devnet, time.Second, addr, meta, whole(0, 1), nil), away, away, away)
 }
 
 func TestAPeerWithoutTheTorrentIsUnreachable(t *testing.T) {
@@ -169,10 +169,10 @@ func TestAPeerWithoutTheTorrentIsUnreachable(t *testing.T) {
 	e := agent(t, parent, raw)
 	_, other, _ := content(t, 64<<10, 100_001, 1)
 	meta := parse(t, other)
-	f := audit.Probe(t.Context(), devnet, 2*time.Second, e.Addr(), meta, whole(0))
+	f := audit.Probe(t.Context(), devnet, 2*time.Second, e.Addr(), meta, whole(0), nil)
 	want(t, f, away, away)
 	confused := script(t, parse(t, raw), haveAll+unchoke, func(net.Conn, byte, []byte) {})
-	want(t, audit.Probe(t.Context(), devnet, time.Second, confused, meta, whole(0)), away, away)
+	want(t, audit.Probe(t.Context(), devnet, time.Second, confused, meta, whole(0), nil), away, away)
 }
 
 func TestAnAuditorThatStopsSaysNothingOfTheAgent(t *testing.T) {
@@ -182,7 +182,7 @@ func TestAnAuditorThatStopsSaysNothingOfTheAgent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	began := time.Now()
-	f := audit.Probe(ctx, devnet, 20*time.Second, addr, parse(t, raw), whole(0))
+	f := audit.Probe(ctx, devnet, 20*time.Second, addr, parse(t, raw), whole(0), nil)
 	want(t, f, marketplace.AuditorFault, marketplace.AuditorFault)
 	if time.Since(began) > 5*time.Second {
 		t.Errorf("it took %s to stop", time.Since(began))
@@ -218,7 +218,7 @@ func script(t *testing.T, meta *metainfo.Torrent, hello string, answer func(c ne
 ) netip.AddrPort {
 	return peer(t, func(c net.Conn) {
 		var theirs [68]byte
-		if _, err := io.ReadFull(c, theirs[:]); err != nil || theirs[0] != 19 {
+		if _, err := io.ReadFull(c, theirs[:]); err != nil || string(theirs[1:20]) != "BitTorrent protocol" {
 			return
 		}
 		fmt.Fprintf(c, "\x13BitTorrent protocol\x00\x00\x00\x00\x00\x10\x00\x04%s%020d%s", meta.Infohash[:],
@@ -263,7 +263,7 @@ func TestAPeerThatDoesNotDeliverTimesOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := audit.Probe(t.Context(), devnet, 600*time.Millisecond, addr, meta, whole(0))
+			f := audit.Probe(t.Context(), devnet, 600*time.Millisecond, addr, meta, whole(0), nil)
 			want(t, f, timeout, timeout)
 			if f.Took > 3*time.Second {
 				t.Errorf("it took %s", f.Took)
@@ -289,7 +289,7 @@ func TestAPeerThatRefusesAPieceThatItSaysItHasWithholdsIt(t *testing.T) {
 	_, raw, _ := content(t, 64<<10, 200_000, 1)
 	meta := parse(t, raw)
 	addr := script(t, meta, haveAll+unchoke, refuse)
-	f := audit.Probe(t.Context(), devnet, 10*time.Second, addr, meta, whole(0, 2))
+	f := audit.Probe(t.Context(), devnet, 10*time.Second, addr, meta, whole(0, 2), nil)
 	want(t, f, refused, refused, refused)
 }
 
@@ -320,7 +320,7 @@ func TestBlocksMayComeInAnyOrderAndAfterAChoke(t *testing.T) {
 		}
 		waiting = nil
 	})
-	f := audit.Probe(t.Context(), devnet, 5*time.Second, addr, meta, whole(1, 0))
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, addr, meta, whole(1, 0), nil)
 	want(t, f, pass, pass, pass)
 }
 
@@ -347,7 +347,7 @@ func TestPaddingIsKnownWithoutAsking(t *testing.T) {
 	t.Parallel()
 	parent, raw := hybrid(t)
 	e, meta := agent(t, parent, raw), parse(t, raw)
-	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, whole(0, 1))
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, whole(0, 1), nil)
 	want(t, f, pass, pass, pass)
 	if f.Bytes != 30_000 {
 		t.Errorf("%d bytes came, want 30000", f.Bytes)
@@ -359,7 +359,7 @@ func TestAnAgentServesPaddingToAClientThatDoesNotKnowOfIt(t *testing.T) {
 	parent, raw := hybrid(t)
 	e, meta := agent(t, parent, raw), parse(t, raw)
 	meta.Files[1].Pad = false // as aria2 or an old client reads the torrent
-	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, whole(0, 1))
+	f := audit.Probe(t.Context(), devnet, 5*time.Second, e.Addr(), meta, whole(0, 1), nil)
 	want(t, f, pass, pass, pass)
 	if f.Bytes != 32_768 {
 		t.Errorf("%d bytes came, want 32768", f.Bytes)
@@ -395,7 +395,7 @@ func TestAria2PassesAnAudit(t *testing.T) {
 	var f audit.Finding
 	for range 300 {
 		time.Sleep(50 * time.Millisecond)
-		f = audit.Probe(t.Context(), devnet, 10*time.Second, addr, parse(t, raw), whole(2, 13, 0))
+		f = audit.Probe(t.Context(), devnet, 10*time.Second, addr, parse(t, raw), whole(2, 13, 0), nil)
 		if f.Outcome != away {
 			break
 		}

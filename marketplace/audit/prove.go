@@ -97,8 +97,13 @@ func (p *probe) hearExtended(payload []byte) {
 	case len(payload) > 0 && payload[0] == 0:
 		p.introduced = true
 		p.hashesAs = metainfo.ExtensionID(payload[1:], metainfo.HashesExtension)
+		if p.in != nil {
+			p.in.peerAs = metainfo.ExtensionID(payload[1:], metainfo.QuietExtension)
+		}
 	case len(payload) > 1 && payload[0] == ourHashes:
 		p.hearHashes(int(payload[1]), payload[2:])
+	case len(payload) > 1 && payload[0] == ourQuiet && p.in != nil:
+		p.in.hear(payload[1:])
 	}
 }
 

@@ -37,7 +37,7 @@ func TestABlockOfAV2OrHybridTorrentIsProvenAloneFromTheFirstDay(t *testing.T) {
 		parent, raw := built(t, format)
 		meta, e := parse(t, raw), agent(t, parent, raw)
 		asks := blocks(t, parent, meta)
-		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, unknown(asks))
+		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, unknown(asks), nil)
 		if f.Outcome != pass || f.Bytes != meta.Stored() || len(f.Answers) != len(asks) {
 			t.Errorf("%s: %s, %d bytes for %+v (%v)", format, f.Outcome, f.Bytes, f.Answers, f.Err)
 		}
@@ -59,7 +59,7 @@ func TestWhoGivesNoProofIsAskedForTheWholePieceAndFoundOut(t *testing.T) {
 		meta, e := parse(t, raw), agent(t, parent, raw)
 		spoil(t, filepath.Join(parent, "things", "a"), 70_000) // piece 1, block 0
 		asks := []audit.Challenge{{Piece: 1, Block: 3}, {Piece: 0, Block: 2}, {Piece: 1, Block: 2}}
-		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks)
+		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks, nil)
 		want(t, f, bad, bad, pass) // two blocks of piece 1 are one whole piece
 		if f.Answers[0].Block != marketplace.WholePiece || f.Bytes != 64<<10+16<<10 {
 			t.Errorf("%s: %d bytes for %+v", format, f.Bytes, f.Answers)
@@ -121,7 +121,7 @@ func TestAPeerThatProvesNothingPassesWithWholePieces(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asks := []audit.Challenge{{Piece: 2, Block: 1}, {Piece: 0, Block: 3}}
-			f := audit.Probe(t.Context(), devnet, 4*time.Second, addr, meta, asks)
+			f := audit.Probe(t.Context(), devnet, 4*time.Second, addr, meta, asks, nil)
 			want(t, f, pass, pass, pass)
 			for i, a := range f.Answers {
 				if root, _ := meta.PieceRoot(asks[i].Piece); a.Block >= 0 || a.Hash != root {
@@ -160,7 +160,7 @@ func TestNoMoreThanAnAuditTakesIsAskedOfWhoProvesNothing(t *testing.T) {
 	for piece := range pieces {
 		asks = append(asks, audit.Challenge{Piece: piece, Block: 7})
 	}
-	f := audit.Probe(t.Context(), devnet, 60*time.Second, addr, meta, asks)
+	f := audit.Probe(t.Context(), devnet, 60*time.Second, addr, meta, asks, nil)
 	want(t, f, pass, pass)
 	if f.Bytes > 16<<20 {
 		t.Errorf("%d bytes were asked for", f.Bytes)
@@ -220,7 +220,7 @@ func TestLibtorrentProvesBlocksOfAV2TorrentAsBEP52HasIt(t *testing.T) {
 	parent, raw := built(t, metainfo.V2)
 	meta, addr := parse(t, raw), libtorrent(t, parent, raw, `{}`)
 	asks := blocks(t, parent, meta)
-	f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, unknown(asks))
+	f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, unknown(asks), nil)
 	if f.Outcome != pass || f.Bytes != meta.Stored() || len(f.Answers) != len(asks) {
 		t.Fatalf("%s, %d bytes for %+v (%v)", f.Outcome, f.Bytes, f.Answers, f.Err)
 	}
@@ -237,7 +237,7 @@ func TestLibtorrentPassesWithWholePiecesOfAHybrid(t *testing.T) {
 	parent, raw := built(t, metainfo.Hybrid)
 	meta, addr := parse(t, raw), libtorrent(t, parent, raw, `{}`)
 	asks := unknown(blocks(t, parent, meta))
-	f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, asks)
+	f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, asks, nil)
 	want(t, f, pass, pass, pass, pass, pass, pass)
 	if f.Bytes != meta.Stored() {
 		t.Errorf("%d bytes came, want each block once", f.Bytes)
@@ -256,7 +256,7 @@ func TestLibtorrentPassesWithAndWithoutProtocolEncryption(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addr := libtorrent(t, parent, raw, settings)
-			f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, whole(4, 0))
+			f := audit.Probe(t.Context(), devnet, 20*time.Second, addr, meta, whole(4, 0), nil)
 			want(t, f, pass, pass, pass)
 		})
 	}

@@ -103,6 +103,9 @@ func (j *judge) times(of voice, v Visit, r marketplace.Report) {
 				at.Sub(r.Began[i-1]), j.Rules.AttemptGap)
 		}
 	}
+	if r.Window != nil && !(v.Window && r.Began[0].Before(v.Tries[0].Add(j.Rules.Quiet.Duration()/2))) {
+		j.fault(BadTries, of, "tells of a quiet window, and there was none at %s", instant(r.Began[0]))
+	}
 	if r.At.Before(r.Began[len(r.Began)-1]) {
 		j.fault(BadTries, of, "its last try ended at %s, before it began", instant(r.At))
 	}
@@ -167,6 +170,9 @@ func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) 
 	due := Challenges(j.Rules, j.seed, of.lease, of.auditor, t,
 		func(piece int) bool { return blocks[piece] })
 	due = Again(j.leases[of.lease], t, due)
+	if j.visits[of].Window {
+		due = Burst(j.Rules, j.seed, t, due)
+	}
 	answers := r.Answers
 	for _, c := range due {
 		switch {

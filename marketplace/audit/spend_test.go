@@ -24,9 +24,9 @@ func proofBytes(pieceLength int64) int64 {
 }
 
 // Spend estimates the bytes on the wire for one replica and day, when every audit passes at the
-// first try. Blocks are proven by the peer, or the auditors know the hashes of a share of the
+// first try, and there is a quiet window in which blocks are asked for twice and a burst on top. Blocks are proven by the peer, or the auditors know the hashes of a share of the
 // pieces.
-func Spend(r marketplace.Rules, pieceLength int64, proven bool, known float64) int64 {
+func Spend(r marketplace.Rules, size, pieceLength int64, proven bool, known float64) int64 {
 	whole := float64(pieceLength + blocksIn(pieceLength)*blockBytes)
 	block := float64(metainfo.BlockSize + blockBytes)
 	if proven {
@@ -37,6 +37,11 @@ func Spend(r marketplace.Rules, pieceLength int64, proven bool, known float64) i
 	sum := audits * (meetBytes + asked)
 	if r.WholeEvery > 0 {
 		sum += whole * min(audits, float64(24*time.Hour)/float64(r.WholeEvery))
+	}
+	if r.QuietEvery > 0 {
+		burst := float64(min(r.BurstMax, size/burstShare) / pieceLength)
+		windows := min(audits, float64(24*time.Hour)/float64(r.QuietEvery))
+		sum += windows * (burst*whole + known*float64(r.Challenges)*(metainfo.BlockSize+blockBytes))
 	}
 	return int64(sum)
 }

@@ -62,7 +62,7 @@ func TestEveryVersionPassesOverIPv4AndIPv6(t *testing.T) {
 		for _, listen := range []string{"127.0.0.1:0", "[::1]:0"} {
 			e := agentAt(t, listen, parent, raw)
 			for _, asks := range [][]audit.Challenge{blocks(t, parent, meta), whole(4, 3, 2, 1, 0)} {
-				f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks)
+				f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks, nil)
 				checkAll(t, f, meta, asks)
 			}
 		}
@@ -95,7 +95,7 @@ func TestEveryVersionFindsASpoiledByteInItsBlockAndItsPiece(t *testing.T) {
 		e := agentAt(t, "127.0.0.1:0", parent, raw)
 		spoil(t, filepath.Join(parent, "things", "a"), 70_000) // piece 1, block 0
 		for _, asks := range [][]audit.Challenge{alone, whole(0, 1, 2, 3, 4)} {
-			f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks)
+			f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks, nil)
 			for _, a := range f.Answers {
 				spoilt := a.Piece == 1 && a.Block <= 0
 				if spoilt != (a.Outcome == bad) || !spoilt && a.Outcome != pass || a.Hash.IsZero() {
@@ -113,7 +113,7 @@ func TestEveryVersionFindsASpoiledByteInItsBlockAndItsPiece(t *testing.T) {
 func TestATryCostsWhatWasReckoned(t *testing.T) {
 	t.Parallel()
 	r := marketplace.DefaultRules()
-	r.WholeEvery = 0
+	r.WholeEvery, r.QuietEvery = 0, 0
 	for format, proven := range map[metainfo.Format]bool{metainfo.V1: false, metainfo.V2: true} {
 		parent, raw := built(t, format)
 		meta := parse(t, raw)
@@ -121,8 +121,8 @@ func TestATryCostsWhatWasReckoned(t *testing.T) {
 		if proven {
 			asks = unknown(asks)
 		}
-		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks)
-		reckoned := audit.Spend(r, 64<<10, proven, 1) / 12
+		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks, nil)
+		reckoned := audit.Spend(r, meta.Size, 64<<10, proven, 1) / 12
 		if f.Outcome != pass || f.Wire > reckoned*102/100 || f.Wire < reckoned*98/100 {
 			t.Errorf("%s: %s: 8 blocks took %d bytes, reckoned were %d", format, f.Outcome, f.Wire,
 				reckoned)

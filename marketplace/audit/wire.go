@@ -181,9 +181,10 @@ func (w *wire) introduce(t *metainfo.Torrent) error {
 	if w.ext {
 		var port [2]byte
 		_, _ = rand.Read(port[:]) // never fails
-		hello := fmt.Sprintf("\x00d1:ei1e1:md%d:%si%de12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
+		hello := fmt.Sprintf("\x00d1:ei1e1:md%d:%si%de%d:%si%de12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
 			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%se", len(metainfo.HashesExtension),
-			metainfo.HashesExtension, ourHashes, len(t.Info),
+			metainfo.HashesExtension, ourHashes, len(metainfo.QuietExtension), metainfo.QuietExtension, ourQuiet,
+			len(t.Info),
 			1024+int(binary.BigEndian.Uint16(port[:]))%60000, len(metainfo.ClientName),
 			metainfo.ClientName)
 		if err := w.send(msgExtended, []byte(hello)); err != nil {

@@ -70,7 +70,7 @@ func FuzzPeer(f *testing.F) {
 		if p.answers[0].Outcome == marketplace.Pass && !bytes.Contains(raw, content[:16384]) {
 			t.Fatal("passed without content")
 		}
-		if cap(w.buf) > messageMax || len(p.early) > window {
+		if cap(w.buf) > messageMax || len(p.early) > ahead {
 			t.Fatalf("holds %d bytes and %d blocks", cap(w.buf), len(p.early))
 		}
 	})

@@ -2126,6 +2126,8 @@ export interface components {
              */
             vet_from: string;
             warnings?: components["schemas"]["Warning"][];
+            /** @description What quiet windows showed, from the first on; costs nothing */
+            windows?: components["schemas"]["Windows"];
         };
         PageAuditor: {
             items: components["schemas"]["Auditor"][];
@@ -2452,6 +2454,8 @@ export interface components {
              * @description Since when its uptime is low
              */
             uptime_warned?: string;
+            /** @description What quiet windows showed */
+            windows?: components["schemas"]["Windows"];
         };
         Replacements: {
             /**
@@ -2519,6 +2523,8 @@ export interface components {
             took_ms: number;
             /** @description What each try found, in order */
             tries: ("pass" | "bad_data" | "withheld" | "timeout" | "unreachable" | "auditor_fault")[];
+            /** @description What was measured, if the first try was in a quiet window */
+            window?: components["schemas"]["Window"];
             /**
              * Format: int64
              * @description Bytes on the wire both ways, all tries
@@ -2574,6 +2580,11 @@ export interface components {
              * @example 12.5
              */
             bounty_min: string;
+            /**
+             * Format: int64
+             * @description Most bytes of whole pieces asked for in one, of all replicas at once
+             */
+            burst_max: number;
             /**
              * Format: span
              * @description Longest wait between two calls of the matcher
@@ -2690,6 +2701,18 @@ export interface components {
              * @example 30d
              */
             prove_deadline: string;
+            /**
+             * Format: span
+             * @description Length of a quiet window, in which agents serve a torrent to auditors only
+             * @example 30d
+             */
+            quiet: string;
+            /**
+             * Format: span
+             * @description A torrent under lease has a quiet window about this often
+             * @example 30d
+             */
+            quiet_every: string;
             /**
              * Format: int64
              * @description Weight the recent uptime keeps at each try
@@ -2918,7 +2941,7 @@ export interface components {
             held: string;
             /**
              * Format: btt
-             * @description What the ledger's vault account says
+             * @description What the ledger's vault account says now; what became solid after the block may be in it already
              * @example 12.5
              */
             ledger: string;
@@ -3161,6 +3184,54 @@ export interface components {
             detail: string;
             /** @enum {string} */
             kind: "data" | "uptime" | "suspended" | "disqualified";
+        };
+        Window: {
+            /**
+             * Format: int64
+             * @description Bytes of whole pieces asked for at once after that, of all replicas the same
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Median time of a block from asking to its last byte, microseconds; 0: not measured
+             */
+            cold_us: number;
+            /** @description The agent said that it serves nobody else meanwhile */
+            quiet: boolean;
+            /**
+             * Format: int64
+             * @description Time until the last of them was here, microseconds
+             */
+            took_us: number;
+            /**
+             * Format: int64
+             * @description The same of the same blocks, asked for once more
+             */
+            warm_us: number;
+        };
+        Windows: {
+            /**
+             * Format: int64
+             * @description Moving average of cold times, microseconds
+             */
+            cold_us: number;
+            /**
+             * Format: int64
+             * @description Moving average of what it sent when all replicas were asked at once, bytes/s
+             */
+            rate: number;
+            /** @description Of these visits, with a short memory: falls when it did not deliver in the window */
+            served: components["schemas"]["Score"];
+            /**
+             * Format: int64
+             * @description Quiet windows in which it was visited, ever
+             */
+            visits: number;
+            /**
+             * Format: int64
+             * @description Moving average of warm times, microseconds
+             */
+            warm_us: number;
         };
     };
     responses: never;

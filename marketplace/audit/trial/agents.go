@@ -43,6 +43,16 @@ func sometimes(share float64, that, otherwise marketplace.Outcome) func(World, *
 	}
 }
 
+// relays has what other paid agents have, but in quiet windows, when they serve auditors only.
+func relays(World, *rand.Rand) answer {
+	return func(v *visit, at time.Time) marketplace.Outcome {
+		if v.quiet(at) {
+			return marketplace.Timeout
+		}
+		return marketplace.Pass
+	}
+}
+
 // home is an honest agent behind a line that is down a part of the time.
 func home(up, down time.Duration) func(World, *rand.Rand) answer {
 	return func(w World, chance *rand.Rand) answer {
@@ -95,17 +105,17 @@ func spoils(share float64) func(World, *rand.Rand) answer {
 	}
 }
 
-// knows serves only addresses that it knows to be an auditor's; a share of all visits comes from
-// one that it does not know.
+// knows serves only addresses that it knows to be an auditor's, and who shows a ticket; a share of all visits
+// comes from an address that it does not know.
 func knows(fresh float64) func(World, *rand.Rand) answer {
 	return func(_ World, chance *rand.Rand) answer {
 		strange := map[*visit]bool{}
-		return func(v *visit, _ time.Time) marketplace.Outcome {
+		return func(v *visit, at time.Time) marketplace.Outcome {
 			if _, met := strange[v]; !met {
 				clear(strange)
 				strange[v] = chance.Float64() < fresh
 			}
-			if strange[v] {
+			if strange[v] && !v.quiet(at) {
 				return marketplace.Unreachable
 			}
 			return marketplace.Pass
@@ -144,8 +154,8 @@ func empty() []kind {
 		{name: "holds nothing, relays; nobody else has it", begin: always(marketplace.Timeout),
 			why: "never passes, so that no lease becomes active"},
 		{name: "holds nothing, relays from other paid agents", free: true, few: 1,
-			begin: always(marketplace.Pass),
-			why:   "not caught: what is fetched within a try's minute is as good as held; see below"},
+			begin: relays,
+			why:   "not caught, but seen: what is fetched within a try's minute is as good as held, and in quiet windows there is nobody to fetch it from; see below"},
 		{name: "answers slowly, after the time for a try", begin: always(marketplace.Timeout),
 			why: "an answer after the minute is no answer"},
 		{name: "holds nothing; one of three auditors colludes", begin: always(marketplace.Timeout),

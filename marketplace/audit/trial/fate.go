@@ -16,6 +16,7 @@ type fate struct {
 	accused took    // until a data fault was found
 	until   float64 // % of an honest agent's pay until it was cut off
 	term    float64 // % of an honest agent's pay in all days
+	windows float64 // % that it served in quiet windows, as its score says in the end; less than 0: it saw none
 	missed  float64 // epochs without a pass per 10,000 of proven leases
 	why     string
 }
@@ -69,7 +70,7 @@ func sum(k kind, careers []*career, measure []marketplace.Amount) fate {
 	row := fate{who: k.name, honest: k.honest, free: k.free, why: k.why}
 	var lost, cut, accused []int
 	var until, untilHonest, term, termHonest marketplace.Amount
-	judged, missed := 0, 0
+	judged, missed, visited, served := 0, 0, 0, 0
 	for _, c := range careers {
 		lost, cut, accused = append(lost, c.lost), append(cut, c.cut), append(accused, c.accused)
 		paid, honest := c.kept, measure[len(measure)-1]
@@ -79,6 +80,13 @@ func sum(k kind, careers []*career, measure []marketplace.Amount) fate {
 		}
 		until, untilHonest = until.Add(paid), untilHonest.Add(honest)
 		judged, missed = judged+c.judged, missed+c.missed
+		if in := c.record.Windows; in.Visits > 0 {
+			visited, served = visited+1, served+in.Served.Bps()
+		}
+	}
+	row.windows = -1
+	if visited > 0 {
+		row.windows = float64(served) / float64(100*visited)
 	}
 	row.lost, row.cut, row.accused = epochs(lost), epochs(cut), epochs(accused)
 	row.until, row.term = percent(until, untilHonest), percent(term, termHonest)

@@ -55,10 +55,10 @@ func (t Trial) claims() Sheet {
 
 func (t Trial) agents() Sheet {
 	s := Sheet{Title: "Agents", Header: []string{"agent", ">first lease lost", ">cut off",
-		">paid till then", fmt.Sprintf(">paid in %d d", t.world.Days), "why"}}
+		">paid till then", fmt.Sprintf(">paid in %d d", t.world.Days), ">in quiet windows", "why"}}
 	for _, f := range t.fates {
 		s.Rows = append(s.Rows, []string{f.who, f.lost.String(), f.cut.String(), share(f.until),
-			share(f.term), f.why})
+			share(f.term), served(f.windows), f.why})
 	}
 	return s
 }
@@ -99,6 +99,14 @@ func (t took) String() string {
 
 // share writes per cents of an honest pay.
 func share(percent float64) string { return fmt.Sprintf("%.1f %%", percent) }
+
+// served writes how much of its quiet windows an agent served.
+func served(percent float64) string {
+	if percent < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", percent)
+}
 
 // Markdown writes sheets as tables.
 func Markdown(sheets []Sheet) string {

@@ -34,14 +34,23 @@ func (v *visit) asks() []audit.Challenge {
 		known := func(int) bool { return true }
 		v.asked = audit.Again(v.lease, &v.w.Torrent,
 			audit.Challenges(v.w.Rules, v.seed, v.lease.ID, v.Auditor, &v.w.Torrent, known))
+		if v.Window {
+			v.asked = audit.Burst(v.w.Rules, v.seed, &v.w.Torrent, v.asked)
+		}
 	}
 	return v.asked
 }
+
+// quiet says whether a try is in a quiet window, of which the agent was shown a ticket.
+func (v *visit) quiet(at time.Time) bool { return v.Window && at.Equal(v.Tries[0]) }
 
 // report is what is said of some tries.
 func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
 	rep := marketplace.Report{Lease: v.lease.ID, Epoch: v.epoch, Auditor: v.Auditor,
 		Outcome: marketplace.Settle(tries), Tries: tries}
+	if v.Window {
+		rep.Window = &marketplace.Window{}
+	}
 	for _, piece := range v.wrong {
 		rep.Answers = append(rep.Answers,
 			marketplace.Answer{Piece: piece, Outcome: marketplace.BadData})

@@ -58,9 +58,15 @@ func auditors(n int) []marketplace.Address {
 // index is the inverse of auditors.
 func index(a marketplace.Address) int { return int(binary.BigEndian.Uint16(a[18:])) - 1 }
 
+// infohash is another one for each number.
+func infohash(n int64) (h marketplace.Infohash) {
+	binary.BigEndian.PutUint64(h[:], uint64(n)) // #nosec G115 -- bits of it
+	return h
+}
+
 // newLease is a duty for one GiB at a price of 700 BTT.
 func (w World) newLease(id int64, at time.Time) marketplace.Lease {
-	return marketplace.Lease{ID: id, Size: w.Torrent.Size, Billed: w.Rules.Billed(w.Torrent.Size),
+	return marketplace.Lease{ID: id, Infohash: infohash(id), Size: w.Torrent.Size, Billed: w.Rules.Billed(w.Torrent.Size),
 		Price: marketplace.BTT(700), KeepFor: marketplace.Span(time.Duration(w.Days) * marketplace.Day),
 		State: marketplace.Proving, ReservedAt: at, Deadline: at.Add(w.Rules.ProveDeadline.Duration())}
 }
