@@ -63,16 +63,29 @@ func (r *rig) openEpoch(epoch int64, now time.Time, more ...marketplace.Address)
 func (r *rig) commit(all ...marketplace.Report) {
 	r.t.Helper()
 	for _, rep := range all {
-		must(r.t, r.book.Commit(r.t.Context(), rep.Epoch, []marketplace.Commitment{rep.Sealed()},
-			r.server.info.Rules.EpochStart(rep.Epoch)))
+		refused, err := r.book.Commit(r.t.Context(), rep.Epoch, []marketplace.Commitment{rep.Sealed()},
+			r.server.info.Rules.EpochStart(rep.Epoch))
+		if err != nil || len(refused) > 0 {
+			r.t.Fatal(refused, err)
+		}
 	}
+}
+
+// save reveals a report at a moment, past the API, and returns why it was not taken.
+func (r *rig) save(rep marketplace.Report, at time.Time) error {
+	r.t.Helper()
+	refused, err := r.book.SaveReports(r.t.Context(), []marketplace.Report{rep}, at)
+	if err == nil && len(refused) > 0 {
+		err = refused[0].Kind.Errorf("%s", refused[0].Detail)
+	}
+	return err
 }
 
 // said commits to a report and reveals it in time, past the API.
 func (r *rig) said(rep marketplace.Report) {
 	r.t.Helper()
 	r.commit(rep)
-	must(r.t, r.book.SaveReport(r.t.Context(), rep, r.server.info.Rules.CommitBy(rep.Epoch)))
+	must(r.t, r.save(rep, r.server.info.Rules.CommitBy(rep.Epoch)))
 }
 
 // reveal hands one report in, and returns why it was not taken.
@@ -114,11 +127,12 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 
 func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Info.Rules.Auditors = 2 })
+	r := newRig(t)
 	l, poster := r.proving()
+	r.auditors = append(r.auditors, newKey(t)) // four, of whom three are drawn
 	now := time.Now()
 	epoch := r.server.info.Rules.EpochAt(now) + 1000
-	r.openEpoch(epoch, now)
+	r.openEpoch(epoch, now, r.auditors[3].Address())
 	commit := func(c *client.Client, all ...marketplace.Commitment) int {
 		t.Helper()
 		refused, err := c.Commit(t.Context(), epoch, all)
@@ -128,7 +142,7 @@ func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
 	refused := 0
 	for i, k := range r.auditors {
 		own := signed(t, k, l.ID, epoch, now).Sealed()
-		other := signed(t, r.auditors[(i+1)%3], l.ID, epoch, now).Sealed()
+		other := signed(t, r.auditors[(i+1)%4], l.ID, epoch, now).Sealed()
 		away := own
 		away.Lease++
 		if n := commit(r.as(k), other, away); n != 2 {
@@ -137,7 +151,7 @@ func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
 		refused += commit(r.as(k), own)
 	}
 	if refused != 1 {
-		t.Errorf("%d of three auditors were refused where two are drawn", refused)
+		t.Errorf("%d of four auditors were refused where three are drawn", refused)
 	}
 	if commit(poster, marketplace.Commitment{Lease: l.ID, Epoch: epoch, Auditor: l.Poster}) != 1 {
 		t.Error("a poster audits")
@@ -181,17 +195,17 @@ func TestAReportIsTakenOnlyWhenAllHaveCommittedAndOpensWhatItsAuthorCommittedTo(
 		t.Fatalf("%v %v", refused, err)
 	}
 	wantKind(t, reveal(t, first, own), marketplace.Conflict)
-	wantKind(t, r.book.SaveReport(ctx, own, over), marketplace.Conflict) // two of three have
+	wantKind(t, r.save(own, over), marketplace.Conflict) // two of three have
 	r.commit(other)
-	wantKind(t, r.book.SaveReport(ctx, own, over.Add(-time.Microsecond)), marketplace.Conflict)
-	must(t, r.book.SaveReport(ctx, own, over))
+	wantKind(t, r.save(own, over.Add(-time.Microsecond)), marketplace.Conflict)
+	must(t, r.save(own, over))
 	copied := own
 	copied.Auditor = stolen.Auditor
 	copied.Signature, err = r.auditors[2].SignText(copied.Text())
 	must(t, err)
-	wantKind(t, r.book.SaveReport(ctx, copied, over), marketplace.Invalid)
+	wantKind(t, r.save(copied, over), marketplace.Invalid)
 	for _, at := range []time.Time{over, rules.CommitBy(epoch)} {
-		late := r.book.Commit(ctx, epoch, []marketplace.Commitment{copied.Sealed()}, at)
+		_, late := r.book.Commit(ctx, epoch, []marketplace.Commitment{copied.Sealed()}, at)
 		wantKind(t, late, marketplace.Conflict)
 	}
 	judged := func(at time.Time) int {
@@ -206,7 +220,7 @@ func TestAReportIsTakenOnlyWhenAllHaveCommittedAndOpensWhatItsAuthorCommittedTo(
 	if n := judged(rules.ReportBy(epoch)); n != 1 {
 		t.Errorf("judged %d leases", n)
 	}
-	wantKind(t, r.book.SaveReport(ctx, other, rules.ReportBy(epoch)), marketplace.Conflict)
+	wantKind(t, r.save(other, rules.ReportBy(epoch)), marketplace.Conflict)
 	for i, k := range r.auditors {
 		all, err := r.as(k).Commitments(ctx, l.ID, epoch)
 		if err != nil || len(all) != 1 || all[0].OpenedAt.IsZero() == (i == 0) || all[0].At.IsZero() {
@@ -265,7 +279,7 @@ func TestNobodyReadsReportsThatCouldStillBeCopied(t *testing.T) {
 	_, err := r.book.JudgeEpochs(t.Context(), over)
 	must(t, err)
 	late := signed(t, r.auditors[2], l.ID, open, over)
-	wantKind(t, r.book.SaveReport(t.Context(), late, over), marketplace.Conflict)
+	wantKind(t, r.save(late, over), marketplace.Conflict)
 	if n := told(r.visitor()); n != 2 {
 		t.Errorf("afterwards a visitor reads %d reports", n)
 	}

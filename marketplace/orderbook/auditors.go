@@ -12,15 +12,16 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectAuditor = `SELECT id, terms, state, reason, signs, standing, outlook,
-	(SELECT coalesce(sum(due), 0) FROM audit_duties d WHERE d.auditor = address),
-	(SELECT coalesce(sum(done), 0) FROM audit_duties d WHERE d.auditor = address),
-	registered_at, moved_at FROM auditors `
+const selectAuditor = `SELECT id, terms, state, reason, signs, standing, outlook, d.due, d.done,
+	d.refuted, d.last, registered_at, moved_at FROM auditors, LATERAL (SELECT coalesce(sum(due), 0) AS due,
+		coalesce(sum(done), 0) AS done, coalesce(sum(refuted), 0) AS refuted,
+		coalesce(max(epoch) FILTER (WHERE done > 0), 0) AS last
+		FROM audit_duties WHERE auditor = address) d `
 
 func scanAuditor(row pgx.CollectableRow) (x marketplace.Auditor, err error) {
 	var terms, outlook []byte
 	if err := row.Scan(&x.ID, &terms, &x.State, &x.Reason, &x.Signs, &x.Standing, &outlook, &x.Due,
-		&x.Done, at{&x.RegisteredAt}, at{&x.MovedAt}); err != nil {
+		&x.Done, &x.Refuted, &x.LastEpoch, at{&x.RegisteredAt}, at{&x.MovedAt}); err != nil {
 		return x, err
 	}
 	if outlook != nil {

@@ -11,6 +11,7 @@ import (
 func TestAnAccusationIsHeardByOthersOnTheSamePiecesAndUnpaidMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := aStage(t)
+	s.must(s.ConfigureAuditors(t.Context(), auditors, s.now))
 	l := s.clear(s.post(1), s.agent(1))[0]
 	s.fetched(l)
 	s.epoch(nil)
@@ -66,6 +67,9 @@ func TestAnAccusationIsHeardByOthersOnTheSamePiecesAndUnpaidMeanwhile(t *testing
 	if p := s.proof(l.ID, k); !p.Accuser.IsZero() || p.Hearing == nil || *p.Hearing !=
 		(marketplace.Hearing{Epoch: k - 1, Auditor: auditors[0], Outcome: marketplace.Refuted}) {
 		t.Errorf("the proof of its hearing says %+v", p)
+	}
+	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Refuted != 1 {
+		t.Errorf("its accuser was refuted %d times (%v)", a.Refuted, err)
 	}
 	s.epoch(nil)
 	if paid := s.lease(l.ID); paid.Earned.Cmp(before.Earned) <= 0 || paid.Held.Cmp(before.Held) <= 0 {

@@ -212,7 +212,7 @@ func TestAnAuditorThatSleepsLosesItsSeatAndGetsItBack(t *testing.T) {
 	}
 	a, err := s.Auditor(t.Context(), sleeper)
 	s.must(err)
-	if a.Due < 10 || a.Done != 0 || a.Outlook == nil || len(a.Outlook.Warnings) == 0 {
+	if a.Due < 10 || a.Done != 0 || a.LastEpoch != 0 || a.Outlook == nil || len(a.Outlook.Warnings) == 0 {
 		t.Errorf("%d of %d done, told %+v", a.Done, a.Due, a.Outlook)
 	}
 	asleep := 0
@@ -222,8 +222,9 @@ func TestAnAuditorThatSleepsLosesItsSeatAndGetsItBack(t *testing.T) {
 		}
 		s.watched(say)
 	}
-	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Done != a.Due || a.Done == 0 {
-		t.Errorf("the honest one did %d of %d (%v)", a.Done, a.Due, err)
+	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Done != a.Due || a.Done == 0 ||
+		a.LastEpoch != s.rules.EpochAt(s.now)-1 {
+		t.Errorf("the honest one did %d of %d, last in epoch %d (%v)", a.Done, a.Due, a.LastEpoch, err)
 	}
 }
 
@@ -240,9 +241,9 @@ func TestTheBookTakesCommitmentsOfWhoWasDrawnOnly(t *testing.T) {
 		"of a stranger":    stranger.Sealed(),
 		"on another lease": {Lease: leases[0].ID + 1, Epoch: k, Auditor: auditors[0]},
 	} {
-		err := s.Commit(t.Context(), k, []marketplace.Commitment{c}, s.now)
-		if !errors.Is(err, marketplace.Forbidden) {
-			t.Errorf("a commitment %s: %v", name, err)
+		no, err := s.Commit(t.Context(), k, []marketplace.Commitment{c}, s.now)
+		if err != nil || !errors.Is(refusal(no), marketplace.Forbidden) {
+			t.Errorf("a commitment %s: %v, %v", name, no, err)
 		}
 	}
 }

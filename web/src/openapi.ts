@@ -1220,6 +1220,11 @@ export interface components {
              */
             id: number;
             /**
+             * Format: int64
+             * @description Newest judged epoch that it reported in
+             */
+            last_epoch?: number;
+            /**
              * Format: date-time
              * @description Last change of its state
              */
@@ -1228,6 +1233,11 @@ export interface components {
             outlook?: components["schemas"]["AuditorOutlook"];
             /** @description The operator's word on its state */
             reason?: string;
+            /**
+             * Format: int64
+             * @description Its accusations that others, asked the same, did not find
+             */
+            refuted: number;
             /** Format: date-time */
             registered_at: string;
             /** @description Signs cheques too: mandates name it */
