@@ -198,7 +198,8 @@ func TestAnAgentIsQuietForTheAuditorsOfItsLeaseAndForNobodyElse(t *testing.T) {
 	t.Parallel()
 	f := newFair(t)
 	a, l := employed(t, f)
-	auditor, applicant, stranger := f.auditor(true), f.auditor(false), newKey(t)
+	auditor, colleague := f.auditor(true), f.auditor(true)
+	applicant, stranger := f.auditor(false), newKey(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() {
@@ -231,6 +232,7 @@ func TestAnAgentIsQuietForTheAuditorsOfItsLeaseAndForNobodyElse(t *testing.T) {
 		"a stranger's":     of(stranger),
 		"an applicant's":   of(applicant),
 		"a forged":         sign(t, stranger, good),
+		"a colleague's":    sign(t, colleague, good),
 		"an unsigned":      good,
 		"another lease's":  sign(t, auditor, another),
 		"an old epoch's":   sign(t, auditor, past),

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -405,7 +406,9 @@ func TestAQuietWindowBreaksOffAWriteUnderWayWhichGoesOnLater(t *testing.T) {
 	}
 	ours, theirs := pair()
 	auditors, _ := pair()
-	sent := bytes.Repeat([]byte("0123456789abcdef"), 2<<20) // more than any socket holds
+	sent := make([]byte, 32<<20) // more than any socket holds
+	random := rand.NewChaCha8([32]byte{1})
+	random.Read(sent) // never fails
 	done := make(chan error, 1)
 	go func() {
 		_, err := ours.Write(sent)
