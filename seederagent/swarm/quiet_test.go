@@ -304,16 +304,16 @@ func TestATicketThatIsNoGoodKeepsNobodyWaiting(t *testing.T) {
 	if got := early.answer(); got != metainfo.LoudMessage {
 		t.Errorf("an engine that takes no tickets answers with %d", got)
 	}
-	var asked atomic.Int32
-	e.Admit(func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration {
-		asked.Add(1)
+	asked := make(chan int64, 100)
+	e.Admit(func(_ context.Context, _ marketplace.Infohash, t marketplace.Ticket) time.Duration {
+		asked <- t.Lease
 		return 0
 	})
 	forger, plain := visit(t, e, h), visit(t, e, h)
+	forger.send(20, []byte{forger.quiet, metainfo.TicketMessage, 1}) // a scrap
 	for i := range int64(10) {
-		forger.show(ticket(i, 5))
+		forger.show(ticket(1+i, 5))
 	}
-	forger.send(20, []byte{forger.quiet, metainfo.TicketMessage, 1})
 	for range ticketsMax {
 		if got := forger.answer(); got != metainfo.LoudMessage {
 			t.Errorf("it is answered with %d", got)
@@ -323,8 +323,13 @@ func TestATicketThatIsNoGoodKeepsNobodyWaiting(t *testing.T) {
 	plain.take(20)
 	forger.ask(20)
 	forger.take(20)
-	if n := asked.Load(); n != ticketsMax {
-		t.Errorf("%d tickets of one connection were looked at", n)
+	for i := range int64(ticketsMax) {
+		if lease := <-asked; lease != 1+i {
+			t.Errorf("ticket %d that was looked at is of lease %d", i, lease)
+		}
+	}
+	if n := len(asked); n > 0 {
+		t.Errorf("%d tickets more of one connection were looked at", n)
 	}
 }
 
