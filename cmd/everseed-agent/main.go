@@ -156,7 +156,8 @@ func serve(
 	}
 	engine, err := swarm.Open(swarm.Config{
 		Dir: config.Dir, Listen: config.Listen, UploadLimit: int64(config.UploadRate),
-		KeepFree: int64(config.KeepFree), AllowLoopback: info.Rules.AllowLoopback, Log: log,
+		KeepFree: int64(config.KeepFree), NoUTP: !config.UTP,
+		AllowLoopback: info.Rules.AllowLoopback, Log: log,
 	})
 	if err != nil {
 		return err
@@ -219,6 +220,10 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	cmd.Printf("agent %s, paid to %s\nmarket %s, last answer %s\non signed cheques %s BTT;"+
 		" %s of disk free\n", s.Agent, s.Payee, s.Market, s.SteppedAt.Local().Format("15:04:05"),
 		terminal.BTT(s.OnCheque), seederagent.Size(s.DiskFree))
+	if s.Quiet > 0 {
+		cmd.Printf("%d quiet windows since its start, in which it served a torrent to auditors only\n",
+			s.Quiet)
+	}
 	if s.Trouble != "" {
 		cmd.Printf("trouble: %s\n", s.Trouble)
 	}

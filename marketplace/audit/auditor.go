@@ -303,7 +303,7 @@ func (a *Auditor) try(ctx context.Context, d *duty) (again bool) {
 	d.found.At = now.UTC().Truncate(time.Microsecond) // as the book keeps it
 	d.found.Outcome = marketplace.Settle(d.found.Tries)
 	a.Log.InfoContext(ctx, "agent audited", "lease", d.lease.ID, "agent", d.lease.Agent,
-		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "took", f.Took,
+		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "over", f.Over, "took", f.Took,
 		"err", f.Err)
 	if again = d.again(a.Rules, now); !again {
 		a.seal(ctx, d)
@@ -346,7 +346,8 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 	}
 	within, in := a.Rules.ProbeTimeout.Duration(), a.quiet(ctx, d)
 	if peer.Port() != 0 {
-		return Probe(ctx, a.Guard, within, peer, v.torrent, d.asks, in)
+		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), in)
+		return probeOver(ctx, first, a.Guard, within, peer, v.torrent, d.asks, in)
 	}
 	return a.excused(ctx, d.epoch, a.Lobby.Probe(ctx, within, func(ctx context.Context,
 		address string,
@@ -363,7 +364,7 @@ func (a *Auditor) quiet(ctx context.Context, d *duty) *Quiet {
 	if begins.IsZero() || !time.Now().Before(begins.Add(length/2)) {
 		return nil
 	}
-	q := &Quiet{Opens: begins.Add(length / 4),
+	q := &Quiet{Opens: begins.Add(length / 4), Closes: begins.Add(length),
 		Ticket: marketplace.Ticket{Lease: d.lease.ID, Epoch: d.epoch, Auditor: a.Address}}
 	var err error
 	if q.Ticket.Signature, err = a.Sign(q.Ticket.Text()); err != nil {

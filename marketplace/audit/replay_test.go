@@ -133,7 +133,10 @@ func (p *past) tell() {
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
 			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t,
 				func(piece int) bool { return piece%2 == 0 })
-			for _, c := range audit.Again(l, p.t, asks) {
+			if asks = audit.Again(l, p.t, asks); v.Window {
+				asks = audit.Burst(p.Rules, seed, p.t, asks)
+			}
+			for _, c := range asks {
 				r.Answers = append(r.Answers, p.answer(c.Piece, c.Block))
 			}
 			r = p.signed(r)

@@ -16,6 +16,8 @@ type Quiet struct {
 	// Opens is when asking begins: until then the auditors of the torrent's other replicas show their
 	// tickets, and no agent but the one it is asked of learns what will be asked.
 	Opens time.Time
+	// Closes is when the first agent may serve others again. What comes later shows nothing.
+	Closes time.Time
 }
 
 // ourQuiet is the number under which we want metainfo.QuietExtension.
@@ -174,7 +176,27 @@ func (p *probe) measured() *marketplace.Window {
 	}
 	found := p.in.found
 	found.ColdUS, found.WarmUS = median(p.in.cold), median(p.in.warm)
+	found.Served = found.Quiet && p.servedBy(p.in.Closes)
 	return &found
+}
+
+// servedBy says whether all blocks that were asked for alone were here by a time, or a whole piece where none
+// was: a slow line need not bring the burst as well.
+func (p *probe) servedBy(closes time.Time) bool {
+	blocks, late, pieces := 0, 0, 0
+	for i, a := range p.answers {
+		inTime := a.Outcome == marketplace.Pass &&
+			!p.began.Add(time.Duration(a.TookMS)*time.Millisecond).After(closes)
+		switch {
+		case isWhole(p.asks[i]) && inTime:
+			pieces++
+		case !isWhole(p.asks[i]) && inTime:
+			blocks++
+		case !isWhole(p.asks[i]):
+			late++
+		}
+	}
+	return late == 0 && blocks+pieces > 0
 }
 
 // median returns the middle of some times in microseconds, the lower of two; of none zero.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anacrolix/torrent/iplist"
@@ -37,6 +38,20 @@ type door struct {
 	open map[*conn]bool     // ... that can be closed
 	from map[netip.Addr]int // ... by peer
 	shut bool               // nobody comes in, and nobody is called
+
+	windows    map[marketplace.Infohash]*window // that are on
+	lastWindow map[marketplace.Infohash]int64   // epoch of the newest, also if it is over
+	turned     chan struct{}                    // closed, and made anew, when others may write
+
+	quiet atomic.Int32 // len(windows), for who only asks whether there are any
+}
+
+func newDoor(l net.Listener, guard metainfo.Guard, meet func(netip.AddrPort)) *door {
+	return &door{
+		Listener: l, guard: guard, meet: meet, open: map[*conn]bool{}, from: map[netip.Addr]int{},
+		windows: map[marketplace.Infohash]*window{}, lastWindow: map[marketplace.Infohash]int64{},
+		turned: make(chan struct{}),
+	}
 }
 
 // hush closes the door, and every connection, or opens it again.
@@ -62,12 +77,20 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err == nil && d.guard.Check(addr) == nil && d.enter(alias(addr)) {
-			return d.wrap(c, alias(addr)), nil
+		if c, ok := d.takeIn(c); ok {
+			return c, nil
 		}
-		_ = c.Close() // refused
 	}
+}
+
+// takeIn counts in a peer that came, or closes its connection.
+func (d *door) takeIn(c net.Conn) (net.Conn, bool) {
+	addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err == nil && d.guard.Check(addr) == nil && d.enter(alias(addr)) {
+		return d.wrap(c, alias(addr)), true
+	}
+	_ = c.Close() // refused
+	return nil, false
 }
 
 // DialerNetwork names the transport to the library.
@@ -75,6 +98,13 @@ func (d *door) DialerNetwork() string { return "tcp" }
 
 // Dial connects to a peer.
 func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
+	return d.call(text, func(addr string) (net.Conn, error) {
+		return d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", addr)
+	})
+}
+
+// call counts in a peer and connects to it.
+func (d *door) call(text string, dial func(addr string) (net.Conn, error)) (net.Conn, error) {
 	addr, err := netip.ParseAddrPort(text)
 	if err != nil {
 		return nil, marketplace.Invalid.Errorf("peer address %q is not ip:port", text)
@@ -86,7 +116,7 @@ func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
 	if !d.enter(addr) {
 		return nil, marketplace.TooMany.Errorf("no more than %d connections, or none now", connsMax)
 	}
-	c, err := d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", unalias(addr).String())
+	c, err := dial(unalias(addr).String())
 	if err != nil {
 		d.leave(addr)
 		return nil, err
@@ -119,11 +149,13 @@ func (d *door) gone(peer netip.AddrPort, c *conn) {
 }
 
 func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
+	var shown net.Addr = net.UDPAddrFromAddrPort(remote)
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // nothing of a dropped peer is worth waiting for
+		shown = net.TCPAddrFromAddrPort(remote)
 	}
-	w := &conn{Conn: c, remote: net.TCPAddrFromAddrPort(remote)}
-	w.left = func() { d.gone(remote, w) }
+	w := &conn{Conn: c, door: d, peer: remote, remote: shown,
+		closed: make(chan struct{})}
 	d.mu.Lock()
 	d.open[w] = true
 	shut := d.shut
@@ -137,15 +169,26 @@ func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
 // A conn is a counted connection.
 type conn struct {
 	net.Conn
-	remote net.Addr
+	door   *door
+	peer   netip.AddrPort
+	remote net.Addr // the same
 	once   sync.Once
-	left   func()
+	closed chan struct{}
+
+	pen    sync.Mutex  // held while something is written
+	greets atomic.Bool // the next that is written is the first of a torrent
+
+	of      []marketplace.Infohash // torrents that it may be of; this and the following: the door's mu
+	tickets int                    // that it showed
 }
 
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 func (c *conn) Close() error {
-	c.once.Do(c.left)
+	c.once.Do(func() {
+		close(c.closed)
+		c.door.gone(c.peer, c)
+	})
 	return c.Conn.Close()
 }
 

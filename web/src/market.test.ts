@@ -217,13 +217,21 @@ test("basis points are written as per cents without idle zeros", () => {
 });
 
 describe("quiet windows", () => {
-  const none = { quiet: true, cold_us: 0, warm_us: 0, bytes: 0, took_us: 0 };
+  const none = { quiet: true, served: true, cold_us: 0, warm_us: 0, bytes: 0, took_us: 0 };
   test("tell what was measured and no more", () => {
     expect(windowWords(none)).toBe("it served nobody else");
     expect(
-      windowWords({ quiet: false, cold_us: 9000, warm_us: 800, bytes: 4 << 20, took_us: 2e6 }),
+      windowWords({
+        ...none,
+        quiet: false,
+        served: false,
+        cold_us: 9000,
+        warm_us: 800,
+        bytes: 4 << 20,
+        took_us: 2e6,
+      }),
     ).toBe(
-      "it did not say that it serves nobody else; a block took 9.0\u00a0ms, and 0.8\u00a0ms once more;" +
+      "it did not say that it serves nobody else; not all blocks came before the window was over; a block took 9.0\u00a0ms, and 0.8\u00a0ms once more;" +
         " 4.00\u00a0MiB at once took 2.00\u00a0s",
     );
   });

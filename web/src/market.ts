@@ -134,6 +134,7 @@ export function seenIn(a: Auditor, epoch: number): string | undefined {
 export function windowWords(w: Window): string {
   const words = [
     w.quiet ? "it served nobody else" : "it did not say that it serves nobody else",
+    ...(w.served ? [] : ["not all blocks came before the window was over"]),
     ...pairWords(w),
   ];
   if (w.bytes > 0) words.push(`${size(w.bytes)} at once took ${short(w.took_us)}`);
