@@ -22,10 +22,10 @@ func (t Ticket) Text() string {
 type Window struct {
 	Quiet  bool  `json:"quiet" doc:"The agent said that it serves nobody else meanwhile"`
 	Served bool  `json:"served" doc:"... and all blocks came before the window was over, or a whole piece where none is asked for alone"`
-	ColdUS int64 `json:"cold_us" doc:"Median time of a block from asking to its last byte, microseconds; 0: not measured"`
-	WarmUS int64 `json:"warm_us" doc:"The same of the same blocks, asked for once more"`
-	Bytes  int64 `json:"bytes" doc:"Bytes of whole pieces asked for at once after that, of all replicas the same"`
-	TookUS int64 `json:"took_us" doc:"Time until the last of them was here, microseconds"`
+	ColdUS int64 `json:"cold_us" minimum:"0" maximum:"3600000000" doc:"Median time of a block from asking to its last byte, microseconds; 0: not measured"`
+	WarmUS int64 `json:"warm_us" minimum:"0" maximum:"3600000000" doc:"The same of the same blocks, asked for once more"`
+	Bytes  int64 `json:"bytes" minimum:"0" maximum:"1073741824" doc:"Bytes of whole pieces asked for at once after that, of all replicas the same"`
+	TookUS int64 `json:"took_us" minimum:"0" maximum:"3600000000" doc:"Time until the last of them was here, microseconds"`
 }
 
 func (w Window) text() string {

@@ -1,8 +1,11 @@
 package audit_test
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,14 +23,45 @@ type aHost struct {
 	all    []byte
 	meta   *metainfo.Torrent
 	answer byte                        // to a ticket
+	source netip.AddrPort              // whom it asks for what it is asked for; invalid: it holds all
 	delay  func(nth int) time.Duration // of the nth request for the same block, from 0
 
+	one     sync.Mutex // held while it asks its source
 	mu      sync.Mutex // guards the fields below
 	tickets []marketplace.Ticket
 	asked   []time.Time
 	blocks  [][2]int // piece and begin
 	most    int      // requests that waited at a time
 	waiting int
+}
+
+// fetch asks a peer for a block, as any downloader does.
+func fetch(t *testing.T, from netip.AddrPort, meta *metainfo.Torrent, request []byte) []byte {
+	c, err := net.Dial("tcp", from.String())
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	defer c.Close()
+	defer context.AfterFunc(t.Context(), func() { _ = c.Close() })()
+	fmt.Fprintf(c, "\x13BitTorrent protocol%08d%s%020d%s", 0, meta.Infohash[:], rand.Uint64(), message(2))
+	_, _ = io.CopyN(io.Discard, c, 68)
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(c, head[:]); err != nil {
+			return nil // the test is over
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[:]))
+		if _, err := io.ReadFull(c, body); err != nil {
+			return nil
+		}
+		switch {
+		case len(body) > 0 && body[0] == 1:
+			_, _ = io.WriteString(c, message(6, request))
+		case len(body) > 9 && body[0] == 7:
+			return body[9:]
+		}
+	}
 }
 
 const knowsQuiet = "\x00d1:md8:es_quieti7eee"
@@ -60,11 +94,19 @@ func (h *aHost) open(t *testing.T, hello string) netip.AddrPort {
 				case <-t.Context().Done():
 					return
 				}
-				from := at[0]*int(h.meta.PieceLength) + at[1]
+				from, length := at[0]*int(h.meta.PieceLength)+at[1], int(binary.BigEndian.Uint32(body[8:]))
+				sent := h.all[from : from+length]
+				if h.source.IsValid() {
+					h.one.Lock() // an agent takes few connections from one address
+					for sent = nil; sent == nil && t.Context().Err() == nil; {
+						sent = fetch(t, h.source, h.meta, body)
+					}
+					h.one.Unlock()
+				}
 				h.mu.Lock()
 				defer h.mu.Unlock()
 				h.waiting--
-				_, _ = io.WriteString(c, message(7, body[:8], h.all[from:from+int(binary.BigEndian.Uint32(body[8:]))]))
+				_, _ = io.WriteString(c, message(7, body[:8], sent))
 			}()
 		}
 	})
@@ -72,6 +114,11 @@ func (h *aHost) open(t *testing.T, hello string) netip.AddrPort {
 
 // aVisit is eight known blocks, of eight pieces, and two whole pieces.
 func aVisit(t *testing.T) (h *aHost, asks []audit.Challenge) {
+	h, _, _, asks = aVisitTo(t)
+	return h, asks
+}
+
+func aVisitTo(t *testing.T) (h *aHost, parent string, raw []byte, asks []audit.Challenge) {
 	t.Helper()
 	parent, raw, all := content(t, 64<<10, 900_000, 100_001)
 	h = &aHost{all: all, meta: parse(t, raw), answer: metainfo.QuietMessage,
@@ -81,7 +128,7 @@ func aVisit(t *testing.T) (h *aHost, asks []audit.Challenge) {
 			asks = append(asks, c)
 		}
 	}
-	return h, append(asks, whole(12, 13)...)
+	return h, parent, raw, append(asks, whole(12, 13)...)
 }
 
 func TestInAQuietWindowNothingIsAskedBeforeAllHaveShownTheirTickets(t *testing.T) {
@@ -182,5 +229,40 @@ func TestAWholePieceInTheWindowWillDoWhereNoBlockCanBeAskedFor(t *testing.T) {
 		&audit.Quiet{Opens: opens, Closes: opens.Add(time.Hour)})
 	if w := f.Window; !w.Served || w.ColdUS != 0 || w.Bytes != 128<<10 {
 		t.Errorf("measured is %+v", w)
+	}
+}
+
+// TestARelayFindsNobodyToAskInAQuietWindow audits an agent and a peer that has nothing but what it gets from that
+// agent, which everybody may ask. Both pass, and the window tells which is which.
+func TestARelayFindsNobodyToAskInAQuietWindow(t *testing.T) {
+	t.Parallel()
+	const lasts = 3 * time.Second
+	relay, parent, raw, asks := aVisitTo(t)
+	holds := agent(t, parent, raw)
+	holds.Admit(func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration { return lasts })
+	relay.source = holds.Addr()
+	want(t, audit.Probe(t.Context(), devnet, 20*time.Second, relay.open(t, knowsQuiet), relay.meta, asks, nil), pass,
+		slices.Repeat([]marketplace.Outcome{pass}, len(asks))...) // outside of a window all is well
+
+	begins := time.Now()
+	visit := func(peer netip.AddrPort, lease int64) audit.Finding {
+		return audit.Probe(t.Context(), devnet, 20*time.Second, peer, relay.meta, asks, &audit.Quiet{
+			Ticket: marketplace.Ticket{Lease: lease, Epoch: 7}, Opens: begins.Add(lasts / 4), Closes: begins.Add(lasts)})
+	}
+	honest := make(chan audit.Finding, 1)
+	go func() { honest <- visit(holds.Addr(), 1) }()
+	for holds.QuietWindows() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	relayed := visit(relay.open(t, knowsQuiet), 2)
+	held := <-honest
+	for who, f := range map[string]audit.Finding{"holds it": held, "relays it": relayed} {
+		want(t, f, pass, slices.Repeat([]marketplace.Outcome{pass}, len(asks))...)
+		if !f.Window.Quiet || f.Window.Served != (who == "holds it") {
+			t.Errorf("who %s served in the window: %+v", who, f.Window)
+		}
+	}
+	if held.Window.ColdUS >= relayed.Window.ColdUS {
+		t.Errorf("first answers took %d us, relayed ones %d us", held.Window.ColdUS, relayed.Window.ColdUS)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/anacrolix/torrent"
 	pp "github.com/anacrolix/torrent/peer_protocol"
@@ -47,7 +46,7 @@ type Engine struct {
 	door   *door
 	lanes  []*lane
 	desk   *desk
-	usher  atomic.Pointer[usher] // nil: no ticket is taken
+	usher  *usher
 	root   *os.Root
 	files  *handles
 	log    *slog.Logger
@@ -93,22 +92,27 @@ func (e *Engine) listen() error {
 	if err := e.openDoor(); err != nil {
 		return err
 	}
-	e.desk = e.openDesk()
+	e.desk, e.usher = e.openDesk(), e.openUsher()
 	c, err := torrent.NewClient(e.clientConfig(e.door.Addr().(*net.TCPAddr)))
 	if err != nil {
-		e.desk.close()
-		return errors.Join(err, closeLanes(e.lanes), e.door.Close())
+		return errors.Join(append(e.leave(), err)...)
 	}
 	c.AddDialer(e.door)
 	c.AddListener(e.door)
 	for _, l := range e.lanes {
 		if err := l.join(c, e.config); err != nil {
-			e.desk.close()
-			return errors.Join(append(c.Close(), err, closeLanes(e.lanes), e.door.Close())...)
+			return errors.Join(append(append(c.Close(), err), e.leave()...)...)
 		}
 	}
 	e.client = c
 	return nil
+}
+
+// leave ends what was begun beside the client.
+func (e *Engine) leave() []error {
+	e.desk.close()
+	e.usher.close()
+	return []error{closeLanes(e.lanes), e.door.Close()}
 }
 
 // openDoor listens for peers. The door and its lanes have one port; where any will do, one that is free
@@ -167,9 +171,9 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 	}
 	c.Callbacks.ReadExtendedHandshake = clampRequests
 	c.Callbacks.ReadMessage = withhold
-	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.receive)
+	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.usher.greet)
 	c.Callbacks.PeerConnReadExtensionMessage = append(c.Callbacks.PeerConnReadExtensionMessage,
-		e.desk.hear, e.hearTicket)
+		e.desk.hear, e.usher.hear)
 	return c
 }
 
@@ -237,9 +241,7 @@ func (e *Engine) Close() error {
 	e.torrents = nil
 	e.mu.Unlock()
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
-	e.desk.close()
-	e.usher.Load().close()
-	errs = append(errs, closeLanes(e.lanes), e.door.Close())
+	errs = append(errs, e.leave()...)
 	for _, t := range all {
 		errs = append(errs, t.release())
 	}

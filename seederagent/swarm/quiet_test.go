@@ -46,7 +46,8 @@ func ticket(lease, epoch int64) marketplace.Ticket {
 // A guest is a plain client that knows how to show a ticket.
 type guest struct {
 	stock
-	quiet byte // the engine's number of es_quiet
+	theirs []byte // what the engine says that it knows
+	quiet  byte   // ... its number of es_quiet
 }
 
 const guestsQuiet = 7
@@ -110,7 +111,8 @@ func meetGuest(t *testing.T, c net.Conn, h marketplace.Infohash) guest {
 	}
 	g := guest{stock: stock{t, c}}
 	theirs, _ := g.until(20)
-	g.quiet = metainfo.ExtensionID(theirs[1:], metainfo.QuietExtension)
+	g.theirs = theirs[1:]
+	g.quiet = metainfo.ExtensionID(g.theirs, metainfo.QuietExtension)
 	g.send(20, fmt.Appendf([]byte{0}, "d1:md8:es_quieti%deee", guestsQuiet))
 	g.send(2, nil)
 	g.until(1)
@@ -296,8 +298,10 @@ func TestALaterTicketDoesNotMakeAQuietWindowLonger(t *testing.T) {
 func TestATicketThatIsNoGoodKeepsNobodyWaiting(t *testing.T) {
 	t.Parallel()
 	e, h := blocks(t, 20)
-	if g := visit(t, e, h); g.quiet != 0 {
-		t.Error("an engine that takes no tickets says it does")
+	early := visit(t, e, h)
+	early.show(ticket(1, 5))
+	if got := early.answer(); got != metainfo.LoudMessage {
+		t.Errorf("an engine that takes no tickets answers with %d", got)
 	}
 	var asked atomic.Int32
 	e.Admit(func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration {
@@ -320,6 +324,17 @@ func TestATicketThatIsNoGoodKeepsNobodyWaiting(t *testing.T) {
 	forger.take(20)
 	if n := asked.Load(); n != ticketsMax {
 		t.Errorf("%d tickets of one connection were looked at", n)
+	}
+}
+
+func TestADownloaderSaysThatItKnowsTicketsAsAuditorsDo(t *testing.T) {
+	t.Parallel()
+	e, h := blocks(t, 1)
+	theirs := visit(t, e, h).theirs
+	hashes := metainfo.ExtensionID(theirs, metainfo.HashesExtension)
+	quiet := metainfo.ExtensionID(theirs, metainfo.QuietExtension)
+	if hashes != 4 || quiet != 5 {
+		t.Errorf("it wants hashes as %d and tickets as %d", hashes, quiet)
 	}
 }
 

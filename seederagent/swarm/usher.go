@@ -21,7 +21,7 @@ const (
 // An usher looks at tickets, one at a time.
 type usher struct {
 	door    *door
-	lasts   func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration
+	lasts   atomic.Pointer[judge] // nil: no ticket is good
 	queue   chan visitor
 	log     *slog.Logger
 	windows atomic.Int64 // that began
@@ -29,53 +29,46 @@ type usher struct {
 	over    chan struct{}
 }
 
+// A judge says how long the window is that a ticket is for; 0 is for none.
+type judge func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration
+
 // A visitor is a peer that shows a ticket.
 type visitor struct {
 	peer   *torrent.PeerConn
 	ticket marketplace.Ticket
 }
 
-// Admit makes the engine take tickets for quiet windows, of peers that connect from now on. lasts
-// returns how long the window is that a ticket is for, and 0 for a ticket that is no good; it is
-// asked about one at a time. It is for the engine to see that a ticket lets one connection in, and
-// that there is no second window of a torrent in an epoch. Admit is called once.
-func (e *Engine) Admit(
-	lasts func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration,
-) {
+func (e *Engine) openUsher() *usher {
 	ctx, stop := context.WithCancel(context.Background())
-	u := &usher{door: e.door, lasts: lasts, log: e.log, stop: stop, over: make(chan struct{}),
+	u := &usher{door: e.door, log: e.log, stop: stop, over: make(chan struct{}),
 		queue: make(chan visitor, ticketsWaiting)}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		stop()
-		return
-	}
-	e.usher.Store(u)
 	go u.run(ctx)
-}
-
-// QuietWindows returns how many quiet windows there were since the engine was opened.
-func (e *Engine) QuietWindows() int64 {
-	if u := e.usher.Load(); u != nil {
-		return u.windows.Load()
-	}
-	return 0
+	return u
 }
 
 func (u *usher) close() {
-	if u != nil {
-		u.stop()
-		<-u.over
-	}
+	u.stop()
+	<-u.over
 }
 
-// receive gets to know a new peer. The client's lock is held.
-func (e *Engine) receive(peer *torrent.PeerConn) {
-	e.door.learn(addressOf(peer), marketplace.Infohash(peer.Torrent().InfoHash()))
-	if e.usher.Load() != nil {
-		peer.LocalLtepProtocolMap.AddUserProtocol(metainfo.QuietExtension) // its own: see introduce
-	}
+// Admit makes the engine open quiet windows to who shows a ticket. lasts returns how long the
+// window is that a ticket is for, and 0 for a ticket that is no good; it is asked about one at a
+// time. It is for the engine to see that a ticket lets one connection in, and that there is no
+// second window of a torrent in an epoch.
+func (e *Engine) Admit(
+	lasts func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration,
+) {
+	e.usher.lasts.Store((*judge)(&lasts))
+}
+
+// QuietWindows returns how many quiet windows there were since the engine was opened.
+func (e *Engine) QuietWindows() int64 { return e.usher.windows.Load() }
+
+// greet gets to know a new peer. The client's lock is held. That a peer knows tickets is said by
+// every engine, also by one that takes none: auditors say so, and must look like downloaders.
+func (u *usher) greet(peer *torrent.PeerConn) {
+	u.door.learn(addressOf(peer), marketplace.Infohash(peer.Torrent().InfoHash()))
+	peer.LocalLtepProtocolMap.AddUserProtocol(metainfo.QuietExtension) // its own: see introduce
 }
 
 // addressOf returns the address by which the door knows a peer.
@@ -87,17 +80,16 @@ func addressOf(peer *torrent.PeerConn) netip.AddrPort {
 	return alias(addr)
 }
 
-// hearTicket takes in an extension's message. The client's lock is held.
-func (e *Engine) hearTicket(m torrent.PeerConnReadExtensionMessageEvent) {
-	u := e.usher.Load()
+// hear takes in an extension's message. The client's lock is held.
+func (u *usher) hear(m torrent.PeerConnReadExtensionMessageEvent) {
 	name, _, err := m.PeerConn.LocalLtepProtocolMap.LookupId(m.ExtensionNumber)
-	if u == nil || err != nil || name != metainfo.QuietExtension || len(m.Payload) == 0 ||
+	if err != nil || name != metainfo.QuietExtension || len(m.Payload) == 0 ||
 		m.Payload[0] != metainfo.TicketMessage ||
 		m.PeerConn.PeerExtensionIDs[metainfo.QuietExtension] == 0 { // it could not be answered
 		return
 	}
 	ticket, ok := metainfo.ParseTicket(m.Payload[1:])
-	if !ok || !e.door.mayAsk(addressOf(m.PeerConn)) {
+	if !ok || !u.door.mayAsk(addressOf(m.PeerConn)) {
 		return
 	}
 	select {
@@ -138,7 +130,11 @@ func (u *usher) run(ctx context.Context) {
 
 func (u *usher) admit(ctx context.Context, v visitor) bool {
 	h, t := marketplace.Infohash(v.peer.Torrent().InfoHash()), v.ticket
-	lasts := u.lasts(ctx, h, t)
+	judge := u.lasts.Load()
+	if judge == nil {
+		return false
+	}
+	lasts := (*judge)(ctx, h, t)
 	if lasts <= 0 {
 		return false
 	}
