@@ -220,6 +220,8 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 		return marketplace.Invalid.Errorf("its secret is not the promised one")
 	case !a.Rules.InTime(promise):
 		return marketplace.Invalid.Errorf("its secret was not promised before it began")
+	case !a.Rules.NamedInTime(open):
+		return marketplace.Invalid.Errorf("its panel was not named before it began")
 	case a.next.Epoch == open.Epoch && a.next.Commit != open.Commit:
 		return marketplace.Invalid.Errorf("its commit is %s; in the epoch before we were shown %s",
 			open.Commit, a.next.Commit)
