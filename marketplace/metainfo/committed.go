@@ -12,10 +12,13 @@ import (
 // pieces to a power of two, as BEP 52 does. Who has said so can prove every block and every piece by it,
 // and all who have the same content say the same.
 
+// TellsRoots says whether the .torrent has Merkle roots of its own: it is v2, or a whole hybrid.
+func (t *Torrent) TellsRoots() bool { return len(t.trees) > 0 }
+
 // Committed returns the torrent as it is for whoever asks a peer that committed to such a root: AskProof
 // and CheckProof hold for it. It is not ok where the .torrent tells roots itself, or the peer none.
 func (t *Torrent) Committed(root marketplace.Hash) (c *Torrent, ok bool) {
-	if len(t.trees) > 0 || root.IsZero() {
+	if t.TellsRoots() || root.IsZero() {
 		return t, false
 	}
 	return t.asOne(root, nil), true
@@ -25,7 +28,7 @@ func (t *Torrent) Committed(root marketplace.Hash) (c *Torrent, ok bool) {
 // answer with Hashes for it. Pieces are their roots (Root), 32 bytes each. It is not ok where the
 // .torrent tells roots itself.
 func (t *Torrent) Sum(pieces []byte) (root marketplace.Hash, c *Torrent, ok bool) {
-	if len(t.trees) > 0 || len(pieces) != t.Pieces*sha256.Size {
+	if t.TellsRoots() || len(pieces) != t.Pieces*sha256.Size {
 		return root, t, false
 	}
 	c = t.asOne(root, slices.Clone(pieces))

@@ -1800,6 +1800,12 @@ export interface components {
             replaces?: number;
             /** Format: date-time */
             reserved_at: string;
+            /**
+             * Format: hash
+             * @description Merkle root of the torrent that its agent committed to
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            root?: string;
             /** Format: int64 */
             size: number;
             /** @enum {string} */
@@ -2375,6 +2381,14 @@ export interface components {
              */
             worst_case: string;
         };
+        ReadyBody: {
+            /**
+             * Format: hash
+             * @description Merkle root of the torrent, if its .torrent tells none: set once
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            root?: string;
+        };
         ReasonBody: {
             reason: string;
         };
@@ -2676,6 +2690,11 @@ export interface components {
              * @description Reputation below which an agent is warned
              */
             reputation_warn_bps: number;
+            /**
+             * Format: int64
+             * @description Epochs a replica has passed when blocks of a v1 torrent are asked of it alone
+             */
+            seasoned: number;
             /**
              * Format: int64
              * @description Weight uptime keeps at each try
@@ -4444,7 +4463,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReadyBody"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {
