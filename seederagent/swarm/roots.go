@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"sync"
 
 	"github.com/everseed/everseed/marketplace"
@@ -167,7 +168,11 @@ func (s *store) readRoots() (root marketplace.Hash, summed *metainfo.Torrent, ok
 	return s.meta.Sum(s.sums.pieces)
 }
 
+// loadRoots believes what a former run kept.
 func (s *store) loadRoots() (ok bool) {
+	if _, kept := s.rootsFile(); !kept {
+		return false
+	}
 	root, _, ok := s.readRoots()
 	if ok {
 		s.settle(root, nil)
@@ -178,7 +183,7 @@ func (s *store) loadRoots() (ok bool) {
 // keepRoots writes down the roots of all pieces, and forgets them if that is possible.
 func (s *store) keepRoots() error {
 	s.sums.mu.Lock()
-	pieces := s.sums.pieces
+	pieces := slices.Clone(s.sums.pieces)
 	s.sums.mu.Unlock()
 	root, _, _ := s.meta.Sum(pieces)
 	if name, kept := s.rootsFile(); kept {
