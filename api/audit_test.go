@@ -93,7 +93,15 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 	epoch := r.server.info.Rules.EpochAt(now) - 1 // over, and all will have committed
 	r.openEpoch(epoch, now)
 	first, second := r.as(r.auditors[0]), r.as(r.auditors[1])
-	good := signed(t, r.auditors[0], l.ID, epoch, now)
+	windowed := func(w marketplace.Window) marketplace.Report {
+		rep := signed(t, r.auditors[0], l.ID, epoch, now)
+		rep.Window = &w
+		var err error
+		rep.Signature, err = r.auditors[0].SignText(rep.Text())
+		must(t, err)
+		return rep
+	}
+	good := windowed(marketplace.Window{Quiet: true, Served: true, ColdUS: 9000, WarmUS: 800, Bytes: 1 << 20, TookUS: 7})
 	r.commit(good, signed(t, r.auditors[1], l.ID, epoch, now), signed(t, r.auditors[2], l.ID, epoch, now))
 
 	wantKind(t, reveal(t, r.visitor(), good), marketplace.Unauthorized)
@@ -102,6 +110,9 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 	forged := good
 	forged.Outcome = marketplace.BadData
 	wantKind(t, reveal(t, first, forged), marketplace.Invalid)
+	for _, absurd := range []marketplace.Window{{ColdUS: -1}, {WarmUS: -1}, {Bytes: -1}, {Bytes: 1 << 62}, {TookUS: -1}} {
+		wantKind(t, reveal(t, first, windowed(absurd)), marketplace.Invalid)
+	}
 	must(t, reveal(t, first, good))
 	reports, err := first.Reports(t.Context(), l.ID, epoch)
 	if err != nil || len(reports) != 1 || reports[0].Text() != good.Text() ||

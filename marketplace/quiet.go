@@ -21,43 +21,45 @@ func (t Ticket) Text() string {
 // time like the second, but for the disk; who fetches it first does not, or not at all.
 type Window struct {
 	Quiet  bool  `json:"quiet" doc:"The agent said that it serves nobody else meanwhile"`
-	ColdUS int64 `json:"cold_us" doc:"Median time of a block from asking to its last byte, microseconds; 0: not measured"`
-	WarmUS int64 `json:"warm_us" doc:"The same of the same blocks, asked for once more"`
-	Bytes  int64 `json:"bytes" doc:"Bytes of whole pieces asked for at once after that, of all replicas the same"`
-	TookUS int64 `json:"took_us" doc:"Time until the last of them was here, microseconds"`
+	Served bool  `json:"served" doc:"... and all blocks came before the window was over, or a whole piece where none is asked for alone"`
+	ColdUS int64 `json:"cold_us" minimum:"0" maximum:"3600000000" doc:"Median time of a block from asking to its last byte, microseconds; 0: not measured"`
+	WarmUS int64 `json:"warm_us" minimum:"0" maximum:"3600000000" doc:"The same of the same blocks, asked for once more"`
+	Bytes  int64 `json:"bytes" minimum:"0" maximum:"1073741824" doc:"Bytes of whole pieces asked for at once after that, of all replicas the same"`
+	TookUS int64 `json:"took_us" minimum:"0" maximum:"3600000000" doc:"Time until the last of them was here, microseconds"`
 }
 
 func (w Window) text() string {
-	return fmt.Sprintf("\nwindow quiet %t cold %d us warm %d us burst %d bytes %d us", w.Quiet, w.ColdUS,
-		w.WarmUS, w.Bytes, w.TookUS)
+	return fmt.Sprintf("\nwindow quiet %t served %t cold %d us warm %d us burst %d bytes %d us", w.Quiet,
+		w.Served, w.ColdUS, w.WarmUS, w.Bytes, w.TookUS)
 }
 
 // Windows sums up the quiet windows of an agent. It costs an agent nothing: it is there for people to see.
 type Windows struct {
 	Visits int   `json:"visits" doc:"Quiet windows in which it was visited, ever"`
-	Served Score `json:"served" doc:"Of these visits, with a short memory: falls when it did not deliver in the window"`
+	Served Score `json:"served" doc:"Of these visits, with a short memory: falls when nothing came before the window was over"`
 	ColdUS int64 `json:"cold_us" doc:"Moving average of cold times, microseconds"`
 	WarmUS int64 `json:"warm_us" doc:"Moving average of warm times, microseconds"`
 	Rate   int64 `json:"rate" doc:"Moving average of what it sent when all replicas were asked at once, bytes/s"`
 }
 
-// after counts what reports say of quiet windows. A try that failed later outside the window, or passed
-// then, is none of them.
+// after counts what reports say of quiet windows. That a try passed does not suffice: a relay can wait until
+// the window is over.
 func (w Windows) after(memory int, reports []Report) Windows {
 	for _, rep := range reports {
 		if rep.Window == nil || len(rep.Tries) == 0 || rep.Tries[0] == AuditorFault {
 			continue
 		}
+		in, spoiled := *rep.Window, rep.Tries[0] == BadData || rep.Tries[0] == Withheld
 		w.Visits++
-		if rep.Tries[0] != Pass {
+		if !in.Served || spoiled {
 			w.Served = w.Served.after(memory, 1, 0)
 			continue
 		}
 		w.Served = w.Served.after(memory, 0, 1)
-		if in := *rep.Window; in.ColdUS > 0 && in.WarmUS > 0 {
+		if in.ColdUS > 0 && in.WarmUS > 0 {
 			w.ColdUS, w.WarmUS = moved(w.ColdUS, in.ColdUS), moved(w.WarmUS, in.WarmUS)
 		}
-		if in := *rep.Window; in.Bytes > 0 && in.TookUS > 0 {
+		if in.Bytes > 0 && in.TookUS > 0 {
 			w.Rate = moved(w.Rate, int64(float64(in.Bytes)/float64(in.TookUS)*1e6))
 		}
 	}

@@ -97,7 +97,7 @@ func DevnetRules() Rules {
 	r.ProveDeadline, r.Notice = sec(20), sec(8)
 	r.Epoch, r.Grace, r.ReportSlack = sec(5), sec(4), sec(2)
 	r.WholeEvery, r.Seasoned, r.CanarySealed = sec(20), 2, sec(60)
-	r.Quiet, r.QuietEvery = sec(1), sec(20)
+	r.Quiet, r.QuietEvery = sec(1), sec(10)
 	r.AttemptGap, r.ProbeTimeout = Span(300*time.Millisecond), Span(1500*time.Millisecond)
 	r.BilledMin, r.BountyMin = 1<<20, MustAmount("0.001")
 	r.KeepMin, r.VetAudits, r.VetAfter = sec(10), 10, sec(30)

@@ -33,6 +33,7 @@ type Agent struct {
 	state status
 
 	doorman doorman
+	roll    roll
 }
 
 // Run serves until ctx is done. It starts seeding what is on disk before it asks the market for
@@ -50,6 +51,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	if a.Canary.On() {
 		defer a.sing(ctx)()
+	}
+	if a.info.Rules.Quiet > 0 { // a market that has quiet windows, and we are in
+		a.Engine.Admit(a.quiet)
 	}
 	wake := a.listen(ctx)
 	tick := time.NewTicker(min(stepEvery, a.info.Rules.AcceptDeadline.Duration()/4))

@@ -5,7 +5,9 @@
 // agent's own [Config] before a byte is fetched, fetches and verifies, says so, seeds, and removes
 // what no lease holds any more. The market's event stream only wakes the loop: an agent that
 // missed every event, was killed or lost its network does the right thing at its next step. Only
-// knocks are answered at once: the agent connects to who cannot connect to it.
+// knocks are answered at once: the agent connects to who cannot connect to it. And an auditor's ticket,
+// shown in an ordinary connection, makes it serve one torrent to auditors only for a moment, so that no
+// relay has anybody to ask.
 //
 // The agent trusts nobody. A lease outside its own limits is declined, a poster whose mandate the
 // chain does not show is declined, and a cheque counts only once the quorum's signatures on it

@@ -18,6 +18,14 @@ import (
 // serving returns an agent that holds a torrent under lease, and its infohash.
 func serving(t *testing.T, loopback bool) (*Agent, marketplace.Infohash) {
 	t.Helper()
+	a, _, h := holder(t, loopback)
+	a.state.set([]marketplace.Lease{{Infohash: h}}, time.Now())
+	return a, h
+}
+
+// holder returns an agent that holds a torrent.
+func holder(t *testing.T, loopback bool) (a *Agent, raw []byte, h marketplace.Infohash) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "content"), make([]byte, 100_000), 0o600); err != nil {
 		t.Fatal(err)
@@ -30,22 +38,20 @@ func serving(t *testing.T, loopback bool) (*Agent, marketplace.Infohash) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{Key: key, Log: slog.New(slog.DiscardHandler), doorman: newDoorman()}
+	a = &Agent{Key: key, Log: slog.New(slog.DiscardHandler), doorman: newDoorman()}
 	a.Engine, err = swarm.Open(swarm.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", KeepFree: 1,
 		AllowLoopback: loopback, NoDHT: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Engine.Close() })
-	h, err := a.Engine.Adopt(raw, dir)
-	if err != nil {
+	if h, err = a.Engine.Adopt(raw, dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Engine.Wait(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	a.state.set([]marketplace.Lease{{Infohash: h}}, time.Now())
-	return a, h
+	return a, raw, h
 }
 
 // comes says whether somebody connects to a listener within a time.

@@ -26,6 +26,7 @@ type Status struct {
 	Torrents  []TorrentStatus     `json:"torrents"`
 	OnCheque  marketplace.Amount  `json:"on_cheque" doc:"BTT on signed cheques in the purse"`
 	DiskFree  int64               `json:"disk_free"`
+	Quiet     int64               `json:"quiet_windows" doc:"Since the agent started: for moments it served auditors only"`
 }
 
 // TorrentStatus is one lease with what is on disk for it.
@@ -80,7 +81,7 @@ func (a *Agent) Status() (Status, error) {
 	s := Status{
 		Agent: a.Key.Address(), Payee: a.Config.Offer(a.Key.Address(), nil).Payee,
 		Market: a.Config.Market, SteppedAt: a.state.stepped, Trouble: a.state.trouble,
-		Offer: a.state.offer, Torrents: []TorrentStatus{},
+		Offer: a.state.offer, Torrents: []TorrentStatus{}, Quiet: a.Engine.QuietWindows(),
 	}
 	leases := a.state.leases
 	a.state.mu.Unlock()

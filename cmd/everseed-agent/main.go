@@ -219,6 +219,10 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	cmd.Printf("agent %s, paid to %s\nmarket %s, last answer %s\non signed cheques %s BTT;"+
 		" %s of disk free\n", s.Agent, s.Payee, s.Market, s.SteppedAt.Local().Format("15:04:05"),
 		terminal.BTT(s.OnCheque), seederagent.Size(s.DiskFree))
+	if s.Quiet > 0 {
+		cmd.Printf("%d quiet windows since its start, in which it served a torrent to auditors only\n",
+			s.Quiet)
+	}
 	if s.Trouble != "" {
 		cmd.Printf("trouble: %s\n", s.Trouble)
 	}

@@ -77,6 +77,9 @@ func TestCheatsEarnLittleBesideAnHonestAgent(t *testing.T) {
 	if l := leases["relay"]; l.Passed == 0 {
 		t.Error("the relay never passed: it was not put on trial")
 	}
+	if in := b.quietWindows(t); in.Visits == 0 || in.Served.Good == 0 {
+		t.Errorf("the honest agent's quiet windows: %+v", in)
+	}
 	// The comparison is of the last solid block that was looked at, the ledger is of now: a cheque may
 	// become solid between the two.
 	var books marketplace.Solvency
@@ -86,6 +89,21 @@ func TestCheatsEarnLittleBesideAnHonestAgent(t *testing.T) {
 	}); err != nil || books.LedgerDebit != books.LedgerCred || books.Difference != "" {
 		t.Errorf("the books: %+v, %v", books, err)
 	}
+}
+
+// quietWindows returns what quiet windows showed of the honest agent.
+func (b *bench) quietWindows(t *testing.T) (w marketplace.Windows) {
+	t.Helper()
+	offers, err := b.client.Offers(b.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range offers {
+		if o.Agent == b.who["honest"] && o.Outlook != nil && o.Outlook.Windows != nil {
+			w = *o.Outlook.Windows
+		}
+	}
+	return w
 }
 
 // paid is what an agent has of a lease for good.

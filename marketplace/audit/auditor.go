@@ -362,7 +362,7 @@ func (a *Auditor) quiet(ctx context.Context, d *duty) *Quiet {
 	if begins.IsZero() || !time.Now().Before(begins.Add(length/2)) {
 		return nil
 	}
-	q := &Quiet{Opens: begins.Add(length / 4),
+	q := &Quiet{Opens: begins.Add(length / 4), Closes: begins.Add(length),
 		Ticket: marketplace.Ticket{Lease: d.lease.ID, Epoch: d.epoch, Auditor: a.Address}}
 	var err error
 	if q.Ticket.Signature, err = a.Sign(q.Ticket.Text()); err != nil {

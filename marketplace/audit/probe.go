@@ -153,14 +153,10 @@ func (p *probe) run(ctx context.Context, meet meeting, deadline time.Time) error
 		if over || err != nil {
 			return err
 		}
-		if p.in != nil && p.in.closed(w, p.introduced) {
-			if came, err := w.wait(ctx, p.in.Opens, deadline); err != nil {
-				return fmt.Errorf("listen to %s: %w", w.RemoteAddr(), err)
-			} else if !came {
-				p.met = true
-				p.began = time.Now() // answers are timed from here on
-				continue
-			}
+		if came, err := p.idle(ctx, w, deadline); err != nil {
+			return fmt.Errorf("listen to %s: %w", w.RemoteAddr(), err)
+		} else if !came {
+			continue
 		}
 		kind, payload, err := w.receive()
 		p.met = p.met || err == nil || errors.Is(err, os.ErrDeadlineExceeded)
@@ -200,7 +196,8 @@ func (p *probe) ask(w *wire) error {
 		return err
 	}
 	if p.in != nil {
-		if err := p.in.show(w); err != nil || p.in.closed(w, p.introduced) {
+		err := p.in.show(w)
+		if _, closed := p.in.closed(w, p.introduced); closed || err != nil {
 			return err
 		}
 		if err := p.askAgain(w); err != nil {

@@ -218,7 +218,7 @@ func script(t *testing.T, meta *metainfo.Torrent, hello string, answer func(c ne
 ) netip.AddrPort {
 	return peer(t, func(c net.Conn) {
 		var theirs [68]byte
-		if _, err := io.ReadFull(c, theirs[:]); err != nil || theirs[0] != 19 {
+		if _, err := io.ReadFull(c, theirs[:]); err != nil || string(theirs[1:20]) != "BitTorrent protocol" {
 			return
 		}
 		fmt.Fprintf(c, "\x13BitTorrent protocol\x00\x00\x00\x00\x00\x10\x00\x04%s%020d%s", meta.Infohash[:],

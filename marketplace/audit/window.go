@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -15,6 +16,8 @@ type Quiet struct {
 	// Opens is when asking begins: until then the auditors of the torrent's other replicas show their
 	// tickets, and no agent but the one it is asked of learns what will be asked.
 	Opens time.Time
+	// Closes is when the first agent may serve others again. What comes later shows nothing.
+	Closes time.Time
 }
 
 // ourQuiet is the number under which we want metainfo.QuietExtension.
@@ -24,7 +27,8 @@ const ourQuiet = 5
 // for whole pieces when that is done.
 type window struct {
 	Quiet
-	peerAs   byte // the number of metainfo.QuietExtension there
+	patience time.Time // until when the peer may introduce itself
+	peerAs   byte      // the number of metainfo.QuietExtension there
 	shown    bool
 	answered bool
 
@@ -68,17 +72,42 @@ func (in *window) show(w *wire) error {
 	return w.send(msgExtended, metainfo.AppendTicket([]byte{in.peerAs, metainfo.TicketMessage}, in.Ticket))
 }
 
-// closed says whether it is too early to ask for anything. A peer that does not know quiet windows is asked
+// introduction is how long a peer that we met late may take to say what it knows.
+const introduction = time.Second
+
+// closed says until when it is too early to ask for anything. A peer that does not know quiet windows is asked
 // at once, and as always.
-func (in *window) closed(w *wire, introduced bool) bool {
-	mayKnow := in.peerAs != 0 || w.ext && !introduced
-	if mayKnow && time.Now().Before(in.Opens) {
-		return true
+func (in *window) closed(w *wire, introduced bool) (until time.Time, closed bool) {
+	if in.patience.IsZero() {
+		if in.patience = time.Now().Add(introduction); in.patience.Before(in.Opens) {
+			in.patience = in.Opens
+		}
 	}
-	if in.peerAs == 0 {
+	switch {
+	case in.peerAs != 0:
+		until = in.Opens
+	case w.ext && !introduced:
+		until = in.patience
+	}
+	if closed = time.Now().Before(until); !closed && in.peerAs == 0 {
 		in.turns = nil
 	}
-	return false
+	return until, closed
+}
+
+// idle waits for a message while a quiet window is not open, and says whether one may have come.
+func (p *probe) idle(ctx context.Context, w *wire, deadline time.Time) (came bool, err error) {
+	if p.in == nil {
+		return true, nil
+	}
+	until, closed := p.in.closed(w, p.introduced)
+	if !closed {
+		return true, nil
+	}
+	if came, err = w.wait(ctx, until, deadline); !came && err == nil {
+		p.met, p.began = true, time.Now() // answers are timed from here on
+	}
+	return came, err
 }
 
 // holds says whether a block must wait for others.
@@ -147,7 +176,27 @@ func (p *probe) measured() *marketplace.Window {
 	}
 	found := p.in.found
 	found.ColdUS, found.WarmUS = median(p.in.cold), median(p.in.warm)
+	found.Served = found.Quiet && p.servedBy(p.in.Closes)
 	return &found
+}
+
+// servedBy says whether all blocks that were asked for alone were here by a time, or a whole piece where none
+// was: a slow line need not bring the burst as well.
+func (p *probe) servedBy(closes time.Time) bool {
+	blocks, late, pieces := 0, 0, 0
+	for i, a := range p.answers {
+		inTime := a.Outcome == marketplace.Pass &&
+			!p.began.Add(time.Duration(a.TookMS)*time.Millisecond).After(closes)
+		switch {
+		case isWhole(p.asks[i]) && inTime:
+			pieces++
+		case !isWhole(p.asks[i]) && inTime:
+			blocks++
+		case !isWhole(p.asks[i]):
+			late++
+		}
+	}
+	return late == 0 && blocks+pieces > 0
 }
 
 // median returns the middle of some times in microseconds, the lower of two; of none zero.

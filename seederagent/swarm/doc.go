@@ -6,5 +6,6 @@
 // disk free, and believes its own record of verified pieces only when nothing was written since
 // the record reached the disk. Every connection, in or out, passes a guard against addresses
 // that a stranger has no business sending us to. What is served is not hashed again by the
-// library, so Scrub does that from time to time.
+// library, so Scrub does that from time to time. And in the quiet window of a torrent, which an
+// auditor's ticket opens, whatever is written to its other peers waits at the door.
 package swarm

@@ -44,6 +44,7 @@ type Engine struct {
 	client *torrent.Client
 	door   *door
 	desk   *desk
+	usher  *usher
 	root   *os.Root
 	files  *handles
 	log    *slog.Logger
@@ -90,14 +91,12 @@ func (e *Engine) listen() error {
 	if err != nil {
 		return err
 	}
-	e.door = &door{
-		Listener: l, guard: e.config.guard(), meet: e.meet, from: map[netip.Addr]int{},
-		open: map[*conn]bool{},
-	}
-	e.desk = e.openDesk()
+	e.door = newDoor(l, e.config.guard(), e.meet)
+	e.desk, e.usher = e.openDesk(), e.openUsher()
 	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
 	if err != nil {
 		e.desk.close()
+		e.usher.close()
 		return errors.Join(err, l.Close())
 	}
 	c.AddDialer(e.door)
@@ -139,9 +138,9 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 	}
 	c.Callbacks.ReadExtendedHandshake = clampRequests
 	c.Callbacks.ReadMessage = withhold
-	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce)
+	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.usher.greet)
 	c.Callbacks.PeerConnReadExtensionMessage = append(c.Callbacks.PeerConnReadExtensionMessage,
-		e.desk.hear)
+		e.desk.hear, e.usher.hear)
 	return c
 }
 
@@ -210,6 +209,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
 	e.desk.close()
+	e.usher.close()
 	errs = append(errs, e.door.Close())
 	for _, t := range all {
 		errs = append(errs, t.release())

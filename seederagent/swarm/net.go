@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anacrolix/torrent/iplist"
@@ -37,6 +38,20 @@ type door struct {
 	open map[*conn]bool     // ... that can be closed
 	from map[netip.Addr]int // ... by peer
 	shut bool               // nobody comes in, and nobody is called
+
+	windows    map[marketplace.Infohash]*window // that are on
+	lastWindow map[marketplace.Infohash]int64   // epoch of the newest, also if it is over
+	turned     chan struct{}                    // closed, and made anew, when others may write
+
+	quiet atomic.Int32 // len(windows), for who only asks whether there are any
+}
+
+func newDoor(l net.Listener, guard metainfo.Guard, meet func(netip.AddrPort)) *door {
+	return &door{
+		Listener: l, guard: guard, meet: meet, open: map[*conn]bool{}, from: map[netip.Addr]int{},
+		windows: map[marketplace.Infohash]*window{}, lastWindow: map[marketplace.Infohash]int64{},
+		turned: make(chan struct{}),
+	}
 }
 
 // hush closes the door, and every connection, or opens it again.
@@ -122,8 +137,8 @@ func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // nothing of a dropped peer is worth waiting for
 	}
-	w := &conn{Conn: c, remote: net.TCPAddrFromAddrPort(remote)}
-	w.left = func() { d.gone(remote, w) }
+	w := &conn{Conn: c, door: d, peer: remote, remote: net.TCPAddrFromAddrPort(remote),
+		closed: make(chan struct{})}
 	d.mu.Lock()
 	d.open[w] = true
 	shut := d.shut
@@ -137,15 +152,26 @@ func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
 // A conn is a counted connection.
 type conn struct {
 	net.Conn
-	remote net.Addr
+	door   *door
+	peer   netip.AddrPort
+	remote net.Addr // the same
 	once   sync.Once
-	left   func()
+	closed chan struct{}
+
+	pen    sync.Mutex  // held while something is written
+	greets atomic.Bool // the next that is written is the first of a torrent
+
+	of      []marketplace.Infohash // torrents that it may be of; this and the following: the door's mu
+	tickets int                    // that it showed
 }
 
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 func (c *conn) Close() error {
-	c.once.Do(c.left)
+	c.once.Do(func() {
+		close(c.closed)
+		c.door.gone(c.peer, c)
+	})
 	return c.Conn.Close()
 }
 

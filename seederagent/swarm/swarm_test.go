@@ -468,7 +468,7 @@ func TestPeersOnThisMachineAreRefusedUnlessAllowed(t *testing.T) {
 
 func TestOneAddressCannotTakeEveryConnection(t *testing.T) {
 	t.Parallel()
-	d := &door{from: map[netip.Addr]int{}}
+	d := newDoor(nil, metainfo.Guard{}, nil)
 	one := netip.MustParseAddrPort("1.2.3.4:5")
 	for i := range connsPerAddress + 1 {
 		if d.enter(one) != (i < connsPerAddress) {

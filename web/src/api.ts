@@ -18,6 +18,8 @@ export type Proof = Schemas["Proof"];
 export type SignedCheque = Schemas["SignedCheque"];
 export type Trail = Schemas["Trail"];
 export type Visit = Schemas["Visit"];
+export type Window = Schemas["Window"];
+export type Windows = Schemas["Windows"];
 export type Answer = Schemas["Answer"];
 export type Solvency = Schemas["Solvency"];
 

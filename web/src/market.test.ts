@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Bounty, BountyState, Call, Offer, Proof, Verdict } from "./api";
 import {
   atRisk,
@@ -11,6 +11,8 @@ import {
   signatureWords,
   strip,
   tally,
+  windowWords,
+  windowsWords,
 } from "./market";
 
 function bounty(id: number, state: BountyState, proven: number, ends = ""): Bounty {
@@ -156,4 +158,30 @@ test("basis points are written as per cents without idle zeros", () => {
   expect([10_000, 9730, 9999, 5, 0].map(percent)).toEqual(
     ["100", "97.3", "99.99", "0.05", "0"].map((n) => `${n}\u00a0%`),
   );
+});
+
+describe("quiet windows", () => {
+  const none = { quiet: true, served: true, cold_us: 0, warm_us: 0, bytes: 0, took_us: 0 };
+  test("tell what was measured and no more", () => {
+    expect(windowWords(none)).toBe("it served nobody else");
+    expect(
+      windowWords({
+        ...none,
+        quiet: false,
+        served: false,
+        cold_us: 9000,
+        warm_us: 800,
+        bytes: 4 << 20,
+        took_us: 2e6,
+      }),
+    ).toBe(
+      "it did not say that it serves nobody else; not all blocks came before the window was over; a block took 9.0\u00a0ms, and 0.8\u00a0ms once more;" +
+        " 4.00\u00a0MiB at once took 2.00\u00a0s",
+    );
+  });
+  test("are summed up by their score", () => {
+    const of = { visits: 12, served: { good: 3, bad: 1 }, cold_us: 0, warm_us: 0, rate: 0 };
+    expect(windowsWords(of)).toBe("75\u00a0% of the last served, of 12 ever");
+    expect(windowsWords({ ...of, rate: 2 << 20 })).toContain("2.00\u00a0MiB/s when all replicas");
+  });
 });

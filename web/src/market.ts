@@ -11,10 +11,12 @@ import type {
   Outcome,
   Proof,
   Verdict,
+  Window,
+  Windows,
 } from "./api";
 import { compare, units } from "./words/amount";
-import { rate } from "./words/size";
-import { told } from "./words/time";
+import { rate, size } from "./words/size";
+import { short, told } from "./words/time";
 
 /** A Tone is what a state means for the reader's money; each has its own shape and colour. */
 export type Tone = "good" | "busy" | "warn" | "bad" | "done";
@@ -82,6 +84,29 @@ export const reasonWords = (reason: string): string =>
 /** percent writes basis points: "97.3 %". */
 export const percent = (bps: number): string =>
   `${(bps / 100).toFixed(2).replace(/\.?0+$/, "")}\u00a0%`;
+
+/** windowWords tells what one visit in a quiet window measured. */
+export function windowWords(w: Window): string {
+  const words = [
+    w.quiet ? "it served nobody else" : "it did not say that it serves nobody else",
+    ...(w.served ? [] : ["not all blocks came before the window was over"]),
+    ...pairWords(w),
+  ];
+  if (w.bytes > 0) words.push(`${size(w.bytes)} at once took ${short(w.took_us)}`);
+  return words.join("; ");
+}
+
+/** windowsWords sums up an agent's quiet windows. */
+export function windowsWords(w: Windows): string {
+  const { good, bad } = w.served;
+  const served = percent(Math.floor((10_000 * good) / (good + bad)));
+  const words = [`${served} of the last served, of ${w.visits} ever`, ...pairWords(w)];
+  if (w.rate > 0) words.push(`${size(w.rate)}/s when all replicas were asked at once`);
+  return words.join("; ");
+}
+
+const pairWords = (w: { cold_us: number; warm_us: number }): string[] =>
+  w.cold_us > 0 ? [`a block took ${short(w.cold_us)}, and ${short(w.warm_us)} once more`] : [];
 
 /** verdictWord writes a verdict for people. */
 export const verdictWord = (v: Verdict): string => reasonWords(v);

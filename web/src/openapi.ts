@@ -3085,6 +3085,8 @@ export interface components {
             cold_us: number;
             /** @description The agent said that it serves nobody else meanwhile */
             quiet: boolean;
+            /** @description ... and all blocks came before the window was over, or a whole piece where none is asked for alone */
+            served: boolean;
             /**
              * Format: int64
              * @description Time until the last of them was here, microseconds
@@ -3107,7 +3109,7 @@ export interface components {
              * @description Moving average of what it sent when all replicas were asked at once, bytes/s
              */
             rate: number;
-            /** @description Of these visits, with a short memory: falls when it did not deliver in the window */
+            /** @description Of these visits, with a short memory: falls when nothing came before the window was over */
             served: components["schemas"]["Score"];
             /**
              * Format: int64

@@ -49,7 +49,7 @@ func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
 	rep := marketplace.Report{Lease: v.lease.ID, Epoch: v.epoch, Auditor: v.Auditor,
 		Outcome: marketplace.Settle(tries), Tries: tries}
 	if v.Window {
-		rep.Window = &marketplace.Window{}
+		rep.Window = &marketplace.Window{Quiet: true, Served: tries[0] == marketplace.Pass}
 	}
 	for _, piece := range v.wrong {
 		rep.Answers = append(rep.Answers,

@@ -1,6 +1,6 @@
 import type { Offer, Outlook } from "../api";
 import { Bar } from "../figures/bar";
-import { percent } from "../market";
+import { percent, windowsWords } from "../market";
 import { Account, Facts, Section } from "../parts";
 import { useRules } from "../queries";
 import { Standing } from "./market";
@@ -25,6 +25,9 @@ export function Outlooks({ of: o }: { of: Offer }) {
                 ["Reputation", <Gauge key="r" of={k.reputation} what="of audits" />] as const,
                 ["Uptime", <Gauge key="u" of={k.uptime} what="of tries" />] as const,
                 ["Forecast", forecast(k)] as const,
+                ...(k.windows === undefined
+                  ? []
+                  : [["Quiet windows", windowsWords(k.windows)] as const]),
                 ["Next", k.next] as const,
               ]),
           ...(o.together ?? []).map(

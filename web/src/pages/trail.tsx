@@ -1,5 +1,12 @@
 import type { Answer as Answered, SignedCheque, Trail, Visit } from "../api";
-import { chequeMeans, outcomeMeans, reasonWords, verdictMeans, verdictWord } from "../market";
+import {
+  chequeMeans,
+  outcomeMeans,
+  reasonWords,
+  verdictMeans,
+  verdictWord,
+  windowWords,
+} from "../market";
 import { Account, Answer, At, Copyable, Facts, Money, Section, State } from "../parts";
 import { useTrail } from "../queries";
 import { Link } from "../route";
@@ -127,6 +134,9 @@ function VisitBlock({ of: v }: { of: Visit }) {
                   `${r.tries.map(reasonWords).join(", ")}, the last at ${moment(r.at)}`,
                 ] as const,
                 ["Bytes", `${size(r.bytes)} of content, ${size(r.wire)} on the wire`] as const,
+                ...(r.window === undefined
+                  ? []
+                  : [["Quiet window", windowWords(r.window)] as const]),
               ]),
           [
             "Committed",

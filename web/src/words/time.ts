@@ -27,6 +27,11 @@ export function lasting(ms: number): string {
   return `${Math.floor(s / 86_400)}d\u00a0${Math.floor(s / 3600) % 24}h`;
 }
 
+/** short writes microseconds as people compare them: "0.4 ms", "12.3 ms", "1.20 s". */
+export function short(us: number): string {
+  return us < 1e6 ? `${(us / 1e3).toFixed(1)}\u00a0ms` : `${(us / 1e6).toFixed(2)}\u00a0s`;
+}
+
 /** ago writes how long ago a time was. */
 export function ago(at: string, now: number): string {
   const ms = now - Date.parse(at);

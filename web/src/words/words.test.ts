@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { amountOf, btt, compare, exact, places, price, share, sum, units } from "./amount";
 import { count, gib, rate, size } from "./size";
-import { ago, lasting, moment, span, told } from "./time";
+import { ago, lasting, moment, short, span, told } from "./time";
 
 describe("amounts", () => {
   test("units and amountOf undo each other to the last of 18 decimals", () => {
@@ -47,6 +47,14 @@ describe("amounts", () => {
   test("a share of nothing is nothing", () => {
     expect(share("1", "4")).toBe(0.25);
     expect(share("1", "0")).toBe(0);
+  });
+});
+
+describe("short times", () => {
+  test("milliseconds below a second, seconds above", () => {
+    expect(short(412)).toBe("0.4\u00a0ms");
+    expect(short(12_345)).toBe("12.3\u00a0ms");
+    expect(short(1_204_000)).toBe("1.20\u00a0s");
   });
 });
 
