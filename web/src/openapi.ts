@@ -1108,7 +1108,7 @@ export interface components {
             block: number;
             /**
              * Format: hash
-             * @description SHA-256 of what came; of a piece, its root
+             * @description SHA-256 of what came; of a piece, its root; where the root that the agent committed to has another in its place, that one
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             hash?: string;
