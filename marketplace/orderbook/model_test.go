@@ -258,7 +258,7 @@ func (w *world) alone(lease, epoch int64, accuser marketplace.Address) {
 
 // away lets no auditor reach an agent at any try.
 func (w *world) away(lease, epoch int64) {
-	for _, by := range auditors {
+	for _, by := range w.drawn(lease, epoch) {
 		w.must(w.SaveReport(w.Context(), marketplace.Report{Lease: lease, Epoch: epoch, Auditor: by,
 			Outcome: marketplace.Unreachable, At: w.now,
 			Tries: slices.Repeat([]marketplace.Outcome{marketplace.Unreachable}, w.rules.Attempts)}, w.now))
