@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -60,24 +59,20 @@ type commitmentsBody struct {
 
 // commit takes what the caller was drawn for, and names the rest.
 func (s *Server) commit(ctx context.Context, in *commitmentsBody) (out marketplace.HandIn, err error) {
-	e, err := s.Book.AuditEpoch(ctx, in.Body.Epoch)
-	if err != nil {
-		return out, err
-	}
 	self := callerOf(ctx).account
-	drawn := s.info.Rules.Draw(e) // any accusation may end a lease: nobody chooses whom to audit
-	good := make([]marketplace.Commitment, 0, len(in.Body.Commitments))
+	own := make([]marketplace.Commitment, 0, len(in.Body.Commitments))
 	for _, c := range in.Body.Commitments {
-		if c.Auditor != self || c.Epoch != e.Epoch || !slices.Contains(drawn[c.Lease], self) {
-			out.Refused = append(out.Refused, marketplace.NotTaken{Lease: c.Lease, Epoch: c.Epoch,
-				Kind: marketplace.Forbidden, Detail: fmt.Sprintf("lease %d is not yours to audit in epoch %d",
-					c.Lease, e.Epoch)})
+		if c.Auditor == self {
+			own = append(own, c)
 			continue
 		}
-		good = append(good, c)
+		out.Refused = append(out.Refused, marketplace.NotTaken{Lease: c.Lease, Epoch: c.Epoch,
+			Kind: marketplace.Forbidden, Detail: fmt.Sprintf("the commitment is of %s; hand in your own",
+				c.Auditor)})
 	}
-	out.Taken = len(good)
-	return out, s.Book.Commit(ctx, e.Epoch, good, time.Now())
+	refused, err := s.Book.Commit(ctx, in.Body.Epoch, own, time.Now())
+	out.Taken, out.Refused = len(own)-len(refused), append(out.Refused, refused...)
+	return out, err
 }
 
 type reportsBody struct {
@@ -86,36 +81,36 @@ type reportsBody struct {
 	} `nameHint:"ReportsBody"`
 }
 
-// reveal takes reports that open the caller's commitments, which only who was drawn could make. It
-// stops at one whose epoch takes none: the others would fare the same.
+// reveal takes reports that open the caller's commitments, which only who was drawn could make.
 func (s *Server) reveal(ctx context.Context, in *reportsBody) (out marketplace.HandIn, err error) {
 	self := callerOf(ctx).account
+	good := make([]marketplace.Report, 0, len(in.Body.Reports))
 	for _, r := range in.Body.Reports {
-		var refusal *marketplace.Error
-		switch err := s.revealOne(ctx, self, r); {
-		case err == nil:
-			out.Taken++
-		case errors.As(err, &refusal) && (refusal.Kind == marketplace.Forbidden ||
-			refusal.Kind == marketplace.Invalid):
-			out.Refused = append(out.Refused, marketplace.NotTaken{Lease: r.Lease, Epoch: r.Epoch,
-				Kind: refusal.Kind, Detail: refusal.Error()})
-		default:
-			return out, err
+		if no := notOf(self, r); no != nil {
+			out.Refused = append(out.Refused, *no)
+			continue
 		}
+		good = append(good, r)
 	}
-	return out, nil
+	refused, err := s.Book.SaveReports(ctx, good, time.Now())
+	out.Taken, out.Refused = len(good)-len(refused), append(out.Refused, refused...)
+	return out, err
 }
 
-func (s *Server) revealOne(ctx context.Context, self marketplace.Address, r marketplace.Report) error {
+// notOf says why a report is not the caller's own.
+func notOf(self marketplace.Address, r marketplace.Report) *marketplace.NotTaken {
+	no := marketplace.NotTaken{Lease: r.Lease, Epoch: r.Epoch}
 	if r.Auditor != self {
-		return marketplace.Forbidden.Errorf("the report is by %s; hand in your own", r.Auditor)
+		no.Kind, no.Detail = marketplace.Forbidden, fmt.Sprintf("the report is by %s; hand in your own",
+			r.Auditor)
+		return &no
 	}
-	signer, err := escrow.RecoverText(r.Text(), r.Signature)
-	if err != nil || signer != r.Auditor {
-		return &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
-			Detail: "is not " + r.Auditor.String() + "'s over this report"}
+	if signer, err := escrow.RecoverText(r.Text(), r.Signature); err != nil || signer != r.Auditor {
+		no.Kind, no.Detail = marketplace.Invalid, fmt.Sprintf("signature is not %s's over this report",
+			r.Auditor)
+		return &no
 	}
-	return s.Book.SaveReport(ctx, r, time.Now())
+	return nil
 }
 
 type reportsIn struct {
@@ -141,12 +136,12 @@ type trailIn struct {
 
 // trail adds the plan to what the book knows, and those who were drawn and never came.
 func (s *Server) trail(ctx context.Context, in *trailIn) (marketplace.Trail, error) {
-	t, e, err := s.Book.Trail(ctx, in.Lease, in.Epoch)
+	t, of, err := s.Book.Trail(ctx, in.Lease, in.Epoch)
 	if err != nil || t.ClosedAt.IsZero() {
 		t.Secret = marketplace.Hash{}
 		return t, err
 	}
-	for _, v := range audit.Plan(s.info.Rules, e)[t.Lease] {
+	for _, v := range audit.PlanOf(s.info.Rules, of.Epoch, of.Lease, of.Drawn) {
 		i := slices.IndexFunc(t.Visits, func(x marketplace.Visit) bool { return x.Auditor == v.Auditor })
 		if i < 0 {
 			i = len(t.Visits)

@@ -63,16 +63,29 @@ func (r *rig) openEpoch(epoch int64, now time.Time, more ...marketplace.Address)
 func (r *rig) commit(all ...marketplace.Report) {
 	r.t.Helper()
 	for _, rep := range all {
-		must(r.t, r.book.Commit(r.t.Context(), rep.Epoch, []marketplace.Commitment{rep.Sealed()},
-			r.server.info.Rules.EpochStart(rep.Epoch)))
+		refused, err := r.book.Commit(r.t.Context(), rep.Epoch, []marketplace.Commitment{rep.Sealed()},
+			r.server.info.Rules.EpochStart(rep.Epoch))
+		if err != nil || len(refused) > 0 {
+			r.t.Fatal(refused, err)
+		}
 	}
+}
+
+// save reveals a report at a moment, past the API, and returns why it was not taken.
+func (r *rig) save(rep marketplace.Report, at time.Time) error {
+	r.t.Helper()
+	refused, err := r.book.SaveReports(r.t.Context(), []marketplace.Report{rep}, at)
+	if err == nil && len(refused) > 0 {
+		err = refused[0].Kind.Errorf("%s", refused[0].Detail)
+	}
+	return err
 }
 
 // said commits to a report and reveals it in time, past the API.
 func (r *rig) said(rep marketplace.Report) {
 	r.t.Helper()
 	r.commit(rep)
-	must(r.t, r.book.SaveReport(r.t.Context(), rep, r.server.info.Rules.CommitBy(rep.Epoch)))
+	must(r.t, r.save(rep, r.server.info.Rules.CommitBy(rep.Epoch)))
 }
 
 // reveal hands one report in, and returns why it was not taken.
@@ -125,11 +138,12 @@ func TestOnlyAuditorsReportAndOnlyInTheirOwnName(t *testing.T) {
 
 func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Info.Rules.Auditors = 2 })
+	r := newRig(t)
 	l, poster := r.proving()
+	r.auditors = append(r.auditors, newKey(t)) // four, of whom three are drawn
 	now := time.Now()
 	epoch := r.server.info.Rules.EpochAt(now) + 1000
-	r.openEpoch(epoch, now)
+	r.openEpoch(epoch, now, r.auditors[3].Address())
 	commit := func(c *client.Client, all ...marketplace.Commitment) int {
 		t.Helper()
 		refused, err := c.Commit(t.Context(), epoch, all)
@@ -139,7 +153,7 @@ func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
 	refused := 0
 	for i, k := range r.auditors {
 		own := signed(t, k, l.ID, epoch, now).Sealed()
-		other := signed(t, r.auditors[(i+1)%3], l.ID, epoch, now).Sealed()
+		other := signed(t, r.auditors[(i+1)%4], l.ID, epoch, now).Sealed()
 		away := own
 		away.Lease++
 		if n := commit(r.as(k), other, away); n != 2 {
@@ -148,7 +162,7 @@ func TestOnlyAuditorsThatWereDrawnCommit(t *testing.T) {
 		refused += commit(r.as(k), own)
 	}
 	if refused != 1 {
-		t.Errorf("%d of three auditors were refused where two are drawn", refused)
+		t.Errorf("%d of four auditors were refused where three are drawn", refused)
 	}
 	if commit(poster, marketplace.Commitment{Lease: l.ID, Epoch: epoch, Auditor: l.Poster}) != 1 {
 		t.Error("a poster audits")
@@ -192,17 +206,17 @@ func TestAReportIsTakenOnlyWhenAllHaveCommittedAndOpensWhatItsAuthorCommittedTo(
 		t.Fatalf("%v %v", refused, err)
 	}
 	wantKind(t, reveal(t, first, own), marketplace.Conflict)
-	wantKind(t, r.book.SaveReport(ctx, own, over), marketplace.Conflict) // two of three have
+	wantKind(t, r.save(own, over), marketplace.Conflict) // two of three have
 	r.commit(other)
-	wantKind(t, r.book.SaveReport(ctx, own, over.Add(-time.Microsecond)), marketplace.Conflict)
-	must(t, r.book.SaveReport(ctx, own, over))
+	wantKind(t, r.save(own, over.Add(-time.Microsecond)), marketplace.Conflict)
+	must(t, r.save(own, over))
 	copied := own
 	copied.Auditor = stolen.Auditor
 	copied.Signature, err = r.auditors[2].SignText(copied.Text())
 	must(t, err)
-	wantKind(t, r.book.SaveReport(ctx, copied, over), marketplace.Invalid)
+	wantKind(t, r.save(copied, over), marketplace.Invalid)
 	for _, at := range []time.Time{over, rules.CommitBy(epoch)} {
-		late := r.book.Commit(ctx, epoch, []marketplace.Commitment{copied.Sealed()}, at)
+		_, late := r.book.Commit(ctx, epoch, []marketplace.Commitment{copied.Sealed()}, at)
 		wantKind(t, late, marketplace.Conflict)
 	}
 	judged := func(at time.Time) int {
@@ -217,7 +231,7 @@ func TestAReportIsTakenOnlyWhenAllHaveCommittedAndOpensWhatItsAuthorCommittedTo(
 	if n := judged(rules.ReportBy(epoch)); n != 1 {
 		t.Errorf("judged %d leases", n)
 	}
-	wantKind(t, r.book.SaveReport(ctx, other, rules.ReportBy(epoch)), marketplace.Conflict)
+	wantKind(t, r.save(other, rules.ReportBy(epoch)), marketplace.Conflict)
 	for i, k := range r.auditors {
 		all, err := r.as(k).Commitments(ctx, l.ID, epoch)
 		if err != nil || len(all) != 1 || all[0].OpenedAt.IsZero() == (i == 0) || all[0].At.IsZero() {
@@ -276,7 +290,7 @@ func TestNobodyReadsReportsThatCouldStillBeCopied(t *testing.T) {
 	_, err := r.book.JudgeEpochs(t.Context(), over)
 	must(t, err)
 	late := signed(t, r.auditors[2], l.ID, open, over)
-	wantKind(t, r.book.SaveReport(t.Context(), late, over), marketplace.Conflict)
+	wantKind(t, r.save(late, over), marketplace.Conflict)
 	if n := told(r.visitor()); n != 2 {
 		t.Errorf("afterwards a visitor reads %d reports", n)
 	}
@@ -455,9 +469,75 @@ func TestAnEpochsLogComesWhole(t *testing.T) {
 	for _, lease := range []int64{0, l.ID} {
 		log, err := r.visitor().EpochLog(t.Context(), last, lease)
 		if err != nil || len(log.Commitments) != 2 || len(log.Reports) != 2 || len(log.Proofs) != 1 ||
-			len(log.Before) != 1 || log.Before[0].Epoch != last-1 || log.Proofs[0].Epoch != last ||
+			len(log.Before) != 2 || log.Before[1].Epoch != last-1 || log.Proofs[0].Epoch != last ||
 			log.Shown == nil || log.Shown.Epoch != last || len(log.Epoch.Leases) != 1 {
 			t.Fatalf("lease %d: %+v %v", lease, log, err)
+		}
+		told := map[int64]int{}
+		for _, s := range log.Shifts {
+			told[s.Epoch]++
+		}
+		if lease == 0 && (told[last] != 3 || told[last-1] != 3) || lease != 0 && len(log.Shifts) > 0 {
+			t.Errorf("lease %d: shifts of epochs %v", lease, told)
+		}
+	}
+	third := r.auditors[2].Address()
+	_, body := ask(t, "GET", r.web.URL+"/v1/audit/shifts?limit=2&auditor="+third.String(), "")
+	var page struct {
+		Items []marketplace.Shift
+		Next  string
+	}
+	must(t, json.Unmarshal([]byte(body), &page))
+	if len(page.Items) != 2 || page.Next == "" || page.Items[0].Epoch != last ||
+		page.Items[1].Auditor != third || page.Items[0].Due != 1 || page.Items[0].Done != 0 {
+		t.Errorf("of who slept is told %s", body)
+	}
+}
+
+func TestTheLogOfAHearingTellsWhoAccused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	l, _ := r.proving()
+	rules := r.server.info.Rules
+	accused := r.earn(l) + 1
+	now := rules.EpochStart(accused)
+	r.openEpoch(accused, now)
+	for i, k := range r.auditors {
+		rep := signed(t, k, l.ID, accused, now)
+		if i == 0 {
+			rep.Outcome, rep.Tries = marketplace.BadData, []marketplace.Outcome{marketplace.BadData}
+			rep.Answers[1].Outcome = marketplace.BadData
+			var err error
+			rep.Signature, err = k.SignText(rep.Text())
+			must(t, err)
+		}
+		r.said(rep)
+	}
+	judge := func(epoch int64) {
+		t.Helper()
+		_, err := r.book.JudgeEpochs(t.Context(), rules.ReportBy(epoch))
+		must(t, err)
+	}
+	judge(accused)
+	hears := accused + 2
+	r.openEpoch(hears, rules.EpochStart(hears))
+	for _, k := range r.auditors[1:] {
+		r.said(signed(t, k, l.ID, hears, rules.EpochStart(hears)))
+	}
+	judge(hears)
+	for _, lease := range []int64{0, l.ID} {
+		before, err := r.visitor().EpochLog(t.Context(), accused, lease)
+		must(t, err)
+		log, err := r.visitor().EpochLog(t.Context(), hears, lease)
+		must(t, err)
+		of := r.auditors[0].Address()
+		if p := before.Proofs[0]; p.Accuser != of || len(before.Accusers) > 0 {
+			t.Errorf("the accusation: %+v", before)
+		}
+		if len(log.Accusers) != 1 || log.Accusers[0].Auditor != of || log.Accusers[0].Epoch != accused ||
+			len(log.Before) != 1 || log.Before[0].Accuser != of || log.Proofs[0].Hearing == nil ||
+			log.Proofs[0].Hearing.Outcome != marketplace.Refuted {
+			t.Errorf("its hearing: %+v", log)
 		}
 	}
 }

@@ -63,3 +63,17 @@ func (s *Server) auditors(ctx context.Context, in *auditorsIn) (page[marketplace
 func (s *Server) auditor(ctx context.Context, in *ByAddress) (marketplace.Auditor, error) {
 	return s.Book.Auditor(ctx, in.Address)
 }
+
+type shiftsIn struct {
+	Paging
+	Epoch   int64               `query:"epoch" minimum:"1"`
+	Auditor marketplace.Address `query:"auditor"`
+}
+
+func (s *Server) shifts(ctx context.Context, in *shiftsIn) (page[marketplace.Shift], error) {
+	filter := orderbook.ShiftFilter{Epoch: in.Epoch, Auditor: in.Auditor}
+	return numbered(ctx, in.Paging, func(ctx context.Context, p orderbook.Page) (
+		[]marketplace.Shift, error) {
+		return s.Book.Shifts(ctx, filter, p)
+	}, func(x marketplace.Shift) int64 { return x.ID })
+}

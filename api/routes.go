@@ -84,6 +84,7 @@ func (s *Server) routes(a huma.API) {
 	route(m, "POST /v1/auditor/state", "Pause, resume or leave", s.setAuditorState, trade)
 	route(m, "GET /v1/auditors", "Auditors, newest first", s.auditors)
 	route(m, "GET /v1/auditors/{address}", "One auditor", s.auditor)
+	route(m, "GET /v1/audit/shifts", "What epochs asked of auditors, newest first", s.shifts)
 
 	m.tag = "cheques"
 	route(m, "GET /v1/cheques", "Cheques, newest first", s.cheques)

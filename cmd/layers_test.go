@@ -50,6 +50,7 @@ var rooms = map[string][]string{
 	"deploy/devchain":         {"marketplace"},
 	"deploy/devstack":         {"migrations", "deploy/devstack/tracker"},
 	"deploy/devstack/tracker": {"marketplace"},
+	"deploy/devstack/line":    {},
 
 	"cmd":          {},
 	"cmd/terminal": {"marketplace", "marketplace/escrow", "api/client"},
@@ -152,6 +153,8 @@ var homes = map[string]home{
 		tests: []string{"marketplace/metainfo", "deploy/devstack/tracker"}},
 	"github.com/anacrolix/torrent/peer_protocol": {
 		rooms: []string{"marketplace/audit", "seederagent/swarm", "seederagent/delivery"}},
+	// uTP streams: the engine's lanes, and the audit that meets agents there.
+	"github.com/anacrolix/go-utp":      {rooms: []string{"seederagent/swarm", "marketplace/audit"}},
 	"github.com/anacrolix/torrent/mse": {rooms: []string{"marketplace/audit"}},
 	"github.com/anacrolix/torrent/tracker": {rooms: []string{"marketplace/health"},
 		tests: []string{"deploy/devstack/tracker"}},

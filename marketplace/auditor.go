@@ -94,6 +94,8 @@ type Auditor struct {
 	Outlook      *AuditorOutlook `json:"outlook,omitempty" doc:"Scores and warnings, from its first epoch on"`
 	Due          int             `json:"due" doc:"Visits that it was drawn for, ever"`
 	Done         int             `json:"done" doc:"... that it reported on"`
+	Refuted      int             `json:"refuted" doc:"Its accusations that others, asked the same, did not find"`
+	LastEpoch    int64           `json:"last_epoch,omitzero" doc:"Newest judged epoch that it reported in"`
 	RegisteredAt time.Time       `json:"registered_at"`
 	MovedAt      time.Time       `json:"moved_at" doc:"Last change of its state"`
 }

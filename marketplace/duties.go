@@ -13,6 +13,25 @@ type Duties struct {
 	Refuted  int `json:"refuted" doc:"Its accusations that others, asked the same, did not find"`
 }
 
+// A Shift is one epoch of an auditor: what it had to do and did, and how it stood before and after.
+// What it said of canaries, and the records that follow from it, are told when their seal is open.
+type Shift struct {
+	ID      int64   `json:"id" doc:"Its number in the market's list"`
+	Epoch   int64   `json:"epoch"`
+	Auditor Address `json:"auditor"`
+	Duties
+	Was    Standing `json:"was,omitempty" doc:"Its standing before"`
+	Is     Standing `json:"is,omitempty" doc:"... and after"`
+	Before *Record  `json:"before,omitempty" doc:"All that its standing follows from, before"`
+	After  *Record  `json:"after,omitempty" doc:"... and after"`
+}
+
+// Sealed returns a shift without what the seal of its epoch's canaries hides.
+func (s Shift) Sealed() Shift {
+	s.Canaries, s.Lies, s.Before, s.After = 0, 0, nil, nil
+	return s
+}
+
 // Duties counts for every auditor that was drawn in an epoch what it did, from all that was said in
 // it and from the true outcomes of canaries, by lease. A report that says nothing (AuditorFault) is
 // not done, and neither is an accusation of an auditor that is not believed ([Rules.Heard]).

@@ -2,6 +2,12 @@ package marketplace
 
 import "time"
 
+// NamedInTime says whether the panel of an epoch was named before the epoch began, and so before the
+// block that says who of it is drawn.
+func (r Rules) NamedInTime(e AuditEpoch) bool {
+	return !e.NamedAt.IsZero() && e.NamedAt.Before(r.EpochStart(e.Epoch))
+}
+
 // A Promise binds the operator to the secret of an epoch that has not begun: nobody knows the first
 // block of that epoch yet, so the operator cannot choose who will be asked what.
 type Promise struct {

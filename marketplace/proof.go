@@ -32,7 +32,26 @@ type Proof struct {
 	Wire    int64         `json:"wire" doc:"Bytes on the wire, both ways, that its audits took"`
 	Paid    []PaidAuditor `json:"paid,omitempty" doc:"Auditors that share a part of its fee, by address"`
 	At      time.Time     `json:"at"`
+
+	Accuser Address  `json:"accuser,omitzero" doc:"The one auditor that accused it, where the verdict is accused"`
+	Hearing *Hearing `json:"hearing,omitempty" doc:"The accusation that it confirmed or refuted"`
 }
+
+// A Hearing is what became of an accusation when others had looked.
+type Hearing struct {
+	Epoch   int64          `json:"epoch" doc:"Of the accusation"`
+	Auditor Address        `json:"auditor" doc:"Who accused"`
+	Outcome HearingOutcome `json:"outcome"`
+}
+
+// A HearingOutcome says whether others found what was accused.
+type HearingOutcome string
+
+// The outcomes of a hearing.
+const (
+	Confirmed HearingOutcome = "confirmed"
+	Refuted   HearingOutcome = "refuted"
+)
 
 // A PaidAuditor is one whose pass a proof pays for.
 type PaidAuditor struct {

@@ -156,7 +156,8 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (int, error) {
 			moved++
 		}
 	}
-	errs = append(errs, a.release(ctx, leases), a.collect(ctx), a.look(ctx, now))
+	errs = append(errs, a.release(ctx, leases), a.collect(ctx), a.look(ctx, now),
+		a.callRoll(ctx, now, a.info.Rules.Epoch.Duration()))
 	a.state.set(leases, now)
 	return moved, errors.Join(errs...)
 }

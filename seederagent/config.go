@@ -38,6 +38,8 @@ type Config struct {
 	Listen string `toml:"listen" comment:"Address for BitTorrent peers to connect to"`
 	Peer   string `toml:"peer" comment:"The same as the internet sees it, ip:port. Empty: nobody can connect to this machine, as behind most home routers, and the agent connects to who asks for it through the market"`
 
+	UTP bool `toml:"utp" comment:"Serve over uTP besides TCP, on the same port by UDP: it makes room for whatever else your line is used for"`
+
 	DenyPosters    []marketplace.Address  `toml:"deny_posters" comment:"Posters never worked for"`
 	DenyInfohashes []marketplace.Infohash `toml:"deny_infohashes" comment:"Torrents never held"`
 
@@ -54,7 +56,7 @@ func DefaultConfig() Config {
 		Storage: 100 << 30, KeepFree: 10 << 30, UploadRate: 2_500_000, LeasesMax: 100,
 		TorrentMax: 50 << 30, PriceMin: marketplace.BTT(300),
 		TermMin: marketplace.Span(marketplace.Day), TermMax: marketplace.Span(90 * marketplace.Day),
-		Region: "europe", Listen: "0.0.0.0:6881",
+		Region: "europe", Listen: "0.0.0.0:6881", UTP: true,
 		OnlyPosters: []marketplace.Address{},
 		DenyPosters: []marketplace.Address{}, DenyInfohashes: []marketplace.Infohash{},
 	}

@@ -42,14 +42,54 @@ func (c *Client) EpochLog(ctx context.Context, epoch, lease int64) (l marketplac
 	if l.Proofs, err = c.proofsOf(ctx, epoch, lease); err != nil {
 		return l, err
 	}
-	if l.Before, err = c.proofsOf(ctx, epoch-1, lease); err != nil {
-		return l, err
+	for _, k := range []int64{epoch - 2, epoch - 1} {
+		proofs, err := c.proofsOf(ctx, k, lease)
+		if err != nil {
+			return l, err
+		}
+		l.Before = append(l.Before, proofs...)
 	}
 	if max(len(l.Commitments), len(l.Reports), len(l.Proofs)) >= logMax {
 		return l, marketplace.TooMany.Errorf("epoch %d has more than %d reports", epoch, logMax)
 	}
+	if l.Accusers, err = c.accusers(ctx, l, lease); err != nil {
+		return l, err
+	}
+	if lease == 0 {
+		for _, k := range []int64{epoch - 1, epoch} {
+			shifts, err := list[marketplace.Shift](ctx, c, "/v1/audit/shifts",
+				url.Values{"epoch": number(k)}, logMax)
+			if err != nil {
+				return l, err
+			}
+			l.Shifts = append(l.Shifts, shifts...)
+		}
+	}
 	l.Earlier, err = c.earlier(ctx, l)
 	return l, err
+}
+
+// accusers returns the reports behind accusations that were not heard when the epoch opened, of all
+// leases or of one.
+func (c *Client) accusers(ctx context.Context, l marketplace.EpochLog, lease int64) (
+	[]marketplace.Report, error) {
+	found := []marketplace.Report{}
+	for _, of := range l.Accusations() {
+		if lease != 0 && of.Lease != lease {
+			continue
+		}
+		said, err := list[marketplace.Report](ctx, c, "/v1/reports", url.Values{
+			"lease": number(of.Lease), "epoch": number(of.Accusation.Epoch)}, wholeMax)
+		if err != nil {
+			return found, err
+		}
+		for _, r := range said {
+			if r.Auditor == of.Accusation.Auditor {
+				found = append(found, r)
+			}
+		}
+	}
+	return found, nil
 }
 
 // Trail returns all that is behind one epoch's pay for a lease.

@@ -156,7 +156,8 @@ func serve(
 	}
 	engine, err := swarm.Open(swarm.Config{
 		Dir: config.Dir, Listen: config.Listen, UploadLimit: int64(config.UploadRate),
-		KeepFree: int64(config.KeepFree), AllowLoopback: info.Rules.AllowLoopback, Log: log,
+		KeepFree: int64(config.KeepFree), NoUTP: !config.UTP,
+		AllowLoopback: info.Rules.AllowLoopback, Log: log,
 	})
 	if err != nil {
 		return err

@@ -155,8 +155,13 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...m
 				Tries: []marketplace.Outcome{found}, At: c.now.UTC().Truncate(time.Microsecond)}
 			rep.Signature, err = key.SignText(rep.Text())
 			must(c.T, err)
-			must(c.T, c.book.Commit(ctx, k, []marketplace.Commitment{rep.Sealed()}, c.now))
-			must(c.T, c.book.SaveReport(ctx, rep, c.info.Rules.CommitBy(k)))
+			none, err := c.book.Commit(ctx, k, []marketplace.Commitment{rep.Sealed()}, c.now)
+			must(c.T, err)
+			nor, err := c.book.SaveReports(ctx, []marketplace.Report{rep}, c.info.Rules.CommitBy(k))
+			must(c.T, err)
+			if len(none)+len(nor) > 0 {
+				c.Fatalf("not taken: %v %v", none, nor)
+			}
 		}
 	}
 	c.now = c.info.Rules.EpochStart(k + 1)

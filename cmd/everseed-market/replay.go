@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,10 +36,13 @@ who had to audit which lease, when and with what challenges (they follow from th
 was promised before, and from a block of the chain); whether each report is its author's, opens what
 its author committed to in time, asks for what was due, at times that were due, and whose hashes
 contradict neither the .torrent nor another auditor; and what verdict and how many seconds of pay
-follow. With --tron a node is asked whether the block is the first solid one of the epoch.
+follow. Who may be drawn must have been named before that block; who is on trial must have been accused,
+by whom the log says; an auditor that says timeout or unreachable must have tried as often as there was
+time for; and of the canaries, once their seal is open, that they are what was sealed, and what follows
+for the standing of every auditor. With --tron a node is asked whether the block is the first solid one of the epoch.
 
-Everything that does not fit is named: promise, missing, late, forged, undrawn, commitment, challenges,
-tries, answer, verdict, pay. What could not be checked is listed with its reason.
+Everything that does not fit is named: promise, panel, missing, late, forged, undrawn, commitment,
+challenges, tries, answer, verdict, pay, accusation, canaries, standing. What could not be checked is listed with its reason.
 
 The exit status is 0 when all fits, 1 when something is wrong, and another one when it could not be
 found out. A report that an auditor never gave is wrong too, unless --allow-missing says otherwise.`,
@@ -93,7 +97,7 @@ func (r replaying) run(ctx context.Context) (found audit.Replay, err error) {
 	if err != nil {
 		return found, err
 	}
-	c := audit.Case{Rules: info.Rules, Log: log, Signer: escrow.RecoverText,
+	c := audit.Case{Rules: info.Rules, Log: log, At: time.Now(), Signer: escrow.RecoverText,
 		Torrents: map[marketplace.Infohash]*metainfo.Torrent{}}
 	for _, l := range log.Epoch.Leases {
 		if c.Torrents[l.Infohash] == nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,10 +70,16 @@ epoch that the lease was paid for,
   that the cheques claim no more than all proofs bear, that a quorum signed them, and that the vault
   paid them
 
-What a hash shows: of a v2 torrent the .torrent tells the hash of every whole piece, so these answers
-are proven; of single blocks, and of a v1 torrent (its SHA-1s are of the content, and answers carry
-SHA-256s), it tells nothing, and auditors can only be compared with one another. With --content every
-answer is held against your copy.
+What a hash shows:
+
+  --content FILE   every answer is held against your copy, byte for byte. Only this shows of a v1 torrent
+                   that the agent sent the right content.
+  a v2 .torrent    tells the hash of every whole piece, so answers of whole pieces are proven. Those of
+                   single blocks are compared between auditors.
+  a v1 .torrent    tells SHA-1s, and answers carry SHA-256s, which nobody can write down who did not have
+                   the bytes (a SHA-1 could be copied from the .torrent). So without --content nothing is
+                   proven: auditors are compared with one another, and who sees one alone is
+                   believed.
 
 It prints what holds, what is false, and what could not be checked and why. The exit status is 1 if
 anything is false. Nothing is written, no key is needed.
@@ -221,10 +228,19 @@ func (v *verifier) replay(ctx context.Context) error {
 		return nil
 	}
 	if len(v.False) == 0 {
-		v.holds("%d paid epochs replay: %d of %d reports that were due", len(v.Epochs), sum.Reports, sum.Due)
+		v.holds("%d paid epochs replay: %d of %d reports that were due%s", len(v.Epochs), sum.Reports, sum.Due,
+			v.comparedOnly())
 	}
 	v.answers(sum)
 	return nil
+}
+
+// comparedOnly is what has to be added to every word of answers when nothing here tells their hashes.
+func (v *verifier) comparedOnly() string {
+	if v.content != nil || v.torrent.V2 {
+		return ""
+	}
+	return ", what they say of the content only compared between auditors"
 }
 
 // answers says what the hashes show.
@@ -241,8 +257,9 @@ func (v *verifier) answers(sum audit.Replay) {
 		v.unchecked("%d answers are single blocks, of which the .torrent tells no hash (%d agree with another"+
 			" auditor's); --content checks them", rest, sum.Agreed)
 	default:
-		v.unchecked("%d answers: a v1 .torrent tells no hash that they carry (%d agree with another"+
-			" auditor's); --content checks them", rest, sum.Agreed)
+		v.unchecked("whether the agent sent the right content: a v1 .torrent tells no hash that the %d answers"+
+			" carry, so auditors were only compared with one another (%d answers agree with another's, %d nobody"+
+			" else saw); give your copy with --content", rest, sum.Agreed, rest-sum.Agreed)
 	}
 }
 
@@ -250,7 +267,7 @@ func (v *verifier) answers(sum audit.Replay) {
 // verdict, all that is said in the epoch is read: an accuser may not be believed.
 func (v *verifier) replayOne(ctx context.Context, epoch int64) (r audit.Replay, err error) {
 	for _, lease := range []int64{v.Lease, 0} {
-		c := audit.Case{Rules: v.info.Rules, Lease: v.Lease, Signer: escrow.RecoverText,
+		c := audit.Case{Rules: v.info.Rules, At: time.Now(), Lease: v.Lease, Signer: escrow.RecoverText,
 			Torrents: map[marketplace.Infohash]*metainfo.Torrent{v.torrent.Infohash: v.torrent},
 			Content:  map[marketplace.Infohash]*audit.Content{v.torrent.Infohash: v.content}}
 		if c.Log, err = v.market.EpochLog(ctx, epoch, lease); err != nil {

@@ -221,6 +221,8 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 		return marketplace.Invalid.Errorf("its secret is not the promised one")
 	case !a.Rules.InTime(promise):
 		return marketplace.Invalid.Errorf("its secret was not promised before it began")
+	case !a.Rules.NamedInTime(open):
+		return marketplace.Invalid.Errorf("its panel was not named before it began")
 	case a.next.Epoch == open.Epoch && a.next.Commit != open.Commit:
 		return marketplace.Invalid.Errorf("its commit is %s; in the epoch before we were shown %s",
 			open.Commit, a.next.Commit)
@@ -300,7 +302,7 @@ func (a *Auditor) try(ctx context.Context, d *duty) (again bool) {
 	d.found.At = now.UTC().Truncate(time.Microsecond) // as the book keeps it
 	d.found.Outcome = marketplace.Settle(d.found.Tries)
 	a.Log.InfoContext(ctx, "agent audited", "lease", d.lease.ID, "agent", d.lease.Agent,
-		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "took", f.Took,
+		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "over", f.Over, "took", f.Took,
 		"err", f.Err)
 	if again = d.again(a.Rules, now); !again {
 		a.seal(ctx, d)
@@ -347,7 +349,8 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 	}
 	within, in := a.Rules.ProbeTimeout.Duration(), a.quiet(ctx, d)
 	if peer.Port() != 0 {
-		return Probe(ctx, a.Guard, within, peer, torrent, d.asks, in)
+		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), in)
+		return probeOver(ctx, first, a.Guard, within, peer, torrent, d.asks, in)
 	}
 	return a.Lobby.Probe(ctx, within, func(ctx context.Context, address string) error {
 		return a.Market.Knock(ctx, marketplace.Knock{Infohash: d.lease.Infohash, Agent: d.lease.Agent,

@@ -39,7 +39,7 @@ func (d *desk) AuditEpoch(_ context.Context, k int64) (marketplace.AuditEpoch, e
 	return marketplace.AuditEpoch{
 		Epoch: k, Hash: marketplace.Hash{2}, Secret: secret, Commit: audit.Commit(secret),
 		Auditors: marketplace.SignersPanel(d.auditors), Leases: d.leases,
-		PromisedAt: d.rules.EpochStart(k - 1),
+		PromisedAt: d.rules.EpochStart(k - 1), NamedAt: d.rules.EpochStart(k - 1),
 		Next: &marketplace.Promise{Epoch: k + 1, Commit: audit.Commit(marketplace.Hash{byte(k + 1), 1}),
 			PromisedAt: d.rules.EpochStart(k - 1)},
 	}, nil
@@ -319,6 +319,8 @@ func TestAnAuditorMistrustsAnEpochThatBreaksItsPromise(t *testing.T) {
 	for name, spoil := range map[string]func(*marketplace.AuditEpoch){
 		"another secret": func(e *marketplace.AuditEpoch) { e.Secret[5]++ },
 		"no promise":     func(e *marketplace.AuditEpoch) { e.PromisedAt = time.Time{} },
+		"a late panel":   func(e *marketplace.AuditEpoch) { e.NamedAt = rules().EpochStart(e.Epoch) },
+		"no panel named": func(e *marketplace.AuditEpoch) { e.NamedAt = time.Time{} },
 		"a late promise": func(e *marketplace.AuditEpoch) { e.PromisedAt = rules().EpochStart(e.Epoch) },
 		"another promise than it showed": func(e *marketplace.AuditEpoch) {
 			e.Secret[6]++

@@ -25,23 +25,32 @@ type Visit struct {
 // Plan draws who audits each lease of an epoch ([marketplace.Rules.Draw]), and when. Where a torrent has a
 // quiet window, one auditor of each of its leases comes then with its first try.
 func Plan(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]Visit {
-	seed, plan := e.Seed(), map[int64][]Visit{}
-	drawn := r.Draw(e)
+	plan, drawn := map[int64][]Visit{}, r.Draw(e)
 	for _, l := range e.Leases {
-		window := hasWindow(r, seed, l.Infohash)
-		by := newChance(seed, "window by", number(l.ID)).among(len(drawn[l.ID]))
-		for i, who := range drawn[l.ID] {
-			v := Visit{Auditor: who, Window: window && i == by}
-			draw := newChance(seed, "time", number(l.ID), who[:])
-			first := draw
-			if v.Window {
-				first = newChance(seed, "window at", l.Infohash[:])
-			}
-			v.Tries = tries(r, e.Epoch, first, draw)
-			plan[l.ID] = append(plan[l.ID], v)
+		if len(drawn[l.ID]) > 0 {
+			plan[l.ID] = PlanOf(r, e, l, drawn[l.ID])
 		}
 	}
 	return plan
+}
+
+// PlanOf is the part of Plan that is about one lease, whose auditors are drawn.
+func PlanOf(r marketplace.Rules, e marketplace.AuditEpoch, l marketplace.Lease,
+	drawn []marketplace.Address) (visits []Visit) {
+	seed := e.Seed()
+	window := hasWindow(r, seed, l.Infohash)
+	by := newChance(seed, "window by", number(l.ID)).among(len(drawn))
+	for i, who := range drawn {
+		v := Visit{Auditor: who, Window: window && i == by}
+		draw := newChance(seed, "time", number(l.ID), who[:])
+		first := draw
+		if v.Window {
+			first = newChance(seed, "window at", l.Infohash[:])
+		}
+		v.Tries = tries(r, e.Epoch, first, draw)
+		visits = append(visits, v)
+	}
+	return visits
 }
 
 // hasWindow draws whether a torrent has a quiet window in an epoch: once in QuietEvery on the average.
@@ -55,12 +64,17 @@ func hasWindow(r marketplace.Rules, seed marketplace.Hash, h marketplace.Infohas
 // to become solid and known first.
 const leadMax = 2 * time.Minute
 
+// lastTry is how long after an epoch's start the last try that is planned may begin.
+func lastTry(r marketplace.Rules) time.Duration {
+	return r.Epoch.Duration() - min(r.ProbeTimeout.Duration(), r.Epoch.Duration()/3)
+}
+
 // tries draws times at least AttemptGap apart. The first is equally likely anywhere that leaves
 // room for the others, because mostly it is the only one.
 func tries(r marketplace.Rules, epoch int64, first, later *chance) []time.Time {
 	length, gap := r.Epoch.Duration(), r.AttemptGap.Duration()
 	at := min(length/5, leadMax)
-	end := max(at, length-min(r.ProbeTimeout.Duration(), length/3))
+	end := max(at, lastTry(r))
 	times := make([]time.Time, 0, r.Attempts)
 	for left := r.Attempts - 1; left >= 0; left-- {
 		room := end - at - time.Duration(left)*gap

@@ -24,20 +24,30 @@ type Finding struct {
 	Wire    int64                // both ways, everything
 	Took    time.Duration
 	Window  *marketplace.Window // of a try in a quiet window
+	Over    string              // tcp or utp, what carried it: for the log, like the following
 	Err     error               // what ended it, if it is not a pass: for the log, it proves nothing
 
 	learnt map[int][]marketplace.Hash // hashes of the blocks of whole pieces that passed
 }
 
 // Probe puts challenges to a peer and checks the hashes of what comes. It takes no longer than the
-// timeout. On the wire it is a downloader that has nothing yet, unless it asks for a quiet window.
+// timeout. On the wire it is a downloader that has nothing yet, unless it asks for a quiet window. It
+// calls over TCP first, and over uTP if that takes long or fails.
 func Probe(ctx context.Context, guard metainfo.Guard, timeout time.Duration, peer netip.AddrPort,
 	t *metainfo.Torrent, asks []Challenge, in *Quiet,
+) Finding {
+	return probeOver(ctx, overTCP, guard, timeout, peer, t, asks, in)
+}
+
+func probeOver(ctx context.Context, first transport, guard metainfo.Guard, timeout time.Duration,
+	peer netip.AddrPort, t *metainfo.Torrent, asks []Challenge, in *Quiet,
 ) Finding {
 	return probeBy(ctx, timeout, t, asks, in, func(ctx context.Context, spent *atomic.Int64,
 		deadline time.Time,
 	) (*wire, bool, error) {
-		return greet(ctx, guard, peer, t, spent, deadline)
+		c := caller{guard: guard, first: first, peer: peer, t: t, spent: spent, deadline: deadline}
+		w, err := c.greet(ctx)
+		return w, c.connected, err
 	})
 }
 
@@ -54,7 +64,8 @@ func probeBy(ctx context.Context, timeout time.Duration, t *metainfo.Torrent, as
 	err := p.run(ctx, meet, began.Add(timeout))
 	sum := p.outcome(ctx, err)
 	return Finding{Outcome: sum, Answers: p.report(), Bytes: p.bytes, Err: err,
-		Wire: p.wire.Load(), Took: time.Since(began), Window: p.measured(), learnt: p.learnt}
+		Wire: p.wire.Load(), Took: time.Since(began), Window: p.measured(), Over: string(p.carried),
+		learnt: p.learnt}
 }
 
 // A probe is one try under way.
@@ -66,6 +77,7 @@ type probe struct {
 	learnt  map[int][]marketplace.Hash
 	bytes   int64
 	wire    atomic.Int64
+	carried transport
 	met     bool // the peer said something of this torrent, or let us wait for it
 
 	blocks  []block // of all challenges, in order
@@ -143,6 +155,7 @@ func (p *probe) run(ctx context.Context, meet meeting, deadline time.Time) error
 		return fmt.Errorf("meet the agent: %w", err)
 	}
 	defer w.Close()
+	p.carried = w.over
 	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) }) // wakes us
 	defer stop()
 	for {

@@ -15,6 +15,7 @@ import (
 type Case struct {
 	Rules    marketplace.Rules
 	Log      marketplace.EpochLog
+	At       time.Time                                  // when the log was read
 	Lease    int64                                      // look at this one only; 0: at all
 	Torrents map[marketplace.Infohash]*metainfo.Torrent // answers for others are not checked
 	// Content has copies, by which every answer of their torrents is checked. It may be nil.
@@ -39,6 +40,10 @@ const (
 	BadAnswer     FaultKind = "answer"     // a hash that contradicts the .torrent or another auditor
 	BadVerdict    FaultKind = "verdict"    // the proof is not what the reports say
 	BadPay        FaultKind = "pay"        // the proof pays for other seconds than it may
+	BadPanel      FaultKind = "panel"      // named when its epoch's block may have been known
+	BadCanaries   FaultKind = "canaries"   // not what was sealed, or not opened when due
+	BadAccusation FaultKind = "accusation" // by another than the reports say, or not heard as it must be
+	BadStanding   FaultKind = "standing"   // of an auditor, does not follow from what it did
 )
 
 // A Fault is one thing that is wrong with a log.
@@ -102,7 +107,9 @@ func (c Case) Judge() Replay {
 	if !j.promise() {
 		return j.Replay
 	}
+	j.panel()
 	j.schedule()
+	j.accusations()
 	j.knowledge()
 	j.sealed()
 	for _, rep := range c.Log.Reports {
@@ -111,6 +118,7 @@ func (c Case) Judge() Replay {
 	j.missing()
 	j.agree()
 	j.verdicts()
+	j.standings()
 	slices.SortFunc(j.Faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Lease, b.Lease), bytes.Compare(a.Auditor[:], b.Auditor[:]),
 			cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Detail, b.Detail))
@@ -119,7 +127,7 @@ func (c Case) Judge() Replay {
 }
 
 func (j *judge) fault(kind FaultKind, of voice, format string, args ...any) {
-	if j.Lease != 0 && of.lease != 0 && of.lease != j.Lease {
+	if j.Lease != 0 && of.lease != 0 && !j.looksAt(of.lease) {
 		return
 	}
 	j.Faults = append(j.Faults, Fault{kind, of.lease, of.auditor, fmt.Sprintf(format, args...)})

@@ -109,6 +109,31 @@ func (j *judge) times(of voice, v Visit, r marketplace.Report) {
 	if r.At.Before(r.Began[len(r.Began)-1]) {
 		j.fault(BadTries, of, "its last try ended at %s, before it began", instant(r.At))
 	}
+	j.untried(of, v, r)
+}
+
+// untried names a try that was due and not made, before a report says that nothing came, or not all.
+// It was due when there was time for it: as much as the schedule leaves for each. Wrong bytes are found
+// by one try.
+func (j *judge) untried(of voice, v Visit, r marketplace.Report) {
+	n := len(r.Tries)
+	switch r.Outcome {
+	case marketplace.Timeout, marketplace.Unreachable, marketplace.Withheld:
+	default:
+		return
+	}
+	if n >= len(v.Tries) {
+		return
+	}
+	ended := r.Began[n-1].Add(j.Rules.ProbeTimeout.Duration()) // at the latest
+	if r.At.Before(ended) {
+		ended = r.At
+	}
+	due := ended.Add(j.Rules.AttemptGap.Duration())
+	if last := j.Rules.EpochStart(r.Epoch).Add(lastTry(j.Rules)); !due.After(last) {
+		j.fault(BadTries, of, "says %s after %d of %d tries; from %s on there was time for another",
+			r.Outcome, n, len(v.Tries), instant(due))
+	}
 }
 
 // gravest sums answers up as a try does.

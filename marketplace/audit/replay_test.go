@@ -59,7 +59,8 @@ func pastEpochOf(t *testing.T, format metainfo.Format) *past {
 	p.Torrents = map[marketplace.Infohash]*metainfo.Torrent{p.t.Infohash: p.t}
 	began := p.Rules.EpochStart(epoch)
 	e := marketplace.AuditEpoch{Epoch: epoch, Hash: marketplace.Hash{2}, Secret: marketplace.Hash{3},
-		Commit: audit.Commit(marketplace.Hash{3}), PromisedAt: began.Add(-time.Second)}
+		Commit: audit.Commit(marketplace.Hash{3}), PromisedAt: began.Add(-time.Second),
+		NamedAt: began.Add(-time.Second), OpenedAt: began.Add(time.Millisecond)}
 	p.Log.Shown = &marketplace.Promise{Epoch: epoch, Commit: e.Commit, PromisedAt: e.PromisedAt}
 	var who []marketplace.Address
 	for i := range byte(4) { // the same ones always, so that the draw is the same
@@ -73,8 +74,12 @@ func pastEpochOf(t *testing.T, format metainfo.Format) *past {
 	e.Auditors = marketplace.SignersPanel(who)
 	for id := range int64(2) {
 		e.Leases = append(e.Leases, marketplace.Lease{ID: id + 1, Infohash: p.t.Infohash,
-			State: marketplace.Active, ActiveAt: began.Add(-time.Hour), EndsAt: began.Add(time.Hour)})
+			Agent: marketplace.Address{byte(id + 1)}, State: marketplace.Active,
+			ActiveAt: began.Add(-time.Hour), EndsAt: began.Add(time.Hour)})
 	}
+	e.Canaries = []marketplace.Canary{{Lease: 2, Agent: marketplace.Address{2}}} // a sound one
+	e.CanarySalt = marketplace.Hash{4}
+	e.CanarySeal = marketplace.Seal(e.Canaries, e.CanarySalt)
 	p.Log.Epoch = e
 	for _, who := range who {
 		p.Log.Earlier = append(p.Log.Earlier, p.earlier(who))
@@ -130,7 +135,10 @@ func (p *past) tell() {
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
 			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t, p.known)
-			for _, c := range audit.Again(l, p.t, asks) {
+			if asks = audit.Again(l, p.t, asks); v.Window {
+				asks = audit.Burst(p.Rules, seed, p.t, asks)
+			}
+			for _, c := range asks {
 				r.Answers = append(r.Answers, p.answer(c.Piece, c.Block))
 			}
 			r = p.signed(r)
@@ -140,9 +148,71 @@ func (p *past) tell() {
 		}
 		p.Log.Before = append(p.Log.Before, marketplace.Proof{Lease: l.ID, Epoch: e.Epoch - 1,
 			Verdict: marketplace.VerdictPass})
-		p.Log.Proofs = append(p.Log.Proofs, marketplace.Proof{Lease: l.ID, Epoch: e.Epoch,
-			Verdict: marketplace.VerdictPass, Passes: 3, Reports: 3, Seconds: 5})
+		proof := marketplace.Proof{Lease: l.ID, Epoch: e.Epoch,
+			Verdict: marketplace.VerdictPass, Passes: 3, Reports: 3, Seconds: 5}
+		if l.Accused.Waits() {
+			proof.Hearing = &marketplace.Hearing{Epoch: l.Accused.Epoch, Auditor: l.Accused.Auditor,
+				Outcome: marketplace.Refuted}
+		}
+		p.Log.Proofs = append(p.Log.Proofs, proof)
 	}
+	p.watch()
+}
+
+// watch tells what the epoch made of its auditors, of whom each was without fault before.
+func (p *past) watch() {
+	e := p.Log.Epoch
+	due := p.Rules.Duties(e, p.Log.Reports, marketplace.Truths(e.Canaries))
+	for _, proof := range p.Log.Proofs {
+		if proof.Hearing != nil {
+			d := due[proof.Hearing.Auditor]
+			d.Refuted++
+			due[proof.Hearing.Auditor] = d
+		}
+	}
+	p.Log.Shifts = nil
+	for _, seat := range e.Auditors {
+		before := p.Rules.NewRecord(p.Rules.EpochStart(e.Epoch - 2))
+		after := p.Rules.Watch(before, e.Epoch, due[seat.Auditor])
+		p.Log.Shifts = append(p.Log.Shifts,
+			marketplace.Shift{Epoch: e.Epoch - 1, Auditor: seat.Auditor, Is: marketplace.New, After: &before},
+			marketplace.Shift{Epoch: e.Epoch, Auditor: seat.Auditor, Duties: due[seat.Auditor],
+				Was: marketplace.New, Before: &before, After: &after,
+				Is: p.Rules.Standing(marketplace.New, after, e.Epoch)})
+	}
+}
+
+// accuse lets an auditor accuse a piece of a lease in an earlier epoch, alone.
+func (p *past) accuse(lease, ago int64, who marketplace.Address, piece int) *marketplace.Accusation {
+	r := marketplace.Report{Lease: lease, Epoch: p.Log.Epoch.Epoch - ago, Auditor: who, Outcome: bad,
+		Tries:   []marketplace.Outcome{bad},
+		Answers: []marketplace.Answer{{Piece: piece, Block: marketplace.WholePiece, Outcome: bad}}}
+	p.Log.Accusers = append(p.Log.Accusers, p.signed(r))
+	return &marketplace.Accusation{Epoch: r.Epoch, Auditor: who, Pieces: r.Wrong()}
+}
+
+// trial puts all leases on trial, accused two epochs before, and tells the epoch anew.
+func (p *past) trial() (accuser marketplace.Address) {
+	accuser = p.Log.Reports[0].Auditor
+	for i := range p.Log.Epoch.Leases {
+		l := &p.Log.Epoch.Leases[i]
+		l.Accused = p.accuse(l.ID, 2, accuser, 3)
+	}
+	p.Log.Reports, p.Log.Commitments = nil, nil
+	p.Log.Before, p.Log.Proofs = nil, nil
+	p.tell()
+	return accuser
+}
+
+// accusedBefore has the first lease accused in the epoch before, which was judged when this one had
+// opened, by one of its auditors.
+func (p *past) accusedBefore() *marketplace.Proof {
+	of := p.accuse(1, 1, p.Log.Reports[0].Auditor, 3)
+	before := &p.Log.Before[0]
+	before.Verdict, before.Accuser = marketplace.VerdictAccused, of.Auditor
+	before.At = p.Log.Epoch.OpenedAt.Add(time.Second)
+	p.Log.Proofs[0].Seconds = 0
+	return before
 }
 
 // lie lets the author of the first report say something else, which it signs and commits to.
@@ -161,6 +231,126 @@ func (p *past) whole(whole bool) int {
 		p.Fatal("the draw has none")
 	}
 	return i
+}
+
+// reseal has the market seal other canaries from the beginning.
+func (p *past) reseal(all ...marketplace.Canary) {
+	e := &p.Log.Epoch
+	e.Canaries, e.CanarySeal = all, marketplace.Seal(all, e.CanarySalt)
+}
+
+// gaveUp lets the author of the first report try in vain, each time as planned and over at once.
+func (p *past) gaveUp(found marketplace.Outcome, tries int) {
+	p.lie(func(r *marketplace.Report) {
+		plan := audit.Plan(p.Rules, p.Log.Epoch)[r.Lease]
+		i := slices.IndexFunc(plan, func(v audit.Visit) bool { return v.Auditor == r.Auditor })
+		r.Outcome, r.Tries = found, slices.Repeat([]marketplace.Outcome{found}, tries)
+		r.Began, r.Answers = slices.Clone(plan[i].Tries[:tries]), slices.Clone(r.Answers)
+		for j := range r.Began {
+			r.Began[j] = r.Began[j].Add(time.Millisecond)
+		}
+		r.At = r.Began[tries-1]
+		for j := range r.Answers {
+			r.Answers[j].Outcome, r.Answers[j].Hash = found, marketplace.Hash{}
+		}
+	})
+	p.Log.Proofs[0].Passes = 2
+	p.watch()
+}
+
+func TestWhoTriedAsOftenAsThereWasTimeForMayGiveUp(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	p.gaveUp(away, p.Rules.Attempts)
+	if r := p.Judge(); len(r.Faults) > 0 {
+		t.Errorf("after all its tries: %+v", r.Faults)
+	}
+	p = pastEpoch(t)
+	p.gaveUp(timeout, 1)
+	p.lie(func(r *marketplace.Report) { // it came to it late, and the next would be later still
+		last := p.Rules.EpochStart(r.Epoch + 1).Add(-p.Rules.ProbeTimeout.Duration())
+		r.Began[0] = last.Add(time.Millisecond - p.Rules.AttemptGap.Duration())
+		r.At = r.Began[0]
+	})
+	if r := p.Judge(); len(r.Faults) > 0 {
+		t.Errorf("there was no more time: %+v", r.Faults)
+	}
+}
+
+func TestALeaseAccusedInTheEpochBeforeIsJudgedByWhoAccusedIt(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	accuser := p.accusedBefore().Accuser
+	if r := p.Judge(); len(r.Faults) > 0 {
+		t.Fatalf("passed by all: %+v", r.Faults)
+	}
+	// The second one that accuses it is believed at once, and the first one is not again.
+	for i, verdict := range map[int]marketplace.Verdict{0: marketplace.VerdictPass,
+		1: marketplace.VerdictDataFault} {
+		p := pastEpoch(t)
+		p.accusedBefore()
+		says := &p.Log.Reports[i]
+		says.Outcome, says.Tries = bad, []marketplace.Outcome{bad}
+		at := slices.IndexFunc(says.Answers, func(a marketplace.Answer) bool {
+			return a.Block != marketplace.WholePiece
+		})
+		says.Answers[at].Outcome, says.Answers[at].Hash = bad, marketplace.Hash{5}
+		*says = p.signed(*says)
+		p.Log.Commitments[i].Hash = says.Commitment()
+		p.Log.Proofs[0].Passes, p.Log.Proofs[0].Verdict = 2, verdict
+		if verdict == marketplace.VerdictDataFault {
+			p.Log.Proofs[0].Hearing = &marketplace.Hearing{Epoch: p.Log.Epoch.Epoch - 1, Auditor: accuser,
+				Outcome: marketplace.Confirmed}
+		}
+		if r := p.Judge(); len(r.Faults) > 0 {
+			t.Errorf("auditor %d accuses it: %+v", i, r.Faults)
+		}
+		p.Log.Proofs[0].Verdict = map[marketplace.Verdict]marketplace.Verdict{
+			marketplace.VerdictPass:      marketplace.VerdictDataFault,
+			marketplace.VerdictDataFault: marketplace.VerdictPass}[verdict]
+		if r := p.Judge(); !slices.ContainsFunc(r.Faults, func(f audit.Fault) bool {
+			return f.Kind == audit.BadVerdict
+		}) {
+			t.Errorf("auditor %d accuses it, and it is told to be %s: %+v", i, p.Log.Proofs[0].Verdict,
+				r.Faults)
+		}
+	}
+}
+
+func TestAnAccusationIsHeardOnce(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	p.trial()
+	for i := range p.Log.Proofs { // refuted in the epoch before, which was judged when this one had opened
+		p.Log.Before[i].Hearing, p.Log.Proofs[i].Hearing = p.Log.Proofs[i].Hearing, nil
+	}
+	p.watch()
+	if r := p.Judge(); len(r.Faults) > 0 {
+		t.Errorf("%+v", r.Faults)
+	}
+	p.Log.Proofs[0].Hearing = p.Log.Before[0].Hearing
+	p.watch()
+	if r := p.Judge(); len(r.Faults) != 1 || r.Faults[0].Kind != audit.BadAccusation {
+		t.Errorf("refuted twice: %+v", r.Faults)
+	}
+}
+
+func TestWhatASealHidesIsUncheckedUntilItIsToBeOpen(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	p.Log.Epoch.Canaries, p.Log.Epoch.CanarySalt = nil, marketplace.Hash{}
+	for i, s := range p.Log.Shifts[2:] { // of the others it may have been opened while we read
+		p.Log.Shifts[2+i] = s.Sealed()
+	}
+	p.At = p.Rules.EpochStart(p.Log.Epoch.Epoch + 2)
+	if r := p.Judge(); len(r.Faults) > 0 || len(r.Unchecked) != 1 ||
+		!strings.Contains(r.Unchecked[0], "sealed until") {
+		t.Errorf("sealed: %+v, not checked %q", r.Faults, r.Unchecked)
+	}
+	p.Log.Shifts[1].Done--
+	if r := p.Judge(); len(r.Faults) != 1 || r.Faults[0].Kind != audit.BadStanding {
+		t.Errorf("and of a duty that was done is told nothing: %+v", r.Faults)
+	}
 }
 
 func TestATrueEpochReplaysWithoutFault(t *testing.T) {
@@ -290,7 +480,7 @@ var falsifications = map[string]struct {
 			r.Outcome, r.Tries = bad, []marketplace.Outcome{bad}
 		})
 		p.Log.Proofs[0] = marketplace.Proof{Lease: 1, Epoch: p.Log.Epoch.Epoch, Passes: 2, Reports: 3,
-			Verdict: marketplace.VerdictAccused}
+			Verdict: marketplace.VerdictAccused, Accuser: p.Log.Reports[0].Auditor}
 	}},
 	"a pass of nothing": {audit.BadAnswer, func(p *past) {
 		p.lie(func(r *marketplace.Report) { r.Answers[p.whole(false)].Hash = marketplace.Hash{} })
@@ -306,6 +496,100 @@ var falsifications = map[string]struct {
 			a.Outcome, a.Hash = bad, marketplace.Hash{5}
 		})
 	}},
+	"a panel that was named when the epoch had begun": {audit.BadPanel, func(p *past) {
+		p.Log.Epoch.NamedAt = p.Rules.EpochStart(p.Log.Epoch.Epoch)
+	}},
+	"a panel that was never named": {audit.BadPanel, func(p *past) {
+		p.Log.Epoch.NamedAt = time.Time{}
+	}},
+	"other canaries than were sealed": {audit.BadCanaries, func(p *past) {
+		p.Log.Epoch.Canaries[0].Silent = true
+	}},
+	"canaries where nothing was sealed": {audit.BadCanaries, func(p *past) {
+		p.Log.Epoch.CanarySeal = marketplace.Hash{}
+	}},
+	"a canary that its agent does not keep": {audit.BadCanaries, func(p *past) {
+		p.reseal(marketplace.Canary{Lease: 2, Agent: marketplace.Address{2}},
+			marketplace.Canary{Lease: 9, Agent: marketplace.Address{2}})
+	}},
+	"a lease of a canary that is kept out of the seal": {audit.BadCanaries, func(p *past) {
+		p.Log.Epoch.Leases[0].Agent = marketplace.Address{2}
+	}},
+	"a seal that is never opened": {audit.BadCanaries, func(p *past) {
+		p.Log.Epoch.Canaries, p.Log.Epoch.CanarySalt = nil, marketplace.Hash{}
+		p.At = p.Rules.EpochStart(p.Log.Epoch.Epoch).Add(p.Rules.CanarySealed.Duration() + time.Hour)
+	}},
+	"a lie to a canary that costs nothing": {audit.BadStanding, func(p *past) {
+		p.reseal(marketplace.Canary{Lease: 2, Agent: marketplace.Address{2}, Silent: true})
+	}},
+	"duties that an auditor did not do": {audit.BadStanding, func(p *past) { p.Log.Shifts[1].Done++ }},
+	"a record that what was done does not come to": {audit.BadStanding, func(p *past) {
+		p.Log.Shifts[1].After.Reputation.Bad++
+	}},
+	"a record that is not the one of the epoch before": {audit.BadStanding, func(p *past) {
+		other := *p.Log.Shifts[0].After
+		other.Passed++
+		p.Log.Shifts[0].After = &other
+	}},
+	"a standing that the record does not bear": {audit.BadStanding, func(p *past) {
+		p.Log.Shifts[1].Is = marketplace.Disqualified
+	}},
+	"an auditor whose duties are kept silent about": {audit.BadStanding, func(p *past) {
+		p.Log.Shifts = p.Log.Shifts[2:]
+	}},
+	"another accuser than accused in the epoch before": {audit.BadAccusation, func(p *past) {
+		p.accusedBefore().Accuser = p.Log.Reports[1].Auditor
+	}},
+	"an accusation that nobody made": {audit.BadAccusation, func(p *past) {
+		p.accusedBefore()
+		p.Log.Accusers = nil
+	}},
+	"an accusation in another's name": {audit.BadAccusation, func(p *past) {
+		p.trial()
+		p.Log.Accusers[0].Bytes++
+	}},
+	"an accusation by who found nothing": {audit.BadAccusation, func(p *past) {
+		p.trial()
+		said := p.Log.Accusers[0]
+		said.Outcome, said.Tries = pass, []marketplace.Outcome{pass}
+		p.Log.Accusers[0] = p.signed(said)
+	}},
+	"a hearing that asks for other pieces": {audit.BadAccusation, func(p *past) {
+		p.trial()
+		said := p.Log.Accusers[0]
+		said.Answers = slices.Clone(said.Answers)
+		said.Answers[0].Piece = 5
+		p.Log.Accusers[0] = p.signed(said)
+	}},
+	"an accusation that was known and is not heard": {audit.BadAccusation, func(p *past) {
+		before := p.accusedBefore()
+		before.At = p.Log.Epoch.OpenedAt.Add(-time.Minute)
+	}},
+	"a hearing of another than accused": {audit.BadAccusation, func(p *past) {
+		p.trial()
+		p.Log.Before[0].Verdict, p.Log.Before[0].Accuser = marketplace.VerdictAccused,
+			p.Log.Reports[0].Auditor
+		p.Log.Proofs[0].Seconds = 0
+	}},
+	"an accusation that was refuted and stands": {audit.BadAccusation, func(p *past) {
+		p.trial()
+		p.Log.Proofs[0].Hearing = nil
+	}},
+	"an accusation that the reports confirm and that is told refuted": {audit.BadAccusation, func(p *past) {
+		p.trial()
+		p.Log.Proofs[0].Hearing.Outcome = marketplace.Confirmed
+	}},
+	"an accuser that the reports do not have": {audit.BadAccusation, func(p *past) {
+		p.lie(func(r *marketplace.Report) {
+			r.Outcome, r.Tries = bad, []marketplace.Outcome{bad}
+			a := &r.Answers[p.whole(false)]
+			a.Outcome, a.Hash = bad, marketplace.Hash{5}
+		})
+		p.Log.Proofs[0] = marketplace.Proof{Lease: 1, Epoch: p.Log.Epoch.Epoch, Passes: 2, Reports: 3,
+			Verdict: marketplace.VerdictAccused, Accuser: p.Log.Reports[1].Auditor}
+	}},
+	"a try that was due and not made": {audit.BadTries, func(p *past) { p.gaveUp(away, 1) }},
+	"a last try that was not made":    {audit.BadTries, func(p *past) { p.gaveUp(timeout, 2) }},
 	"pay for more than the epoch has": {audit.BadPay, func(p *past) { p.Log.Proofs[0].Seconds++ }},
 	"pay without a pass before":       {audit.BadPay, func(p *past) { p.Log.Before = nil }},
 }
@@ -324,7 +608,8 @@ func TestEveryFalsificationOfALogIsNamed(t *testing.T) {
 			t.Errorf("%s: want %s, got %s", name, c.kind, strings.Join(told, "\n"))
 		}
 		for _, f := range r.Faults { // what follows from it may be named too, and nothing else
-			follows := f.Kind == audit.Missing || f.Kind == audit.BadVerdict || f.Kind == audit.BadPay
+			follows := f.Kind == audit.Missing || f.Kind == audit.BadVerdict || f.Kind == audit.BadPay ||
+				f.Kind == audit.BadStanding
 			if f.Kind != c.kind && !follows && c.kind != audit.BadTries {
 				t.Errorf("%s: also %s: %s", name, f.Kind, f.Detail)
 			}
@@ -371,14 +656,7 @@ func TestAPeerThatProvesNoBlockIsAskedForThePiece(t *testing.T) {
 func TestALeaseOnTrialIsJudgedByWhatItsEpochWasAskedFor(t *testing.T) {
 	t.Parallel()
 	p := pastEpoch(t)
-	accuser := p.Log.Reports[0].Auditor
-	for i := range p.Log.Epoch.Leases {
-		p.Log.Epoch.Leases[i].Accused = &marketplace.Accusation{Epoch: p.Log.Epoch.Epoch - 2,
-			Auditor: accuser, Pieces: []int{3}}
-	}
-	p.Log.Reports, p.Log.Commitments = nil, nil
-	p.Log.Before, p.Log.Proofs = nil, nil
-	p.tell()
+	accuser := p.trial()
 	if r := p.Judge(); len(r.Faults) > 0 || r.Reports != 6 {
 		t.Errorf("%+v", r)
 	}

@@ -10,7 +10,9 @@ func (j *judge) verdicts() {
 	}
 	before := map[int64]marketplace.Verdict{}
 	for _, p := range j.Log.Before {
-		before[p.Lease] = p.Verdict
+		if p.Epoch == j.Log.Epoch.Epoch-1 {
+			before[p.Lease] = p.Verdict
+		}
 	}
 	proofs := map[int64]bool{}
 	for _, p := range j.Log.Proofs {
@@ -28,12 +30,16 @@ func (j *judge) verdicts() {
 
 // verdict holds one proof against what is said of its lease.
 func (j *judge) verdict(p marketplace.Proof, said []marketplace.Report, before marketplace.Verdict) {
-	l, audited := j.leases[p.Lease]
+	asked, audited := j.leases[p.Lease]
+	l := j.accused(asked)
 	fits, words := false, ""
-	for _, r := range j.rulings(l, said, before) {
-		fits = fits || r.Verdict == p.Verdict && r.Passes == p.Passes
+	for _, r := range j.rulings(l, asked, said) {
 		if words == "" {
 			words = string(r.Verdict)
+		}
+		if !fits && r.Verdict == p.Verdict && r.Passes == p.Passes {
+			fits = true
+			j.hearing(p, l, r)
 		}
 	}
 	if !audited || !fits || len(said) != p.Reports {
@@ -52,26 +58,14 @@ func (j *judge) verdict(p marketplace.Proof, said []marketplace.Report, before m
 }
 
 // rulings returns what the reports of an epoch may come to. The log tells how a lease stood when the
-// epoch opened, and it is judged as it stands at the end: accused in the epoch before, by whom that
-// one's log says, and with its grace over or not.
-func (j *judge) rulings(asked marketplace.Lease, said []marketplace.Report, before marketplace.Verdict,
-) (all []marketplace.Ruling) {
+// epoch opened, and it is judged as it stands at the end, with its grace over or not.
+func (j *judge) rulings(l, asked marketplace.Lease, said []marketplace.Report) []marketplace.Ruling {
 	e := j.Log.Epoch
 	judged := j.Rules.CommitBy(e.Epoch)
-	add := func(l marketplace.Lease) {
+	all := []marketplace.Ruling{j.Rules.Hear(l, asked, e.Epoch, said, len(e.Auditors), judged)}
+	if l.Accused.Waits() {
+		l.State, l.Deadline = marketplace.Grace, judged
 		all = append(all, j.Rules.Hear(l, asked, e.Epoch, said, len(e.Auditors), judged))
-		if l.Accused.Waits() {
-			l.State, l.Deadline = marketplace.Grace, judged
-			all = append(all, j.Rules.Hear(l, asked, e.Epoch, said, len(e.Auditors), judged))
-		}
-	}
-	add(asked)
-	if before == marketplace.VerdictAccused && !asked.Accused.Waits() {
-		for _, seat := range e.Auditors {
-			l := asked
-			l.Accused = &marketplace.Accusation{Epoch: e.Epoch - 1, Auditor: seat.Auditor}
-			add(l)
-		}
 	}
 	return all
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -55,6 +54,7 @@ type wire struct {
 	out  *bufio.Writer // sent before we wait for an answer
 	fast bool          // BEP 6: have none, reject
 	ext  bool          // BEP 10: the peer introduces itself
+	over transport
 	buf  []byte
 }
 
@@ -84,34 +84,6 @@ func (m meter) Write(b []byte) (int, error) {
 	n, err := m.Conn.Write(b)
 	m.bytes.Add(int64(n))
 	return n, err
-}
-
-// greet connects and shakes hands like our downloaders do: obfuscated first, plainly if that
-// fails. The parts share the time that is left until the deadline.
-func greet(ctx context.Context, guard metainfo.Guard, peer netip.AddrPort, t *metainfo.Torrent,
-	spent *atomic.Int64, deadline time.Time,
-) (w *wire, connected bool, err error) {
-	for _, obfuscate := range []bool{true, false} {
-		until := deadline
-		if obfuscate {
-			until = time.Now().Add(min(time.Until(deadline)/2, handshakeMax))
-		}
-		var c net.Conn
-		dialer := guard.Dialer(time.Until(deadline))
-		if c, err = dialer.DialContext(ctx, "tcp", peer.String()); err != nil {
-			return nil, connected, err
-		}
-		connected = true
-		c = meter{c, spent}
-		if w, err = shake(ctx, c, t, obfuscate, until); err == nil {
-			return w, true, c.SetDeadline(deadline)
-		}
-		_ = c.Close() // it did not answer as it should
-		if ctx.Err() != nil || errors.Is(err, errStranger) {
-			break
-		}
-	}
-	return nil, connected, err
 }
 
 func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool, until time.Time) (
@@ -144,7 +116,7 @@ func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool,
 }
 
 func newWire(c net.Conn, rw io.ReadWriter) *wire {
-	w := &wire{Conn: c, in: readers.Get().(*bufio.Reader), out: bufio.NewWriter(rw)}
+	w := &wire{Conn: c, over: overTCP, in: readers.Get().(*bufio.Reader), out: bufio.NewWriter(rw)}
 	w.in.Reset(rw)
 	return w
 }

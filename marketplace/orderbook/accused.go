@@ -20,9 +20,9 @@ func (a *act) accuse(all []*hearing) error {
 		case h.proof.Verdict == marketplace.VerdictAccused:
 			err = a.openHearing(h)
 		case was.Waits() && h.proof.Verdict == marketplace.VerdictDataFault:
-			err = a.closeHearing(h, "confirmed")
+			err = a.closeHearing(h, marketplace.Confirmed)
 		case was.Waits() && !is.Waits():
-			err = a.closeHearing(h, "refuted")
+			err = a.closeHearing(h, marketplace.Refuted)
 		}
 		if err != nil {
 			return err
@@ -45,7 +45,7 @@ func (a *act) openHearing(h *hearing) error {
 	if err != nil {
 		return err
 	}
-	of.Pieces = append([]int{}, said.Wrong()...)
+	of.Pieces, h.proof.Accuser = append([]int{}, said.Wrong()...), of.Auditor
 	if _, err := a.exec(`INSERT INTO hearings (lease, epoch, auditor, outcome)
 		VALUES ($1, $2, $3, 'waits')`, h.lease.ID, of.Epoch, of.Auditor); err != nil {
 		return fmt.Errorf("open hearing: %w", err)
@@ -53,12 +53,14 @@ func (a *act) openHearing(h *hearing) error {
 	return nil
 }
 
-func (a *act) closeHearing(h *hearing, outcome string) error {
+func (a *act) closeHearing(h *hearing, outcome marketplace.HearingOutcome) error {
+	of := h.lease.Accused
 	if _, err := a.exec(`UPDATE hearings SET heard = $3, outcome = $4 WHERE lease = $1 AND epoch = $2`,
-		h.lease.ID, h.lease.Accused.Epoch, h.proof.Epoch, outcome); err != nil {
+		h.lease.ID, of.Epoch, h.proof.Epoch, string(outcome)); err != nil {
 		return fmt.Errorf("close hearing: %w", err)
 	}
-	a.happened("lease."+outcome, h.lease.ID, h.lease, append(concerned(h.lease),
+	h.proof.Hearing = &marketplace.Hearing{Epoch: of.Epoch, Auditor: of.Auditor, Outcome: outcome}
+	a.happened("lease."+string(outcome), h.lease.ID, h.lease, append(concerned(h.lease),
 		h.lease.Accused.Auditor)...)
 	return nil
 }

@@ -12,15 +12,16 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-const selectAuditor = `SELECT id, terms, state, reason, signs, standing, outlook,
-	(SELECT coalesce(sum(due), 0) FROM audit_duties d WHERE d.auditor = address),
-	(SELECT coalesce(sum(done), 0) FROM audit_duties d WHERE d.auditor = address),
-	registered_at, moved_at FROM auditors `
+const selectAuditor = `SELECT id, terms, state, reason, signs, standing, outlook, d.due, d.done,
+	d.refuted, d.last, registered_at, moved_at FROM auditors, LATERAL (SELECT coalesce(sum(due), 0) AS due,
+		coalesce(sum(done), 0) AS done, coalesce(sum(refuted), 0) AS refuted,
+		coalesce(max(epoch) FILTER (WHERE done > 0), 0) AS last
+		FROM audit_duties WHERE auditor = address) d `
 
 func scanAuditor(row pgx.CollectableRow) (x marketplace.Auditor, err error) {
 	var terms, outlook []byte
 	if err := row.Scan(&x.ID, &terms, &x.State, &x.Reason, &x.Signs, &x.Standing, &outlook, &x.Due,
-		&x.Done, at{&x.RegisteredAt}, at{&x.MovedAt}); err != nil {
+		&x.Done, &x.Refuted, &x.LastEpoch, at{&x.RegisteredAt}, at{&x.MovedAt}); err != nil {
 		return x, err
 	}
 	if outlook != nil {
@@ -180,17 +181,17 @@ func (a *act) seats() ([]marketplace.Seat, error) {
 	return seats, err
 }
 
-// Panel returns the seats of an epoch that is about to open, and when they were named. Where nobody
-// named them in time, as in a market's first epoch, they are named now.
-func (b *Book) Panel(ctx context.Context, epoch int64, now time.Time) (
+// Panel returns the seats of an epoch that is about to open, and when they were named: before it
+// began, for who names them later may know whom its block draws. Where that was missed, as by a market
+// that was away, those that were named last keep them; NotFound says that there are none.
+func (b *Book) Panel(ctx context.Context, epoch int64) (
 	seats []marketplace.Seat, named time.Time, err error) {
-	if _, err := b.NamePanel(ctx, epoch, now); err != nil {
-		return nil, named, err
-	}
 	var text []byte
-	_, err = one(ctx, b.pool, "panel", func(row pgx.CollectableRow) (x struct{}, err error) {
-		return x, row.Scan(&text, at{&named})
-	}, `SELECT seats, named_at FROM audit_panels WHERE epoch = $1`, epoch)
+	_, err = one(ctx, b.pool, fmt.Sprint("panel before epoch ", epoch),
+		func(row pgx.CollectableRow) (x struct{}, err error) {
+			return x, row.Scan(&text, at{&named})
+		}, `SELECT seats, named_at FROM audit_panels WHERE epoch <= $1 AND named_at < $2
+		ORDER BY epoch DESC LIMIT 1`, epoch, b.opts.Rules.EpochStart(epoch))
 	if err == nil {
 		err = json.Unmarshal(text, &seats)
 	}

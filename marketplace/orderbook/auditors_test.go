@@ -27,7 +27,9 @@ func (s *stage) moveAuditor(who marketplace.Address, to marketplace.AuditorState
 // seated says who has a seat in an epoch that is named now.
 func (s *stage) seated(epoch int64) map[marketplace.Address]marketplace.Seat {
 	s.Helper()
-	seats, _, err := s.Panel(s.Context(), epoch, s.now)
+	_, err := s.NamePanel(s.Context(), epoch, s.now)
+	s.must(err)
+	seats, _, err := s.Panel(s.Context(), epoch)
 	s.must(err)
 	all := map[marketplace.Address]marketplace.Seat{}
 	for _, seat := range seats {
@@ -48,7 +50,7 @@ func TestOnlyAuditorsThatTheOperatorAdmittedGetASeat(t *testing.T) {
 	s.moveAuditor(paused, marketplace.PausedAuditor)
 	s.moveAuditor(barred, marketplace.Barred)
 	s.moveAuditor(left, marketplace.LeftAuditor)
-	seats := s.seated(1)
+	seats := s.seated(s.rules.EpochAt(s.now) + 1)
 	want := marketplace.Seat{Auditor: admitted, Capacity: 7, Payee: person("admitted's purse")}
 	if len(seats) != len(auditors)+1 || seats[admitted] != want || !seats[auditors[0]].Signs {
 		t.Errorf("seats are %v", seats)
@@ -77,9 +79,11 @@ func TestAPanelIsNamedOnceAndBeforeItsEpoch(t *testing.T) {
 	s.must(err)
 	s.moveAuditor(auditors[0], marketplace.Barred)
 	s.now = s.rules.EpochStart(epoch).Add(time.Second)
-	seats, at, err := s.Panel(t.Context(), epoch, s.now)
+	again, err := s.NamePanel(t.Context(), epoch, s.now)
 	s.must(err)
-	if !named || len(seats) != 3 || !at.Before(s.rules.EpochStart(epoch)) {
+	seats, at, err := s.Panel(t.Context(), epoch)
+	s.must(err)
+	if !named || again || len(seats) != 3 || !at.Before(s.rules.EpochStart(epoch)) {
 		t.Errorf("%d seats, named at %s", len(seats), at)
 	}
 	if len(s.seated(epoch+1)) != 2 {
@@ -100,6 +104,32 @@ func TestAPanelIsNamedOnceAndBeforeItsEpoch(t *testing.T) {
 			t.Fatal("not told to everybody")
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestWhereNoPanelWasNamedInTimeTheLastOneKeepsItsSeats(t *testing.T) {
+	t.Parallel()
+	s := aStage(t)
+	s.must(s.ConfigureAuditors(t.Context(), auditors, s.now))
+	first := s.rules.EpochAt(s.now) + 1
+	if _, _, err := s.Panel(t.Context(), first); !errors.Is(err, marketplace.NotFound) {
+		t.Errorf("before any is named: %v", err)
+	}
+	_, err := s.NamePanel(t.Context(), first, s.now)
+	s.must(err)
+	named := s.now
+	s.moveAuditor(auditors[0], marketplace.Barred)
+	late := first + 2 // the market comes back in it
+	s.now = s.rules.EpochStart(late).Add(time.Second)
+	_, err = s.NamePanel(t.Context(), late, s.now)
+	s.must(err)
+	seats, at, err := s.Panel(t.Context(), late)
+	s.must(err)
+	if len(seats) != 3 || !at.Equal(named) {
+		t.Errorf("%d seats, named at %s", len(seats), at)
+	}
+	if _, _, err := s.Panel(t.Context(), first-1); !errors.Is(err, marketplace.NotFound) {
+		t.Errorf("of the epoch before the first panel: %v", err)
 	}
 }
 

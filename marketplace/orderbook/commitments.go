@@ -1,10 +1,10 @@
 package orderbook
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,101 +13,192 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-// Commit takes an auditor's commitments for one epoch, in place of those that it handed in before,
-// until the epoch is sealed. Any accusation may end a lease, so nobody chooses whom to audit.
-func (b *Book) Commit(
-	ctx context.Context, epoch int64, all []marketplace.Commitment, now time.Time,
-) error {
-	return b.act(ctx, now, func(a *act) error {
-		none := marketplace.Conflict.Errorf("epoch %d takes no commitments", epoch)
-		e, err := one(ctx, a.Tx, fmt.Sprint("epoch ", epoch), scanEpoch, selectEpoch+`WHERE e.epoch = $1
-			AND closed_at IS NULL AND judged_at IS NULL FOR SHARE OF e`, epoch)
-		if errors.Is(err, marketplace.NotFound) {
-			return none
-		}
-		if err != nil {
+// Commit takes auditors' commitments for one epoch, in place of those that they handed in before, until
+// the epoch is sealed, and returns those that it did not take: any accusation may end a lease, so
+// nobody chooses whom to audit.
+func (b *Book) Commit(ctx context.Context, epoch int64, all []marketplace.Commitment, now time.Time) (
+	refused []marketplace.NotTaken, err error) {
+	drawn, err := b.drawn(ctx, epoch)
+	if err != nil {
+		return nil, err
+	}
+	err = b.act(ctx, now, func(a *act) error {
+		takes, err := a.takes(epoch)
+		switch {
+		case err != nil:
 			return err
+		case takes != commitments:
+			return marketplace.Conflict.Errorf("epoch %d takes no commitments", epoch)
 		}
-		if sealed, err := a.sealed(epoch); err != nil || sealed {
-			return cmp.Or(err, none)
-		}
-		return a.commit(e, all)
+		refused, err = a.commit(epoch, all, drawn)
+		return err
 	})
+	return refused, err
 }
 
-func (a *act) commit(e marketplace.AuditEpoch, all []marketplace.Commitment) error {
-	drawn := a.book.draws.of(a.rules, e)
+func (a *act) commit(epoch int64, all []marketplace.Commitment,
+	drawn map[int64][]marketplace.Address) (refused []marketplace.NotTaken, err error) {
 	batch := &pgx.Batch{}
 	for _, c := range all {
-		if c.Epoch != e.Epoch || !slices.Contains(drawn[c.Lease], c.Auditor) {
-			return marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", c.Lease,
-				e.Epoch)
+		if c.Epoch != epoch || !slices.Contains(drawn[c.Lease], c.Auditor) {
+			refused = append(refused, marketplace.NotTaken{Lease: c.Lease, Epoch: c.Epoch,
+				Kind: marketplace.Forbidden, Detail: fmt.Sprintf("lease %d is not yours to audit in epoch %d",
+					c.Lease, epoch)})
+			continue
 		}
 		batch.Queue(`INSERT INTO commitments (epoch, lease, auditor, hash, at) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (epoch, lease, auditor) DO UPDATE SET hash = excluded.hash, at = excluded.at
 			WHERE commitments.hash <> excluded.hash`, c.Epoch, c.Lease, c.Auditor, c.Hash, a.now)
 	}
 	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {
-		return fmt.Errorf("write commitments: %w", err)
+		return nil, fmt.Errorf("write commitments: %w", err)
 	}
-	return nil
+	return refused, nil
 }
 
 // duties is how many reports an epoch asks for. One that the release before opened does not say; there
 // $2 is Rules.Auditors.
 const duties = `coalesce(visits, jsonb_array_length(leases) * least($2, cardinality(auditors)))`
 
-// sealed says whether an epoch takes reports and no more commitments: the deadline is past, or the
-// epoch is over and all have committed.
-func (a *act) sealed(epoch int64) (bool, error) {
-	switch {
-	case !a.now.Before(a.rules.CommitBy(epoch)):
-		return true, nil
-	case a.now.Before(a.rules.EpochStart(epoch + 1)):
-		return false, nil
+// What an epoch takes.
+const (
+	nothing = iota // it is closed
+	commitments
+	reports
+)
+
+// takes says what an epoch takes, until the act ends: reports and no more commitments from the deadline
+// on, or as soon as the epoch is over and all have committed.
+func (a *act) takes(epoch int64) (int, error) {
+	type state struct {
+		due  int
+		open bool
 	}
-	return one(a.ctx, a.Tx, fmt.Sprint("epoch ", epoch), pgx.RowTo[bool], `SELECT (SELECT count(*)
-		FROM commitments c WHERE c.epoch = e.epoch) >= `+duties+` FROM audit_epochs e WHERE epoch = $1`,
-		epoch, a.rules.Auditors)
+	is, err := one(a.ctx, a.Tx, fmt.Sprint("epoch ", epoch), func(row pgx.CollectableRow) (s state, err error) {
+		return s, row.Scan(&s.due, &s.open)
+	}, `SELECT `+duties+`, closed_at IS NULL AND judged_at IS NULL FROM audit_epochs WHERE epoch = $1
+		FOR SHARE`, epoch, a.rules.Auditors)
+	switch {
+	case err != nil || !is.open:
+		return nothing, err
+	case !a.now.Before(a.rules.CommitBy(epoch)):
+		return reports, nil
+	case a.now.Before(a.rules.EpochStart(epoch + 1)):
+		return commitments, nil
+	}
+	n, err := one(a.ctx, a.Tx, "commitments", pgx.RowTo[int],
+		`SELECT count(*) FROM commitments WHERE epoch = $1`, epoch)
+	if n < is.due {
+		return commitments, err
+	}
+	return reports, err
 }
 
-// SaveReport takes an auditor's signed report that it committed to, once the epoch is sealed and until
-// it is closed. Taking it twice is taking it once.
-func (b *Book) SaveReport(ctx context.Context, r marketplace.Report, now time.Time) error {
-	return b.act(ctx, now, func(a *act) error {
-		committed, err := one(ctx, a.Tx, fmt.Sprint("epoch ", r.Epoch), pgx.RowTo[*marketplace.Hash],
-			`SELECT c.hash FROM audit_epochs e LEFT JOIN commitments c ON c.epoch = e.epoch
-				AND c.lease = $2 AND c.auditor = $3
-			WHERE e.epoch = $1 AND closed_at IS NULL AND judged_at IS NULL FOR SHARE OF e`, r.Epoch, r.Lease,
-			r.Auditor)
-		if errors.Is(err, marketplace.NotFound) {
-			return marketplace.Conflict.Errorf("epoch %d is not open for reports", r.Epoch)
-		}
-		if err != nil {
-			return err
-		}
-		sealed, err := a.sealed(r.Epoch)
+// SaveReports takes auditors' signed reports that they committed to, once their epoch is sealed and until
+// it is closed, and returns those that it did not take. Conflict says that an epoch takes none, not
+// yet or no more; those of other epochs may be taken. Taking one twice is taking it once.
+func (b *Book) SaveReports(ctx context.Context, all []marketplace.Report, now time.Time) (
+	refused []marketplace.NotTaken, err error) {
+	byEpoch := map[int64][]marketplace.Report{}
+	for _, r := range all {
+		byEpoch[r.Epoch] = append(byEpoch[r.Epoch], r)
+	}
+	for _, epoch := range slices.Sorted(maps.Keys(byEpoch)) {
+		more, failed := b.saveReports(ctx, epoch, byEpoch[epoch], now)
+		refused, err = append(refused, more...), errors.Join(err, failed)
+	}
+	return refused, err
+}
+
+// saveReports takes one epoch's reports together, or, when Postgres refuses one of them, one by one, so
+// that it costs the others nothing.
+func (b *Book) saveReports(ctx context.Context, epoch int64, all []marketplace.Report, now time.Time) (
+	refused []marketplace.NotTaken, err error) {
+	err = b.act(ctx, now, func(a *act) (err error) {
+		refused, err = a.saveReports(epoch, all)
+		return err
+	})
+	if codeOf(err) == "" || errors.Is(err, marketplace.Unavailable) || len(all) == 1 {
+		return refused, err
+	}
+	refused, err = nil, nil
+	for i := range all {
+		more, failed := b.saveReports(ctx, epoch, all[i:i+1], now)
+		refused, err = append(refused, more...), errors.Join(err, failed)
+	}
+	return refused, err
+}
+
+func (a *act) saveReports(epoch int64, all []marketplace.Report) (
+	refused []marketplace.NotTaken, err error) {
+	takes, err := a.takes(epoch)
+	switch {
+	case errors.Is(err, marketplace.NotFound), err == nil && takes == nothing:
+		return nil, marketplace.Conflict.Errorf("epoch %d is not open for reports", epoch)
+	case err != nil:
+		return nil, err
+	case takes == commitments:
+		return nil, marketplace.Conflict.Errorf("reports of epoch %d are taken from %s on, or when all have"+
+			" committed to theirs", epoch, a.rules.CommitBy(epoch).Format(time.RFC3339))
+	}
+	committed, err := a.committed(epoch, all)
+	if err != nil {
+		return nil, err
+	}
+	batch := &pgx.Batch{}
+	for _, r := range all {
+		hash, ok := committed[voice{r.Lease, r.Auditor}]
+		no := marketplace.NotTaken{Lease: r.Lease, Epoch: epoch}
 		switch {
-		case err != nil:
-			return err
-		case !sealed:
-			return marketplace.Conflict.Errorf("reports of epoch %d are taken from %s on, or when all have"+
-				" committed to theirs", r.Epoch, a.rules.CommitBy(r.Epoch).Format(time.RFC3339))
-		case committed == nil:
-			return marketplace.Forbidden.Errorf("you committed to no report on lease %d in epoch %d", r.Lease,
-				r.Epoch)
-		case *committed != r.Commitment():
-			return marketplace.Invalid.Errorf("it is not the report on lease %d in epoch %d that you"+
-				" committed to", r.Lease, r.Epoch)
+		case !ok:
+			no.Kind, no.Detail = marketplace.Forbidden, fmt.Sprintf("you committed to no report on lease %d in"+
+				" epoch %d", r.Lease, epoch)
+			refused = append(refused, no)
+			continue
+		case hash != r.Commitment():
+			no.Kind, no.Detail = marketplace.Invalid, fmt.Sprintf("it is not the report on lease %d in epoch %d"+
+				" that you committed to", r.Lease, epoch)
+			refused = append(refused, no)
+			continue
 		}
 		r.ID = 0
-		if _, err := a.exec(`INSERT INTO reports (lease, epoch, auditor, body, at)
+		batch.Queue(`INSERT INTO reports (lease, epoch, auditor, body, at)
 			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, r.Lease, r.Epoch, r.Auditor, mustJSON(r),
-			a.now); err != nil {
-			return fmt.Errorf("write report: %w", err)
-		}
+			a.now)
+	}
+	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("write reports: %w", err)
+	}
+	return refused, nil
+}
+
+// A voice is who speaks of what.
+type voice struct {
+	lease   int64
+	auditor marketplace.Address
+}
+
+// committed returns what the authors of reports committed to.
+func (a *act) committed(epoch int64, all []marketplace.Report) (map[voice]marketplace.Hash, error) {
+	leases := make([]int64, len(all))
+	for i, r := range all {
+		leases[i] = r.Lease
+	}
+	rows, err := a.Query(a.ctx, `SELECT lease, auditor, hash FROM commitments WHERE epoch = $1
+		AND lease = ANY($2)`, epoch, leases)
+	if err != nil {
+		return nil, fmt.Errorf("read commitments: %w", err)
+	}
+	found := map[voice]marketplace.Hash{}
+	var of voice
+	var hash marketplace.Hash
+	if _, err := pgx.ForEachRow(rows, []any{&of.lease, &of.auditor, &hash}, func() error {
+		found[of] = hash
 		return nil
-	})
+	}); err != nil {
+		return nil, fmt.Errorf("read commitments: %w", err)
+	}
+	return found, nil
 }
 
 // A CommitmentFilter chooses commitments; zero fields choose all.

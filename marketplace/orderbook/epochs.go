@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,7 +90,7 @@ func (b *Book) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now time
 		}
 		if n == 1 {
 			open := map[string]any{"epoch": e.Epoch, "block": e.Block, "leases": len(leases),
-				"visits": visits}
+				"visits": visits, "canary_seal": e.CanarySeal}
 			a.happened("epoch.open", e.Epoch, open)
 		}
 		return nil
@@ -107,7 +109,8 @@ func (b *Book) LastEpoch(ctx context.Context) (int64, error) {
 		`SELECT coalesce(max(epoch), 0) FROM audit_epochs`)
 }
 
-// draws remembers who looks at what in the newest epochs, which every report asks for anew.
+// draws remembers who looks at what in some epochs, which every request of an auditor asks for: to read
+// an epoch of 20,000 leases and to draw takes a second.
 type draws struct {
 	mu  sync.Mutex // guards all
 	all map[int64]map[int64][]marketplace.Address
@@ -116,18 +119,36 @@ type draws struct {
 // drawsMax is how many epochs are remembered: reports come for the running one and the last.
 const drawsMax = 4
 
-func (d *draws) of(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]marketplace.Address {
+// of returns who is drawn in an epoch, which it reads if it has to. The newest epochs are kept, and the
+// one that was asked for last: to look at old ones does not cost auditors theirs.
+func (d *draws) of(r marketplace.Rules, epoch int64, read func() (marketplace.AuditEpoch, error)) (
+	map[int64][]marketplace.Address, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	drawn := d.all[e.Epoch]
-	if drawn != nil {
-		return drawn
+	if drawn := d.all[epoch]; drawn != nil {
+		return drawn, nil
 	}
-	if drawn = r.Draw(e); d.all == nil || len(d.all) >= drawsMax {
+	e, err := read()
+	if err != nil {
+		return nil, err
+	}
+	if d.all == nil {
 		d.all = map[int64]map[int64][]marketplace.Address{}
 	}
-	d.all[e.Epoch] = drawn
-	return drawn
+	drawn := r.Draw(e)
+	if len(d.all) >= drawsMax {
+		delete(d.all, slices.Min(slices.Collect(maps.Keys(d.all))))
+	}
+	d.all[epoch] = drawn
+	return drawn, nil
+}
+
+// drawn says who looks at what in an epoch. Ask before an act and not in one: who draws waits for a
+// connection, while others wait for the draw.
+func (b *Book) drawn(ctx context.Context, epoch int64) (map[int64][]marketplace.Address, error) {
+	return b.draws.of(b.opts.Rules, epoch, func() (marketplace.AuditEpoch, error) {
+		return b.AuditEpoch(ctx, epoch)
+	})
 }
 
 // A ReportFilter chooses reports; zero fields choose all.
@@ -181,10 +202,19 @@ type ProofFilter struct {
 
 func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 	var paid []byte
+	var accuser *marketplace.Address
+	var hearing []byte
 	if err := row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire,
-		at{&p.At}); err != nil {
+		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire, at{&p.At}, &accuser, &hearing); err != nil {
 		return p, err
+	}
+	if accuser != nil {
+		p.Accuser = *accuser
+	}
+	if hearing != nil {
+		if err := json.Unmarshal(hearing, &p.Hearing); err != nil {
+			return p, err
+		}
 	}
 	if err := json.Unmarshal(paid, &p.Paid); err != nil || len(p.Paid) == 0 {
 		p.Paid = nil
@@ -194,7 +224,10 @@ func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, paid, wire, at FROM proofs `
+	drawn_from, paid, wire, at,
+	(SELECT h.auditor FROM hearings h WHERE h.lease = proofs.lease AND h.epoch = proofs.epoch),
+	(SELECT jsonb_build_object('epoch', h.epoch, 'auditor', h.auditor, 'outcome', h.outcome)
+		FROM hearings h WHERE h.lease = proofs.lease AND h.heard = proofs.epoch) FROM proofs `
 
 // ProofsOf returns an epoch's proofs of leases numbered below page.After, newest first.
 func (b *Book) ProofsOf(ctx context.Context, epoch int64, p Page) ([]marketplace.Proof, error) {

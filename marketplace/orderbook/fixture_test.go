@@ -3,6 +3,7 @@ package orderbook_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -197,10 +198,20 @@ func (s *stage) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now tim
 
 // SaveReport hands a report in: committed to at a moment, revealed when all must have committed.
 func (s *stage) SaveReport(ctx context.Context, r marketplace.Report, now time.Time) error {
-	if err := s.Commit(ctx, r.Epoch, []marketplace.Commitment{r.Sealed()}, now); err != nil {
-		return err
+	no, err := s.Commit(ctx, r.Epoch, []marketplace.Commitment{r.Sealed()}, now)
+	if err != nil || len(no) > 0 {
+		return errors.Join(err, refusal(no))
 	}
-	return s.Book.SaveReport(ctx, r, s.rules.CommitBy(r.Epoch))
+	no, err = s.SaveReports(ctx, []marketplace.Report{r}, s.rules.CommitBy(r.Epoch))
+	return errors.Join(err, refusal(no))
+}
+
+// refusal is why the first of what was handed in was not taken.
+func refusal(all []marketplace.NotTaken) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return all[0].Kind.Errorf("%s", all[0].Detail)
 }
 
 // epoch lives through one epoch in which each lease's auditors find what is given (pass when it

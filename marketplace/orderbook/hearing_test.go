@@ -11,6 +11,7 @@ import (
 func TestAnAccusationIsHeardByOthersOnTheSamePiecesAndUnpaidMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := aStage(t)
+	s.must(s.ConfigureAuditors(t.Context(), auditors, s.now))
 	l := s.clear(s.post(1), s.agent(1))[0]
 	s.fetched(l)
 	s.epoch(nil)
@@ -37,6 +38,10 @@ func TestAnAccusationIsHeardByOthersOnTheSamePiecesAndUnpaidMeanwhile(t *testing
 		accused.Accused.Auditor != auditors[0] || !slices.Equal(accused.Accused.Pieces, []int{17}) {
 		t.Fatalf("accused: %+v, %+v", accused, accused.Accused)
 	}
+	if p := s.proof(l.ID, k); p.Verdict != marketplace.VerdictAccused || p.Accuser != auditors[0] ||
+		p.Hearing != nil {
+		t.Errorf("its proof says %+v", p)
+	}
 	// The next epoch opens with the accusation, so that everybody can recompute who is asked what;
 	// the accuser's report is neither due nor waited for.
 	k = s.rules.EpochAt(s.now)
@@ -59,10 +64,29 @@ func TestAnAccusationIsHeardByOthersOnTheSamePiecesAndUnpaidMeanwhile(t *testing
 		cleared.Accused.Refuted != k {
 		t.Fatalf("heard: %+v, %+v", cleared, cleared.Accused)
 	}
+	if p := s.proof(l.ID, k); !p.Accuser.IsZero() || p.Hearing == nil || *p.Hearing !=
+		(marketplace.Hearing{Epoch: k - 1, Auditor: auditors[0], Outcome: marketplace.Refuted}) {
+		t.Errorf("the proof of its hearing says %+v", p)
+	}
+	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Refuted != 1 {
+		t.Errorf("its accuser was refuted %d times (%v)", a.Refuted, err)
+	}
 	s.epoch(nil)
 	if paid := s.lease(l.ID); paid.Earned.Cmp(before.Earned) <= 0 || paid.Held.Cmp(before.Held) <= 0 {
 		t.Errorf("afterwards it earns nothing: %+v", paid)
 	}
+}
+
+// proof returns what an epoch came to for a lease.
+func (s *stage) proof(lease, epoch int64) (p marketplace.Proof) {
+	s.Helper()
+	all, err := s.Proofs(s.Context(), orderbook.ProofFilter{Lease: lease}, orderbook.Page{})
+	s.must(err)
+	i := slices.IndexFunc(all, func(p marketplace.Proof) bool { return p.Epoch == epoch })
+	if i < 0 {
+		s.Fatal("no proof of the epoch")
+	}
+	return all[i]
 }
 
 func TestAnAgentThatDoesNotPassItsHearingLosesWhatWasHeldBack(t *testing.T) {

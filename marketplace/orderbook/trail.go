@@ -4,25 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/everseed/everseed/marketplace"
 )
+
+// A Looked is what an epoch drew from for one lease, and whom it drew.
+type Looked struct {
+	Epoch marketplace.AuditEpoch // of its leases this one alone
+	Lease marketplace.Lease      // as the epoch froze it
+	Drawn []marketplace.Address
+}
+
+// selectEpochOf reads an epoch with one of its leases: all of them may be many megabytes.
+var selectEpochOf = strings.Replace(selectEpoch, "e.leases", `jsonb_path_query_array(e.leases,
+	'$[*] ? (@.id == $lease)', jsonb_build_object('lease', $2::bigint))`, 1)
 
 // Trail returns what is behind one epoch's pay for one lease, and what that epoch drew from. Its visits
 // have no plan, which is no matter of the book. The epoch's secret is in it; who may see that is
 // decided at the door.
 func (b *Book) Trail(ctx context.Context, id, epoch int64) (
-	t marketplace.Trail, e marketplace.AuditEpoch, err error) {
+	t marketplace.Trail, of Looked, err error) {
 	l, err := b.Lease(ctx, id)
 	if err != nil {
-		return t, e, err
+		return t, of, err
 	}
-	if e, err = b.AuditEpoch(ctx, epoch); err != nil {
-		return t, e, err
+	if of.Epoch, err = one(ctx, b.pool, fmt.Sprint("epoch ", epoch), scanEpoch, selectEpochOf+`
+		WHERE e.epoch = $1`, epoch, id); err != nil {
+		return t, of, err
 	}
-	if !slices.ContainsFunc(e.Leases, func(l marketplace.Lease) bool { return l.ID == id }) {
-		return t, e, marketplace.NotFound.Errorf("lease %d was not audited in epoch %d", id, epoch)
+	e, audited := of.Epoch, false
+	if of.Lease, audited = e.Lease(id); !audited {
+		return t, of, marketplace.NotFound.Errorf("lease %d was not audited in epoch %d", id, epoch)
 	}
 	r := b.opts.Rules
 	t = marketplace.Trail{Lease: id, Epoch: epoch, Bounty: l.Bounty, Agent: l.Agent, Payee: l.Payee,
@@ -30,12 +43,17 @@ func (b *Book) Trail(ctx context.Context, id, epoch int64) (
 		PromisedAt: e.PromisedAt, Commit: e.Commit, Secret: e.Secret, Block: e.Block, BlockHash: e.Hash,
 		ClosedAt: e.ClosedAt, Visits: []marketplace.Visit{}, Cheques: []marketplace.SignedCheque{}}
 	if e.ClosedAt.IsZero() {
-		return t, e, nil
+		return t, of, nil
 	}
 	if t.Visits, err = b.visits(ctx, id, epoch); err != nil {
-		return t, e, err
+		return t, of, err
 	}
-	return t, e, b.payOf(ctx, l, &t)
+	drawn, err := b.drawn(ctx, epoch)
+	if err != nil {
+		return t, of, err
+	}
+	of.Drawn = drawn[id]
+	return t, of, b.payOf(ctx, l, &t)
 }
 
 // visits are what auditors committed to and revealed of a lease.

@@ -1,7 +1,9 @@
 package orderbook
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,35 +37,94 @@ func (a *act) watch(e marketplace.AuditEpoch, said []marketplace.Report) error {
 		d.Refuted++
 		duties[who] = d
 	}
-	batch := &pgx.Batch{}
-	for who, d := range duties {
-		batch.Queue(`INSERT INTO audit_duties (epoch, auditor, due, done, canaries, lies, refuted)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`, e.Epoch, who, d.Due, d.Done, d.Canaries, d.Lies, d.Refuted)
-	}
-	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {
-		return fmt.Errorf("write duties: %w", err)
-	}
 	all, err := a.watched()
 	if err != nil {
 		return err
 	}
-	for _, w := range all {
-		d, due := duties[w.who]
-		was := w.standing
+	shifts := map[marketplace.Address]marketplace.Shift{}
+	for who, d := range duties {
+		shifts[who] = marketplace.Shift{Epoch: e.Epoch, Auditor: who, Duties: d}
+	}
+	was := map[marketplace.Address]marketplace.Standing{} // of those that an epoch moves
+	for i, before := range all {
+		w := &all[i]
+		shift, due := shifts[w.who]
 		switch {
 		case due:
-			w.record = a.rules.Watch(w.record, e.Epoch, d)
-		case was == marketplace.Suspended: // it could not show that it is back
+			w.record = a.rules.Watch(w.record, e.Epoch, shift.Duties)
+		case w.standing == marketplace.Suspended: // it could not show that it is back
 			w.record = a.rules.Idle(w.record, e.Epoch)
 		default:
 			continue
 		}
-		w.standing = a.rules.Standing(was, w.record, e.Epoch)
-		if err := a.writeWatched(w, was); err != nil {
-			return err
+		was[w.who] = w.standing
+		w.standing = a.rules.Standing(w.standing, w.record, e.Epoch)
+		if due {
+			shift.Was, shift.Before = before.standing, &before.record
+			shift.Is, shift.After = w.standing, &w.record
+			shifts[w.who] = shift
+		}
+	}
+	if err := a.writeShifts(shifts); err != nil {
+		return err
+	}
+	for _, w := range all {
+		if was, moved := was[w.who]; moved {
+			if err := a.writeWatched(w, was); err != nil {
+				return err
+			}
 		}
 	}
 	return a.openSeals(e.Epoch)
+}
+
+// writeShifts writes down what an epoch asked of auditors and made of them.
+func (a *act) writeShifts(shifts map[marketplace.Address]marketplace.Shift) error {
+	batch := &pgx.Batch{}
+	for _, s := range shifts {
+		var before, after []byte
+		if s.Before != nil {
+			before, after = mustJSON(s.Before), mustJSON(s.After)
+		}
+		batch.Queue(`INSERT INTO audit_duties (epoch, auditor, due, done, canaries, lies, refuted, stood,
+			stands, record_before, record_after) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			s.Epoch, s.Auditor, s.Due, s.Done, s.Canaries, s.Lies, s.Refuted, string(s.Was), string(s.Is),
+			before, after)
+	}
+	if err := a.SendBatch(a.ctx, batch).Close(); err != nil {
+		return fmt.Errorf("write duties: %w", err)
+	}
+	return nil
+}
+
+// A ShiftFilter chooses shifts; zero fields choose all.
+type ShiftFilter struct {
+	Epoch   int64
+	Auditor marketplace.Address
+}
+
+// Shifts returns what epochs asked of auditors and made of them, numbered below page.After, newest
+// first. What the seal of an epoch's canaries hides is left out until that is open.
+func (b *Book) Shifts(ctx context.Context, f ShiftFilter, p Page) ([]marketplace.Shift, error) {
+	scan := func(row pgx.CollectableRow) (s marketplace.Shift, err error) {
+		var before, after []byte
+		var sealed bool
+		err = row.Scan(&s.ID, &s.Epoch, &s.Auditor, &s.Due, &s.Done, &s.Canaries, &s.Lies, &s.Refuted,
+			&s.Was, &s.Is, &before, &after, &sealed)
+		if err == nil && before != nil {
+			err = errors.Join(json.Unmarshal(before, &s.Before), json.Unmarshal(after, &s.After))
+		}
+		if sealed {
+			s = s.Sealed()
+		}
+		return s, err
+	}
+	return many(ctx, b.pool, "duties", scan, `SELECT d.id, d.epoch, d.auditor, due, done, d.canaries,
+		lies, refuted, stood, stands, record_before, record_after,
+		e.canaries IS NULL AND e.canary_seal <> repeat('0', 64)
+		FROM audit_duties d JOIN audit_epochs e ON e.epoch = d.epoch
+		WHERE d.id < $1 AND ($2::bigint = 0 OR d.epoch = $2) AND ($3 = '' OR d.auditor = $3)
+		ORDER BY d.id DESC LIMIT $4`, p.before(), f.Epoch, f.Auditor.String(), p.limit())
 }
 
 // watched locks and reads all auditors that may have a seat or have one back.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/orderbook"
 )
 
 // canaryStage has one replica of a canary and one of an honest agent, for an hour.
@@ -33,7 +34,9 @@ func (s *stage) watched(say func(who marketplace.Address, l marketplace.Lease) m
 	k int64) {
 	s.Helper()
 	k = s.rules.EpochAt(s.now)
-	seats, named, err := s.Panel(s.Context(), k, s.now)
+	_, err := s.NamePanel(s.Context(), k, s.now.Add(-time.Second))
+	s.must(err)
+	seats, named, err := s.Panel(s.Context(), k)
 	s.must(err)
 	s.must(s.OpenEpoch(s.Context(), marketplace.AuditEpoch{Epoch: k, Auditors: seats, NamedAt: named},
 		s.now))
@@ -94,7 +97,12 @@ func TestAnAuditorThatInventsPassesIsOutByTwoSilencesOfACanary(t *testing.T) {
 	if silences > 3 {
 		t.Errorf("it took %d silences", silences)
 	}
+	s.follows()
 	for k := range lies {
+		shifts, err := s.Shifts(t.Context(), orderbook.ShiftFilter{Epoch: k, Auditor: liar}, orderbook.Page{})
+		if err != nil || len(shifts) != 1 || shifts[0].Lies != 1 || shifts[0].After.Faults == 0 {
+			t.Errorf("of its lie in epoch %d is told %+v (%v)", k, shifts, err)
+		}
 		e, err := s.AuditEpoch(t.Context(), k)
 		s.must(err)
 		if len(e.Canaries) != 1 || marketplace.Seal(e.Canaries, e.CanarySalt) != e.CanarySeal {
@@ -104,7 +112,7 @@ func TestAnAuditorThatInventsPassesIsOutByTwoSilencesOfACanary(t *testing.T) {
 	if l := s.lease(canary.ID); !l.State.Live() {
 		t.Errorf("the canary's lease is %s: %s", l.State, l.Reason)
 	}
-	if _, sits := s.seated(s.rules.EpochAt(s.now))[liar]; sits {
+	if _, sits := s.seated(s.rules.EpochAt(s.now) + 1)[liar]; sits {
 		t.Error("who is disqualified has a seat")
 	}
 	for _, who := range auditors[1:] {
@@ -112,6 +120,57 @@ func TestAnAuditorThatInventsPassesIsOutByTwoSilencesOfACanary(t *testing.T) {
 			t.Errorf("the honest %s is %s", who, got)
 		}
 	}
+}
+
+// follows holds every shift that is told against what follows from the one before.
+func (s *stage) follows() {
+	s.Helper()
+	all, err := s.Shifts(s.Context(), orderbook.ShiftFilter{}, orderbook.Page{Limit: 200})
+	s.must(err)
+	last, told := map[marketplace.Address]marketplace.Shift{}, 0
+	for i := len(all) - 1; i >= 0; i-- {
+		is := all[i]
+		was, seen := last[is.Auditor]
+		if seen && was.Is != is.Was || is.Is == "" {
+			s.Errorf("%s was %s after epoch %d and %s before %d", is.Auditor, was.Is, was.Epoch, is.Was, is.Epoch)
+		}
+		if last[is.Auditor] = is; is.After == nil {
+			continue // sealed
+		}
+		told++
+		if r := s.rules.Watch(*is.Before, is.Epoch, is.Duties); r != *is.After {
+			s.Errorf("epoch %d: %+v comes to %+v, told is %+v", is.Epoch, is.Duties, r, *is.After)
+		}
+		if seen && was.After != nil && *was.After != *is.Before {
+			s.Errorf("epoch %d begins with %+v, and %d ended with %+v", is.Epoch, *is.Before, was.Epoch,
+				*was.After)
+		}
+	}
+	if told == 0 {
+		s.Errorf("no record is told")
+	}
+}
+
+func TestWhatASealHidesOfAShiftIsToldWhenItIsOpen(t *testing.T) {
+	t.Parallel()
+	s, _, _ := canaryStage(t)
+	pass := func(marketplace.Address, marketplace.Lease) marketplace.Outcome { return marketplace.Pass }
+	k := s.watched(pass)
+	of := orderbook.ShiftFilter{Epoch: k, Auditor: auditors[1]}
+	sealed, err := s.Shifts(t.Context(), of, orderbook.Page{})
+	s.must(err)
+	if len(sealed) != 1 || sealed[0].Done != 2 || sealed[0].Canaries != 0 || sealed[0].After != nil {
+		t.Errorf("sealed: %+v", sealed)
+	}
+	for range 2 + int64(s.rules.CanarySealed.Duration()/s.rules.Epoch.Duration()) {
+		s.watched(pass)
+	}
+	open, err := s.Shifts(t.Context(), of, orderbook.Page{})
+	s.must(err)
+	if len(open) != 1 || open[0].Canaries != 1 || open[0].After == nil || open[0].After.Passed != 2 {
+		t.Errorf("open: %+v", open)
+	}
+	s.follows()
 }
 
 func TestASealIsOpenedWhenItsTimeIsOver(t *testing.T) {
@@ -153,7 +212,7 @@ func TestAnAuditorThatSleepsLosesItsSeatAndGetsItBack(t *testing.T) {
 	}
 	a, err := s.Auditor(t.Context(), sleeper)
 	s.must(err)
-	if a.Due < 10 || a.Done != 0 || a.Outlook == nil || len(a.Outlook.Warnings) == 0 {
+	if a.Due < 10 || a.Done != 0 || a.LastEpoch != 0 || a.Outlook == nil || len(a.Outlook.Warnings) == 0 {
 		t.Errorf("%d of %d done, told %+v", a.Done, a.Due, a.Outlook)
 	}
 	asleep := 0
@@ -163,8 +222,9 @@ func TestAnAuditorThatSleepsLosesItsSeatAndGetsItBack(t *testing.T) {
 		}
 		s.watched(say)
 	}
-	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Done != a.Due || a.Done == 0 {
-		t.Errorf("the honest one did %d of %d (%v)", a.Done, a.Due, err)
+	if a, err := s.Auditor(t.Context(), auditors[0]); err != nil || a.Done != a.Due || a.Done == 0 ||
+		a.LastEpoch != s.rules.EpochAt(s.now)-1 {
+		t.Errorf("the honest one did %d of %d, last in epoch %d (%v)", a.Done, a.Due, a.LastEpoch, err)
 	}
 }
 
@@ -181,9 +241,9 @@ func TestTheBookTakesCommitmentsOfWhoWasDrawnOnly(t *testing.T) {
 		"of a stranger":    stranger.Sealed(),
 		"on another lease": {Lease: leases[0].ID + 1, Epoch: k, Auditor: auditors[0]},
 	} {
-		err := s.Commit(t.Context(), k, []marketplace.Commitment{c}, s.now)
-		if !errors.Is(err, marketplace.Forbidden) {
-			t.Errorf("a commitment %s: %v", name, err)
+		no, err := s.Commit(t.Context(), k, []marketplace.Commitment{c}, s.now)
+		if err != nil || !errors.Is(refusal(no), marketplace.Forbidden) {
+			t.Errorf("a commitment %s: %v, %v", name, no, err)
 		}
 	}
 }

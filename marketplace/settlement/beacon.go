@@ -84,7 +84,10 @@ func (s *Settler) openEpoch(ctx context.Context, now time.Time) (int, error) {
 	if err != nil || !ok || !block.Time.Before(r.EpochStart(epoch+1)) {
 		return 0, err
 	}
-	seats, named, err := s.Book.Panel(ctx, epoch, now)
+	seats, named, err := s.Book.Panel(ctx, epoch)
+	if errors.Is(err, marketplace.NotFound) {
+		return 0, nil // nobody was named before the block was known
+	}
 	if err != nil {
 		return 0, err
 	}

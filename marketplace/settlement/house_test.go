@@ -213,11 +213,14 @@ func (h *house) OpenEpoch(ctx context.Context, e marketplace.AuditEpoch, now tim
 // SaveReport hands a report in: committed to while its epoch runs, revealed when all must have
 // committed.
 func (h *house) SaveReport(ctx context.Context, r marketplace.Report) error {
-	if err := h.Commit(ctx, r.Epoch, []marketplace.Commitment{r.Sealed()},
-		h.rules.EpochStart(r.Epoch)); err != nil {
-		return err
+	no, err := h.Commit(ctx, r.Epoch, []marketplace.Commitment{r.Sealed()}, h.rules.EpochStart(r.Epoch))
+	if err == nil && len(no) == 0 {
+		no, err = h.SaveReports(ctx, []marketplace.Report{r}, h.rules.CommitBy(r.Epoch))
 	}
-	return h.Book.SaveReport(ctx, r, h.rules.CommitBy(r.Epoch))
+	if len(no) > 0 {
+		err = no[0].Kind.Errorf("%s", no[0].Detail)
+	}
+	return err
 }
 
 // pass reports for two of the three auditors that a lease passed an epoch.

@@ -30,6 +30,7 @@ type Config struct {
 	AllowLoopback bool // peers and trackers on this machine are allowed: devnet and tests
 	AllowPrivate  bool // ... and on private networks: containers
 	NoDHT         bool
+	NoUTP         bool // peers are met over TCP alone
 	NoTrackers    bool
 	Log           *slog.Logger
 }
@@ -43,6 +44,7 @@ type Engine struct {
 	config Config
 	client *torrent.Client
 	door   *door
+	lanes  []*lane
 	desk   *desk
 	usher  *usher
 	root   *os.Root
@@ -85,24 +87,51 @@ func open(c Config, folder string) (*Engine, error) {
 	return e, nil
 }
 
-// listen starts the library's client behind our own listener and dialer.
+// listen starts the library's client behind our own listeners and dialers.
 func (e *Engine) listen() error {
-	l, err := net.Listen("tcp", e.config.Listen)
-	if err != nil {
+	if err := e.openDoor(); err != nil {
 		return err
 	}
-	e.door = newDoor(l, e.config.guard(), e.meet)
 	e.desk, e.usher = e.openDesk(), e.openUsher()
-	c, err := torrent.NewClient(e.clientConfig(l.Addr().(*net.TCPAddr)))
+	c, err := torrent.NewClient(e.clientConfig(e.door.Addr().(*net.TCPAddr)))
 	if err != nil {
 		e.desk.close()
 		e.usher.close()
-		return errors.Join(err, l.Close())
+		return errors.Join(err, closeLanes(e.lanes), e.door.Close())
 	}
 	c.AddDialer(e.door)
 	c.AddListener(e.door)
+	for _, l := range e.lanes {
+		if err := l.join(c, e.config); err != nil {
+			e.desk.close()
+			return errors.Join(append(c.Close(), err, closeLanes(e.lanes), e.door.Close())...)
+		}
+	}
 	e.client = c
 	return nil
+}
+
+// openDoor listens for peers. The door and its lanes have one port; where any will do, one that is free
+// for TCP may be taken for UDP, and another is tried.
+func (e *Engine) openDoor() error {
+	for tries := 10; ; tries-- {
+		l, err := net.Listen("tcp", e.config.Listen)
+		if err != nil {
+			return err
+		}
+		e.door = newDoor(l, e.config.guard(), e.meet)
+		if e.config.NoUTP && e.config.NoDHT {
+			return nil
+		}
+		e.lanes, err = openLanes(e.door, e.config)
+		if err == nil {
+			return nil
+		}
+		err = errors.Join(err, l.Close())
+		if _, port, _ := net.SplitHostPort(e.config.Listen); port != "0" || tries == 0 {
+			return err
+		}
+	}
 }
 
 // clientConfig turns off what an agent must not do and bounds what a stranger can make it do.
@@ -117,7 +146,7 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 	c.ListenPort = at.Port
 	c.ListenHost = func(string) string { return listenHost(e.config.Listen) }
 	c.DisableIPv6 = at.IP.To4() != nil
-	c.NoDHT, c.DisableTrackers = e.config.NoDHT, e.config.NoTrackers
+	c.NoDHT, c.DisableTrackers = true, e.config.NoTrackers // the lanes have the DHT
 	c.NoDefaultPortForwarding, c.DisableWebtorrent, c.DisableWebseeds = true, true, true
 	c.IPBlocklist = blocklist{guard}
 	c.TrackerDialContext = guard.Dialer(dialTimeout).DialContext
@@ -210,7 +239,7 @@ func (e *Engine) Close() error {
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
 	e.desk.close()
 	e.usher.close()
-	errs = append(errs, e.door.Close())
+	errs = append(errs, closeLanes(e.lanes), e.door.Close())
 	for _, t := range all {
 		errs = append(errs, t.release())
 	}

@@ -77,12 +77,20 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err == nil && d.guard.Check(addr) == nil && d.enter(alias(addr)) {
-			return d.wrap(c, alias(addr)), nil
+		if c, ok := d.takeIn(c); ok {
+			return c, nil
 		}
-		_ = c.Close() // refused
 	}
+}
+
+// takeIn counts in a peer that came, or closes its connection.
+func (d *door) takeIn(c net.Conn) (net.Conn, bool) {
+	addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err == nil && d.guard.Check(addr) == nil && d.enter(alias(addr)) {
+		return d.wrap(c, alias(addr)), true
+	}
+	_ = c.Close() // refused
+	return nil, false
 }
 
 // DialerNetwork names the transport to the library.
@@ -90,6 +98,13 @@ func (d *door) DialerNetwork() string { return "tcp" }
 
 // Dial connects to a peer.
 func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
+	return d.call(text, func(addr string) (net.Conn, error) {
+		return d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", addr)
+	})
+}
+
+// call counts in a peer and connects to it.
+func (d *door) call(text string, dial func(addr string) (net.Conn, error)) (net.Conn, error) {
 	addr, err := netip.ParseAddrPort(text)
 	if err != nil {
 		return nil, marketplace.Invalid.Errorf("peer address %q is not ip:port", text)
@@ -101,7 +116,7 @@ func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
 	if !d.enter(addr) {
 		return nil, marketplace.TooMany.Errorf("no more than %d connections, or none now", connsMax)
 	}
-	c, err := d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", unalias(addr).String())
+	c, err := dial(unalias(addr).String())
 	if err != nil {
 		d.leave(addr)
 		return nil, err
@@ -134,10 +149,12 @@ func (d *door) gone(peer netip.AddrPort, c *conn) {
 }
 
 func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
+	var shown net.Addr = net.UDPAddrFromAddrPort(remote)
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // nothing of a dropped peer is worth waiting for
+		shown = net.TCPAddrFromAddrPort(remote)
 	}
-	w := &conn{Conn: c, door: d, peer: remote, remote: net.TCPAddrFromAddrPort(remote),
+	w := &conn{Conn: c, door: d, peer: remote, remote: shown,
 		closed: make(chan struct{})}
 	d.mu.Lock()
 	d.open[w] = true

@@ -1,48 +1,25 @@
-// Package utp stands in for github.com/anacrolix/go-utp, which anacrolix/torrent imports and
-// which the module proxy does not serve at the version it asks for. It has that package's API
-// and no uTP: a socket is a plain UDP socket that never accepts or dials a stream, which is what
-// the DHT needs to ride on. Everseed's clients run with DisableUTP for streams, or treat the
-// dial error as one more way that did not work.
-//
-// The module is a leaf. Delete this folder and the replace line in go.mod on the day the real
-// one resolves.
-//
-// # Why there is no uTP
-//
-// What could be had in pure Go when this was written does not hold up:
-//
-//   - github.com/anacrolix/utp v0.1.0 has no congestion control: it sends up to 256 packets and
-//     again what is late. Over a relay that drops packets by chance 8 MB came intact both ways (1
-//     % lost: 1.6 MiB/s; 5 %: 0.7). Over one that does what a home's line does, 5 Mbit/s with a
-//     queue of 64 packets and 20 ms each way, 4 MB one way took 18.8 s, three times what the line
-//     needs, with 2.8 times the bytes on it; both ways at once it broke off after 0.7 MiB ("timed
-//     out waiting for ack"), as it did at 2 Mbit/s after 0.1 MiB. An agent that served like this
-//     would take its owner's line from everybody else in the house.
-//   - github.com/zen-eth/utp-go has congestion control, but reads a stream only to its end, which
-//     is no connection for BitTorrent, and needs go-ethereum.
-//   - storj's port of libutp and h2so5/utp are not served by the module proxy either.
-//
-// Who brings another one holds it against such a line first, both ways at once.
 package utp
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
+	"os"
 	"sync"
+	"time"
+
+	stream "github.com/anacrolix/utp"
 )
 
-// ErrNoUTP is what every dial answers.
-var ErrNoUTP = errors.New("uTP is not built in")
-
 // Default names the implementation in messages.
-const Default = "no-utp"
+const Default = "anacrolix/utp with LEDBAT"
 
-// FirewallCallback says whether to refuse a stream from an address. There are none to refuse.
+// FirewallCallback says whether to refuse a stream from an address.
 type FirewallCallback func(net.Addr) bool
 
-// Socket is a UDP socket with the methods of a uTP one.
+// Socket is a UDP socket that accepts and dials uTP streams. What comes and is not uTP is read from
+// it as from any UDP socket.
 type Socket interface {
 	net.PacketConn
 	Accept() (net.Conn, error)
@@ -57,6 +34,9 @@ type Option func()
 // WithLogger is accepted and ignored: this socket has nothing to say.
 func WithLogger(*slog.Logger) Option { return func() {} }
 
+// readBuffer is what may wait until we read it: two windows.
+const readBuffer = 1 << 20
+
 // NewSocket listens on a UDP address.
 func NewSocket(network, addr string, _ ...Option) (Socket, error) {
 	pc, err := net.ListenPacket(network, addr)
@@ -68,29 +48,85 @@ func NewSocket(network, addr string, _ ...Option) (Socket, error) {
 
 // NewSocketFromPacketConn wraps a UDP socket that is already open; Close closes it.
 func NewSocketFromPacketConn(pc net.PacketConn, _ ...Option) (Socket, error) {
-	return &socket{PacketConn: pc, closed: make(chan struct{})}, nil
+	if u, ok := pc.(interface{ SetReadBuffer(int) error }); ok {
+		_ = u.SetReadBuffer(readBuffer) // the system may give less
+	}
+	w := newWatch(pc)
+	streams, err := stream.NewSocketFromPacketConn(w)
+	if err != nil {
+		return nil, err
+	}
+	return &socket{watch: w, streams: streams}, nil
 }
 
+// A socket is the library's over the watched UDP socket.
 type socket struct {
-	net.PacketConn
-	once   sync.Once
-	closed chan struct{}
+	*watch
+	streams *stream.Socket
+	once    sync.Once
 }
 
 func (s *socket) Addr() net.Addr { return s.LocalAddr() }
 
-func (s *socket) Accept() (net.Conn, error) {
-	<-s.closed
-	return nil, net.ErrClosed
+// ReadFrom reads what is not uTP. The library does not see it: its own way of passing it on does not
+// end when the socket is closed.
+func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) { return s.others.read(b) }
+
+// WriteTo writes past the library.
+func (s *socket) WriteTo(b []byte, to net.Addr) (int, error) { return s.PacketConn.WriteTo(b, to) }
+
+// Deadlines for what is not uTP are not to be had; nobody in a torrent client sets one.
+func (s *socket) SetDeadline(time.Time) error     { return os.ErrNoDeadline }
+func (s *socket) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
+
+func (s *socket) Accept() (net.Conn, error) { return dress(s.streams.Accept()) }
+
+func (s *socket) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return dress(s.streams.DialContext(ctx, network, addr))
 }
 
-func (s *socket) DialContext(context.Context, string, string) (net.Conn, error) {
-	return nil, ErrNoUTP
+// Close ends every stream and closes the UDP socket.
+func (s *socket) Close() (err error) {
+	s.once.Do(func() { err = s.streams.CloseNow() })
+	return err
 }
 
-func (s *socket) SetFirewallCallback(FirewallCallback) {}
+// A conn has addresses and errors as other connections of the standard library do.
+type conn struct{ net.Conn }
 
-func (s *socket) Close() error {
-	s.once.Do(func() { close(s.closed) })
-	return s.PacketConn.Close()
+func dress(c net.Conn, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	return conn{c}, nil
+}
+
+func (c conn) LocalAddr() net.Addr  { return plain(c.Conn.LocalAddr()) }
+func (c conn) RemoteAddr() net.Addr { return plain(c.Conn.RemoteAddr()) }
+
+// plain undoes the library's disguise of an address.
+func plain(a net.Addr) net.Addr {
+	if addr, err := netip.ParseAddrPort(a.String()); err == nil {
+		return net.UDPAddrFromAddrPort(addr)
+	}
+	return a
+}
+
+func (c conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	return n, known(err)
+}
+
+func (c conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	return n, known(err)
+}
+
+// known tells a deadline that passed by the error that everybody knows it by. That a peer does not
+// answer any more is another error, which says of itself that it is a time-out, too.
+func known(err error) error {
+	if err != nil && err.Error() == os.ErrDeadlineExceeded.Error() {
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }

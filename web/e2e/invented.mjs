@@ -1,6 +1,6 @@
 // The nouns of a pretend market, invented in the shape of the API, for fixture.mjs.
 import { createHash } from "node:crypto";
-import { outlook } from "./outlook.mjs";
+import { auditors, outlook } from "./outlook.mjs";
 
 /** empty is a market in which nothing has happened yet. */
 export const empty = process.argv.includes("--empty");
@@ -363,6 +363,8 @@ export function answer(url) {
       return id ? bounties.find((b) => b.id === Number(id)) : some([...bounties].reverse());
     case "offers":
       return some(empty ? [] : offers);
+    case "auditors":
+      return some(empty ? [] : auditors(account, (ago) => at(start - ago), epochNow()).reverse());
     case "leases":
       return some(by(leases));
     case "proofs":

@@ -267,6 +267,17 @@ const steps = {
     await page.context().close();
   },
 
+  async "the auditors' page names all of them"() {
+    const page = await open("/auditors");
+    const keys = (rows) => rows.map((row) => row.dataset.key).sort();
+    await agree(
+      "auditors",
+      () => page.locator("tbody tr").evaluateAll(keys),
+      async () => (await items("/v1/auditors?limit=200")).map((a) => a.terms.auditor).sort(),
+    );
+    await page.context().close();
+  },
+
   async "everything is reached by keyboard, and Back leads back"() {
     const page = await open("/");
     await page.locator(".bounties tbody th a").first().waitFor();
@@ -325,7 +336,7 @@ const steps = {
   async "axe finds nothing and nothing overflows, light and dark, desk and phone"() {
     const [lease] = await items("/v1/leases?limit=1");
     const main = ["/", `/bounties/${lease.bounty}`, `/agents/${lease.agent}`];
-    const all = [...main, "/calls", "/solvency", "/run-an-agent", "/nowhere"];
+    const all = [...main, "/calls", "/auditors", "/solvency", "/run-an-agent", "/nowhere"];
     if (args.shots !== undefined) await mkdir(args.shots, { recursive: true });
     // The themes differ in colours alone and the widths in layout alone, so two looks see both;
     // axe takes seconds a page, so what the second look shares with the first it leaves out.

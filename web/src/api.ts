@@ -5,6 +5,7 @@ import type { components } from "./openapi";
 
 type Schemas = components["schemas"];
 export type Account = Schemas["Account"];
+export type Auditor = Schemas["Auditor"];
 export type Bounty = Schemas["Bounty"];
 export type Call = Schemas["Call"];
 export type Lease = Schemas["Lease"];

@@ -3,6 +3,7 @@ import { Brand, ThemeIcon } from "./figures/icons";
 import { useLiveness } from "./live";
 import { useNow } from "./now";
 import { AgentPage } from "./pages/agent";
+import { AuditorsPage } from "./pages/auditors";
 import { BountyPage } from "./pages/bounty";
 import { CallsPage } from "./pages/calls";
 import { MarketPage } from "./pages/market";
@@ -17,6 +18,7 @@ import { clock, lasting } from "./words/time";
 const places = [
   ["/", "Market"],
   ["/calls", "Calls"],
+  ["/auditors", "Auditors"],
   ["/solvency", "Solvency"],
   ["/run-an-agent", "Run an agent"],
 ] as const;
@@ -83,6 +85,8 @@ function PageOf({ route }: { route: Route }) {
       return <AgentPage key={route.address} address={route.address} />;
     case "calls":
       return <CallsPage />;
+    case "auditors":
+      return <AuditorsPage />;
     case "solvency":
       return <SolvencyPage />;
     case "run":
@@ -102,6 +106,8 @@ function titleOf(route: Route): string {
       return `Agent ${route.address.slice(0, 5)}…${route.address.slice(-4)}`;
     case "calls":
       return "Calls";
+    case "auditors":
+      return "Auditors";
     case "solvency":
       return "Solvency";
     case "run":

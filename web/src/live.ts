@@ -15,6 +15,8 @@ const touches: Record<string, readonly string[]> = {
   offer: ["offers", "market"],
   call: ["calls", "bounties", "offers", "market"],
   proof: ["proofs", "leases", "bounties", "market"],
+  auditor: ["auditors"],
+  panel: ["auditors"], // once an epoch, when the one before is judged
   cheque: ["cheques", "accounts", "solvency", "market"],
   account: ["accounts", "solvency", "market"],
   torrent: [],

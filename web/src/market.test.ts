@@ -1,13 +1,18 @@
 import { describe, expect, test } from "vitest";
-import type { Bounty, BountyState, Call, Offer, Proof, Verdict } from "./api";
+import type { Auditor, Bounty, BountyState, Call, Offer, Proof, Verdict } from "./api";
 import {
   atRisk,
+  auditorMeans,
+  auditorWord,
   byAsk,
+  byDuty,
   byRisk,
   deals,
   dealsCSV,
+  done,
   owing,
   percent,
+  seenIn,
   signatureWords,
   strip,
   tally,
@@ -126,6 +131,57 @@ test("a tally says each verdict that occurred", () => {
   const cells = strip([proof(1, "pass"), proof(2, "pass"), proof(3, "data_fault")], 9);
   expect(tally(cells)).toBe("2 passed, 1 data fault");
   expect(tally([])).toBe("no audits yet");
+});
+
+const auditor = (id: number, of: Partial<Auditor>): Auditor => ({
+  id,
+  terms: { auditor: `T${id}`, payee: `P${id}`, capacity: 10, at: "" },
+  state: "admitted",
+  standing: "new",
+  signs: false,
+  due: 0,
+  done: 0,
+  refuted: 0,
+  registered_at: "",
+  moved_at: "",
+  ...of,
+});
+
+test("an auditor's word is the operator's where that keeps it from auditing", () => {
+  const words = [
+    auditor(1, { standing: "vetted" }),
+    auditor(2, { standing: "disqualified" }),
+    auditor(3, { standing: "suspended" }),
+    auditor(4, { state: "suspended", standing: "vetted" }),
+    auditor(5, { state: "paused", standing: "vetted" }),
+    auditor(6, { state: "applied" }),
+  ].map((a) => [auditorWord(a), auditorMeans(a)[0]]);
+  expect(words).toEqual([
+    ["vetted", "good"],
+    ["disqualified", "bad"],
+    ["suspended", "warn"],
+    ["barred", "bad"],
+    ["paused", "done"],
+    ["applied", "busy"],
+  ]);
+});
+
+test("auditors without a seat come last, and who did most first", () => {
+  const all = [
+    auditor(1, { state: "left", done: 90 }),
+    auditor(2, { done: 3 }),
+    auditor(3, { done: 50 }),
+    auditor(4, { done: 3 }),
+  ];
+  expect(all.sort(byDuty).map((a) => a.id)).toEqual([3, 2, 4, 1]);
+});
+
+test("an auditor was seen when the last epoch that it reported in ended", () => {
+  expect(seenIn(auditor(1, { last_epoch: 9 }), 5000)).toBe("1970-01-01T00:00:50.000Z");
+  expect(seenIn(auditor(1, {}), 5000)).toBeUndefined();
+  expect(seenIn(auditor(1, { last_epoch: 9 }), 0)).toBeUndefined();
+  expect(done(auditor(1, { due: 1200, done: 1199 }))).toBe("1,199 of 1,200");
+  expect(done(auditor(1, {}))).toBe("none yet");
 });
 
 test("what the vault owes is exact", () => {

@@ -2,6 +2,7 @@
 // cleared. Pure, so that each conclusion has a test.
 
 import type {
+  Auditor,
   Bounty,
   BountyState,
   Call,
@@ -15,7 +16,7 @@ import type {
   Windows,
 } from "./api";
 import { compare, units } from "./words/amount";
-import { rate, size } from "./words/size";
+import { count, rate, size } from "./words/size";
 import { short, told } from "./words/time";
 
 /** A Tone is what a state means for the reader's money; each has its own shape and colour. */
@@ -84,6 +85,50 @@ export const reasonWords = (reason: string): string =>
 /** percent writes basis points: "97.3 %". */
 export const percent = (bps: number): string =>
   `${(bps / 100).toFixed(2).replace(/\.?0+$/, "")}\u00a0%`;
+
+/** auditorWord is where an auditor stands, in one word: with the operator, or else by what it did. */
+export const auditorWord = (a: Auditor): string =>
+  a.state === "admitted" ? a.standing : a.state === "suspended" ? "barred" : a.state;
+
+/** auditorMeans says what that means for who relies on it. */
+export function auditorMeans(a: Auditor): Meaning {
+  switch (a.state) {
+    case "admitted":
+      break;
+    case "applied":
+      return ["busy", "Registered; the operator has not answered yet."];
+    case "paused":
+      return ["done", "Wants no visits for a while."];
+    case "left":
+      return ["done", "Left the market."];
+    default:
+      return ["bad", "The operator lets it audit nothing."];
+  }
+  switch (a.standing) {
+    case "vetted":
+      return ["good", "Did enough visits over enough time."];
+    case "new":
+      return ["busy", "Is drawn like any other; it has yet to show itself."];
+    case "suspended":
+      return ["warn", "Did too little of what it was drawn for: no seat until it is back."];
+    default:
+      return ["bad", "Said what cannot be: no seat, for good."];
+  }
+}
+
+/** byDuty sorts auditors by how much they did; those without a seat come last. */
+export const byDuty = (a: Auditor, b: Auditor): number =>
+  Number(b.state === "admitted") - Number(a.state === "admitted") || b.done - a.done || a.id - b.id;
+
+/** done writes how many of its visits an auditor did. */
+export const done = (a: Auditor): string =>
+  a.due === 0 ? "none yet" : `${count(a.done)} of ${count(a.due)}`;
+
+/** seenIn is the end of the newest epoch that an auditor reported in; epochs take so many ms. */
+export function seenIn(a: Auditor, epoch: number): string | undefined {
+  if (a.last_epoch === undefined || a.last_epoch === 0 || epoch === 0) return undefined;
+  return new Date((a.last_epoch + 1) * epoch).toISOString();
+}
 
 /** windowWords tells what one visit in a quiet window measured. */
 export function windowWords(w: Window): string {

@@ -292,6 +292,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/shifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What epochs asked of auditors, newest first */
+        get: operations["get-audit-shifts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auditor": {
         parameters: {
             query?: never;
@@ -1203,6 +1220,11 @@ export interface components {
              */
             id: number;
             /**
+             * Format: int64
+             * @description Newest judged epoch that it reported in
+             */
+            last_epoch?: number;
+            /**
              * Format: date-time
              * @description Last change of its state
              */
@@ -1211,6 +1233,11 @@ export interface components {
             outlook?: components["schemas"]["AuditorOutlook"];
             /** @description The operator's word on its state */
             reason?: string;
+            /**
+             * Format: int64
+             * @description Its accusations that others, asked the same, did not find
+             */
+            refuted: number;
             /** Format: date-time */
             registered_at: string;
             /** @description Signs cheques too: mandates name it */
@@ -1644,6 +1671,20 @@ export interface components {
             refused: components["schemas"]["NotTaken"][];
             /** Format: int64 */
             taken: number;
+        };
+        Hearing: {
+            /**
+             * Format: tron-address
+             * @description Who accused
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /**
+             * Format: int64
+             * @description Of the accusation
+             */
+            epoch: number;
+            outcome: string;
         };
         Key: {
             /** Format: date-time */
@@ -2164,6 +2205,11 @@ export interface components {
             /** @description Send it as after to go on; empty at the end */
             next: string;
         };
+        PageShift: {
+            items: components["schemas"]["Shift"][];
+            /** @description Send it as after to go on; empty at the end */
+            next: string;
+        };
         PageSignedCheque: {
             items: components["schemas"]["SignedCheque"][];
             /** @description Send it as after to go on; empty at the end */
@@ -2291,6 +2337,12 @@ export interface components {
         Proof: {
             /**
              * Format: tron-address
+             * @description The one auditor that accused it, where the verdict is accused
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            accuser?: string;
+            /**
+             * Format: tron-address
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             agent: string;
@@ -2312,6 +2364,8 @@ export interface components {
              * @example 12.5
              */
             from: string;
+            /** @description The accusation that it confirmed or refuted */
+            hearing?: components["schemas"]["Hearing"];
             /** Format: int64 */
             lease: number;
             /** @description Auditors that share a part of its fee, by address */
@@ -2391,6 +2445,41 @@ export interface components {
         };
         ReasonBody: {
             reason: string;
+        };
+        Record: {
+            /**
+             * Format: date-time
+             * @description Since when its reputation is low
+             */
+            data_warned?: string;
+            /**
+             * Format: int64
+             * @description Audits that found wrong or withheld data, ever
+             */
+            faults: number;
+            /**
+             * Format: int64
+             * @description Audits passed, ever
+             */
+            passed: number;
+            /** @description The same with a short memory: where it is going */
+            recent: components["schemas"]["Score"];
+            /** @description Of audits: falls with wrong or withheld data only */
+            reputation: components["schemas"]["Score"];
+            /**
+             * Format: date-time
+             * @description When the agent was first seen
+             */
+            since: string;
+            /** @description Of tries: falls when the agent is away or slow */
+            uptime: components["schemas"]["Score"];
+            /**
+             * Format: date-time
+             * @description Since when its uptime is low
+             */
+            uptime_warned?: string;
+            /** @description What quiet windows showed */
+            windows?: components["schemas"]["Windows"];
         };
         Replacements: {
             /**
@@ -2770,6 +2859,59 @@ export interface components {
             expires_at: string;
             /** @description For Authorization: Bearer */
             token: string;
+        };
+        Shift: {
+            /** @description ... and after */
+            after?: components["schemas"]["Record"];
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** @description All that its standing follows from, before */
+            before?: components["schemas"]["Record"];
+            /**
+             * Format: int64
+             * @description Reports on replicas whose state the market knew
+             */
+            canaries: number;
+            /**
+             * Format: int64
+             * @description Reports of them that were taken and say something
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Leases it had to look at
+             */
+            due: number;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: int64
+             * @description Its number in the market's list
+             */
+            id: number;
+            /**
+             * @description ... and after
+             * @enum {string}
+             */
+            is?: "new" | "vetted" | "suspended" | "disqualified";
+            /**
+             * Format: int64
+             * @description ... that say what cannot be
+             */
+            lies: number;
+            /**
+             * Format: int64
+             * @description Its accusations that others, asked the same, did not find
+             */
+            refuted: number;
+            /**
+             * @description Its standing before
+             * @enum {string}
+             */
+            was?: "new" | "vetted" | "suspended" | "disqualified";
         };
         SignatureBody: {
             /**
@@ -3610,6 +3752,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HandIn"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-shifts": {
+        parameters: {
+            query?: {
+                /** @description Items at most */
+                limit?: number;
+                /** @description Where the part before ended */
+                after?: string;
+                epoch?: number;
+                auditor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageShift"];
                 };
             };
             /** @description Error */

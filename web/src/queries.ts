@@ -4,6 +4,7 @@
 import { keepPreviousData, QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import {
   type Account,
+  type Auditor,
   type Bounty,
   type Call,
   get,
@@ -77,6 +78,12 @@ export const useOffers = () =>
   useQuery({
     queryKey: ["offers"],
     queryFn: ({ signal }) => list<Offer>(`/v1/offers?limit=${pageMax}`, signal),
+  });
+
+export const useAuditors = () =>
+  useQuery({
+    queryKey: ["auditors"],
+    queryFn: ({ signal }) => list<Auditor>(`/v1/auditors?limit=${pageMax}`, signal),
   });
 
 export const useLeases = (of: { bounty?: number; agent?: string }) =>

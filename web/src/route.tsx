@@ -4,10 +4,18 @@ import { type MouseEvent, type ReactNode, useSyncExternalStore } from "react";
 
 /** A Route is where the reader is. */
 export type Route =
-  | { page: "market" | "calls" | "solvency" | "run" | "unknown" }
+  | { page: "market" | "calls" | "auditors" | "solvency" | "run" | "unknown" }
   | { page: "bounty"; id: number }
   | { page: "trail"; lease: number; epoch: number }
   | { page: "agent"; address: string };
+
+/** alone are the pages about no one thing, by their path. */
+const alone: Partial<Record<string, "calls" | "auditors" | "solvency" | "run">> = {
+  calls: "calls",
+  auditors: "auditors",
+  solvency: "solvency",
+  "run-an-agent": "run",
+};
 
 const number = /^[1-9]\d{0,15}$/;
 
@@ -19,9 +27,7 @@ export function routeOf(path: string): Route {
   if (first === "") return { page: "market" };
   if (first === "bounties" && number.test(second)) return { page: "bounty", id: Number(second) };
   if (first === "agents" && /^T\w{33}$/.test(second)) return { page: "agent", address: second };
-  if (second === "" && (first === "calls" || first === "solvency")) return { page: first };
-  if (second === "" && first === "run-an-agent") return { page: "run" };
-  return { page: "unknown" };
+  return { page: (second === "" ? alone[first] : undefined) ?? "unknown" };
 }
 
 function trailOf(lease: string, epoch: string): Route {

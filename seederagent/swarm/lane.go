@@ -1,0 +1,170 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	utp "github.com/anacrolix/go-utp"
+	"github.com/anacrolix/torrent"
+
+	"github.com/everseed/everseed/marketplace"
+)
+
+// utpAfter is how much earlier a peer is called over TCP: most answer there, and no second call
+// goes out.
+const utpAfter = time.Second
+
+// A lane is how peers come and go over uTP: a UDP socket of one family, on the port of the door, which
+// counts them in as it does others. The DHT shares the socket.
+type lane struct {
+	utp.Socket
+	door    *door
+	network string // udp4 or udp6
+	node    func() // ends its part in the DHT, if it has one
+	once    sync.Once
+	gone    chan struct{} // closed with it
+}
+
+// openLanes opens a lane for each family that the door listens on.
+func openLanes(d *door, c Config) (all []*lane, err error) {
+	at := d.Addr().(*net.TCPAddr).AddrPort()
+	networks := []string{"udp6"}
+	switch ip := at.Addr().Unmap(); {
+	case ip.Is4():
+		networks = []string{"udp4"}
+	case ip.IsUnspecified():
+		networks = []string{"udp4", "udp6"} // the TCP socket is of both
+	}
+	for _, network := range networks {
+		host := at.Addr().Unmap().String()
+		if at.Addr().IsUnspecified() {
+			host = ""
+		}
+		l, err := openLane(d, network, net.JoinHostPort(host, fmt.Sprint(at.Port())), c.NoUTP)
+		if err != nil {
+			return nil, errors.Join(err, closeLanes(all))
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func openLane(d *door, network, address string, noStreams bool) (*lane, error) {
+	pc, err := net.ListenPacket(network, address)
+	if err != nil {
+		return nil, err
+	}
+	l := &lane{door: d, network: network, gone: make(chan struct{})}
+	if l.Socket, err = utp.NewSocketFromPacketConn(gated{packetConn{pc, d.guard}, d}); err != nil {
+		return nil, errors.Join(err, pc.Close())
+	}
+	l.SetFirewallCallback(func(from net.Addr) bool {
+		addr, err := netip.ParseAddrPort(from.String())
+		return noStreams || err != nil || d.guard.Check(addr) != nil || d.silent()
+	})
+	return l, nil
+}
+
+func closeLanes(all []*lane) (err error) {
+	for _, l := range all {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}
+
+// Accept waits for a peer that the guard allows.
+func (l *lane) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Socket.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c, ok := l.door.takeIn(c); ok {
+			return c, nil
+		}
+	}
+}
+
+// DialerNetwork names the transport to the library.
+func (l *lane) DialerNetwork() string { return l.network }
+
+// Dial connects to a peer, after TCP had its time.
+func (l *lane) Dial(ctx context.Context, text string) (net.Conn, error) {
+	addr, err := netip.ParseAddrPort(text)
+	if err != nil || addr.Addr().Unmap().Is4() != (l.network == "udp4") {
+		return nil, marketplace.Invalid.Errorf("peer address %q is none of %s", text, l.network)
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.gone: // the library calls on after its own end
+		return nil, net.ErrClosed
+	case <-time.After(utpAfter):
+	}
+	return l.door.call(text, func(addr string) (net.Conn, error) {
+		within, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		return l.DialContext(within, l.network, addr)
+	})
+}
+
+// silent says whether the door is closed.
+func (d *door) silent() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shut
+}
+
+// A gated socket is the UDP socket of a lane. It sends nothing of a stream while the door is closed:
+// not even that it is over, as from a machine that is off. Only the DHT goes on, whose packets are
+// dictionaries.
+type gated struct {
+	packetConn
+	door *door
+}
+
+// SetReadBuffer is asked of a UDP socket by who reads much.
+func (g gated) SetReadBuffer(bytes int) error {
+	return g.PacketConn.(*net.UDPConn).SetReadBuffer(bytes)
+}
+
+func (g gated) WriteTo(b []byte, to net.Addr) (int, error) {
+	if len(b) > 0 && b[0] != 'd' && g.door.silent() {
+		return len(b), nil
+	}
+	return g.packetConn.WriteTo(b, to)
+}
+
+// join shows the lane to the client, for peers and as a node of the DHT, as far as it shall serve them.
+func (l *lane) join(c *torrent.Client, config Config) error {
+	if !config.NoUTP {
+		c.AddDialer(l)
+		c.AddListener(l)
+	}
+	if config.NoDHT {
+		return nil
+	}
+	node, err := c.NewAnacrolixDhtServer(l.Socket) // which it closes
+	if err != nil {
+		return fmt.Errorf("join the DHT: %w", err)
+	}
+	l.node = node.Close
+	c.AddDhtServer(torrent.AnacrolixDhtServerWrapper{Server: node})
+	return nil
+}
+
+// Close ends the streams and the part in the DHT.
+func (l *lane) Close() error {
+	l.once.Do(func() {
+		close(l.gone)
+		if l.node != nil {
+			l.node()
+		}
+	})
+	return l.Socket.Close()
+}
