@@ -29,6 +29,8 @@ type Market interface {
 	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.NotTaken, error)
 	// Knock has an agent told where to connect to.
 	Knock(ctx context.Context, k marketplace.Knock) error
+	// Reach tries to connect to where we listen, as an agent would that was told of it.
+	Reach(ctx context.Context, address string) (bool, error)
 }
 
 // An Auditor does its part of every epoch's audits. Set the fields before Run and leave them.
@@ -54,6 +56,7 @@ type Auditor struct {
 	queue queue
 	out   outbox
 	busy  int
+	door  threshold     // where agents come to
 	done  chan struct{} // tells Run that something may have become due
 }
 
@@ -346,10 +349,12 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), in)
 		return probeOver(ctx, first, a.Guard, within, peer, v.torrent, d.asks, in)
 	}
-	return a.Lobby.Probe(ctx, within, func(ctx context.Context, address string) error {
+	return a.excused(ctx, d.epoch, a.Lobby.Probe(ctx, within, func(ctx context.Context,
+		address string,
+	) error {
 		return a.Market.Knock(ctx, marketplace.Knock{Infohash: d.lease.Infohash, Agent: d.lease.Agent,
 			Address: address})
-	}, v.torrent, d.asks, in)
+	}, v.torrent, d.asks, in))
 }
 
 // quiet prepares a try in a quiet window, if that is what is due and it is not too late for it.
