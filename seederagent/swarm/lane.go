@@ -28,7 +28,17 @@ type lane struct {
 	node    func() // ends its part in the DHT, if it has one
 	once    sync.Once
 	gone    chan struct{} // closed with it
+
+	strangers chan struct{} // holds one for each who has not said anything yet
+	came      chan net.Conn
 }
+
+// The bounds of who has not said anything yet. Anybody can call under an invented address, as long
+// as nothing has to be heard: so these neither take the places of others nor wait for long.
+const (
+	strangersMax = 64
+	strangerMax  = 4 * time.Second
+)
 
 // openLanes opens a lane for each family that the door listens on.
 func openLanes(d *door, c Config) (all []*lane, err error) {
@@ -59,7 +69,8 @@ func openLane(d *door, network, address string, noStreams bool) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lane{door: d, network: network, gone: make(chan struct{})}
+	l := &lane{door: d, network: network, gone: make(chan struct{}),
+		strangers: make(chan struct{}, strangersMax), came: make(chan net.Conn)}
 	if l.Socket, err = utp.NewSocketFromPacketConn(gated{packetConn{pc, d.guard}, d}); err != nil {
 		return nil, errors.Join(err, pc.Close())
 	}
@@ -79,15 +90,82 @@ func closeLanes(all []*lane) (err error) {
 
 // Accept waits for a peer that the guard allows.
 func (l *lane) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.came:
+		return c, nil
+	case <-l.gone:
+		return nil, net.ErrClosed
+	}
+}
+
+// welcome lets in who comes, until the lane is closed.
+func (l *lane) welcome() {
 	for {
 		c, err := l.Socket.Accept()
 		if err != nil {
-			return nil, err
+			return
 		}
-		if c, ok := l.door.takeIn(c); ok {
-			return c, nil
+		select {
+		case l.strangers <- struct{}{}:
+			go l.meet(c)
+		default:
+			_ = c.Close() // refused
 		}
 	}
+}
+
+// meet lets a peer in when it says something.
+func (l *lane) meet(c net.Conn) {
+	defer func() { <-l.strangers }()
+	first, said := l.firstOf(c)
+	if !said {
+		_ = c.Close()
+		return
+	}
+	counted, ok := l.door.takeIn(&begun{c, []byte{first}})
+	if !ok {
+		return
+	}
+	select {
+	case l.came <- counted:
+	case <-l.gone:
+		_ = counted.Close()
+	}
+}
+
+// firstOf waits for the first byte of a stream. Where it returns false, whoever closes the stream
+// ends the reading. It does not rely on the lane's end for that: the library loses sight of a stream
+// when another one takes its number.
+func (l *lane) firstOf(c net.Conn) (first byte, said bool) {
+	heard := make(chan byte, 1)
+	go func() {
+		defer close(heard)
+		b := make([]byte, 1)
+		if _, err := c.Read(b); err == nil {
+			heard <- b[0]
+		}
+	}()
+	select {
+	case first, said = <-heard:
+	case <-time.After(strangerMax):
+	case <-l.gone:
+	}
+	return first, said
+}
+
+// A begun connection is one of which something was read already.
+type begun struct {
+	net.Conn
+	first []byte
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.first) == 0 {
+		return b.Conn.Read(p)
+	}
+	n := copy(p, b.first)
+	b.first = b.first[n:]
+	return n, nil
 }
 
 // DialerNetwork names the transport to the library.
@@ -143,6 +221,7 @@ func (g gated) WriteTo(b []byte, to net.Addr) (int, error) {
 // join shows the lane to the client, for peers and as a node of the DHT, as far as it shall serve them.
 func (l *lane) join(c *torrent.Client, config Config) error {
 	if !config.NoUTP {
+		go l.welcome()
 		c.AddDialer(l)
 		c.AddListener(l)
 	}

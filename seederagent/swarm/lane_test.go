@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -242,4 +243,99 @@ func TestAQuietWindowHoldsOverUTP(t *testing.T) {
 	plain.hearsNothing("who was there")
 	noon(e, h)
 	plain.take(100)
+}
+
+func TestWhoCallsUnderAnInventedAddressTakesNobodysPlace(t *testing.T) {
+	t.Parallel()
+	e, h := blocks(t, 3)
+	caller, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(e.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	say := func(kind, id byte) {
+		packet := append([]byte{kind<<4 | 1, 0, 7, id}, make([]byte, 20)...)
+		packet[17] = 1 // the second packet, with content, for who does not know our first number
+		if kind == 4 {
+			packet = packet[:20]
+		}
+		if _, err := caller.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := make([]byte, 100)
+	for id := byte(0); id < 40; id += 2 {
+		say(4, id)
+		n, err := caller.Read(first)
+		if err != nil || n != 20 || first[0] != 0x21 {
+			t.Fatalf("a call is answered with %x, %v", first[:n], err)
+		}
+		say(0, id+1)
+	}
+	if _, err := caller.Write([]byte("d")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := e.lanes[0].ReadFrom(first); err != nil { // the others were looked at
+		t.Fatal(err)
+	}
+	for _, g := range []guest{visit(t, e, h), visitOverUTP(t, e, h)} {
+		g.ask(3)
+		g.take(3)
+	}
+	e.door.mu.Lock()
+	defer e.door.mu.Unlock()
+	if e.door.all != 2 {
+		t.Errorf("%d connections are counted, not two", e.door.all)
+	}
+}
+
+func TestJunkWithinAStreamBreaksNothing(t *testing.T) {
+	t.Parallel()
+	e, h := blocks(t, 3)
+	random := rand.New(rand.NewPCG(7, 7))
+	for round := range uint16(20) {
+		caller, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(e.Addr()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func(kind byte, id, seq, ack uint16, more []byte) {
+			packet := make([]byte, 20, 200)
+			packet[0] = kind<<4 | 1
+			binary.BigEndian.PutUint16(packet[2:], id)
+			binary.BigEndian.PutUint32(packet[12:], random.Uint32N(3)*5000) // the window
+			binary.BigEndian.PutUint16(packet[16:], seq)
+			binary.BigEndian.PutUint16(packet[18:], ack)
+			if kind != 4 && len(more) > 2 && random.IntN(3) == 0 {
+				packet[1], more[0] = 1, byte(random.IntN(3)) // selective acknowledgements
+				more[1] = byte(random.IntN(len(more)))
+			}
+			if _, err := caller.Write(append(packet, more...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send(4, 2*round, 1, 0, nil)
+		state := make([]byte, 100)
+		if _, err := caller.Read(state); err != nil {
+			t.Fatal(err)
+		}
+		began := binary.BigEndian.Uint16(state[16:]) - 1
+		send(0, 2*round+1, 2, began, []byte("\x13BitTorrent protocol"))
+		for range 500 {
+			junk := make([]byte, random.IntN(90))
+			for i := range junk {
+				junk[i] = byte(random.Uint32())
+			}
+			kind := []byte{0, 0, 0, 1, 2, 2, 3, 4}[random.IntN(8)]
+			if kind == 3 && random.IntN(50) > 0 {
+				kind = 2
+			}
+			id := 2*round + uint16(random.IntN(3)) // #nosec G115 -- small
+			send(kind, id, uint16(random.IntN(300)), began+uint16(random.IntN(4)), junk)
+		}
+		_ = caller.Close()
+	}
+	for _, g := range []guest{visit(t, e, h), visitOverUTP(t, e, h)} {
+		g.ask(3)
+		g.take(3)
+	}
 }

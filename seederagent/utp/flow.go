@@ -40,6 +40,10 @@ type flow struct {
 	begun bool
 	turn  uint64 // counts what was sent
 
+	// proven: the peer heard what we sent, so that its address is its own. Who cannot be, and began the
+	// stream, is sent nothing twice: it would be a way to have us send to others.
+	proven bool
+
 	flight, lost int // bytes: of sent that did not come yet; of these, what is not on its way any more
 	room         float64
 	threshold    float64 // below it the window grows fast
@@ -70,11 +74,11 @@ func newFlow(write func([]byte)) *flow {
 // when it is sent again: that is for us to decide.
 func (f *flow) sends(p packet, now time.Time) bool {
 	copy(f.last[:], p.raw)
-	if p.kind == kindState {
-		return true
-	}
 	if !f.begun {
 		f.begun, f.next = true, p.seq()
+	}
+	if p.kind == kindState {
+		return true
 	}
 	if p.seq() != f.next {
 		return false
@@ -97,9 +101,20 @@ func (f *flow) window(theirs uint32) uint32 {
 	return uint32(max(0, most)) // #nosec G115 -- at most what theirs is
 }
 
+// knows says whether a packet acknowledges what we sent; an old one may be late. The first number is
+// drawn by lot, so who does not hear us hardly ever knows.
+func (f *flow) knows(p packet) bool {
+	late := 2 * windowMax / segment
+	if !f.proven {
+		late = len(f.sent)
+	}
+	behind := int(f.next - 1 - p.ack())
+	return p.kind == kindReset || behind <= late
+}
+
 // heard learns from a packet of the peer.
 func (f *flow) heard(p packet, now time.Time) {
-	f.heardAt = now
+	f.heardAt, f.proven = now, true
 	if len(f.sent) == 0 {
 		return
 	}
@@ -259,6 +274,9 @@ func (f *flow) repeat(s *sending, now time.Time) {
 func (f *flow) expire(now time.Time) bool {
 	if len(f.sent) == 0 {
 		return true
+	}
+	if !f.proven {
+		return false
 	}
 	if newest := &f.sent[len(f.sent)-1]; f.rtt > 0 && f.probe == 0 && !newest.lost && !newest.acked {
 		f.repeat(newest, now)

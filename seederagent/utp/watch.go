@@ -52,8 +52,9 @@ func (w *watch) ReadFrom(b []byte) (int, net.Addr, error) {
 		if p.kind == kindSyn && w.refused(from) {
 			continue
 		}
-		w.heard(p, peerOf(from))
-		return n, from, nil
+		if w.heard(p, peerOf(from)) {
+			return n, from, nil
+		}
 	}
 }
 
@@ -63,19 +64,23 @@ func (w *watch) refused(from net.Addr) bool {
 }
 
 // heard lets the stream learn from a packet, and shows the library no larger window than there is.
-func (w *watch) heard(p packet, from netip.AddrPort) {
+// It returns false for a packet that is not of the stream which it claims to be of.
+func (w *watch) heard(p packet, from netip.AddrPort) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f, key := w.find(p, from)
 	switch {
-	case f == nil:
-		return
+	case f == nil || p.kind == kindSyn:
+		return true
+	case !f.knows(p):
+		return false
 	case p.kind == kindReset:
 		w.end(key)
-		return
+		return true
 	}
 	f.heard(p, time.Now())
 	binary.BigEndian.PutUint32(p.raw[windowAt:], f.window(p.window()))
+	return true
 }
 
 // find returns the stream that a received packet is for.
@@ -119,7 +124,7 @@ func (w *watch) flow(p packet, to net.Addr) *flow {
 	w.sweep(now)
 	key := keys[len(keys)-1]
 	f := newFlow(func(b []byte) { _, _ = w.PacketConn.WriteTo(b, to) }) // UDP: it may be lost anyway
-	f.heardAt = now
+	f.heardAt, f.proven = now, key.dialed
 	f.timer = time.AfterFunc(time.Hour, func() { w.ring(key, f) })
 	f.timer.Stop()
 	w.flows[key] = f
