@@ -89,6 +89,7 @@ func TestALeaseOutsideTheOwnersLimitsIsRefused(t *testing.T) {
 		"of the disk":    func(_ *marketplace.Lease, _, free *int64) { *free = 10 << 30 },
 		"the rules say":  func(l *marketplace.Lease, _, _ *int64) { l.Billed-- },
 		"poster":         func(l *marketplace.Lease, _, _ *int64) { l.Poster = marketplace.Address{9} },
+		"among those that I work for": func(l *marketplace.Lease, _, _ *int64) { l.Poster = marketplace.Address{5} },
 		"poster beside another": func(l *marketplace.Lease, _, _ *int64) {
 			l.Funders = append(l.Funders, marketplace.Funder{Poster: marketplace.Address{9}})
 		},
