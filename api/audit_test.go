@@ -44,7 +44,7 @@ func (r *rig) proving() (marketplace.Lease, *client.Client) {
 	l := r.fill(b, o)
 	_, err = a.Accept(ctx, l.ID)
 	must(r.t, err)
-	l, err = a.Ready(ctx, l.ID)
+	l, err = a.Ready(ctx, l.ID, marketplace.Hash{})
 	must(r.t, err)
 	return l, c
 }

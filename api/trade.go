@@ -138,8 +138,19 @@ func (s *Server) accept(ctx context.Context, in *ByID) (marketplace.Lease, error
 	return s.Book.Accept(ctx, callerOf(ctx).account, in.ID, time.Now())
 }
 
-func (s *Server) ready(ctx context.Context, in *ByID) (marketplace.Lease, error) {
-	return s.Book.Ready(ctx, callerOf(ctx).account, in.ID, time.Now())
+type readyBody struct {
+	ByID
+	Body *struct {
+		Root marketplace.Hash `json:"root,omitzero" doc:"Merkle root of the torrent, if its .torrent tells none: set once"`
+	} `nameHint:"ReadyBody"`
+}
+
+func (s *Server) ready(ctx context.Context, in *readyBody) (marketplace.Lease, error) {
+	var root marketplace.Hash
+	if in.Body != nil {
+		root = in.Body.Root
+	}
+	return s.Book.Ready(ctx, callerOf(ctx).account, in.ID, root, time.Now())
 }
 
 type reasonBody struct {

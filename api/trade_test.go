@@ -230,7 +230,8 @@ func TestAnAgentTakesALeaseOn(t *testing.T) {
 	if l, err = a.Accept(t.Context(), l.ID); err != nil || l.State != marketplace.Fetching {
 		t.Errorf("%+v %v", l, err)
 	}
-	if l, err = a.Ready(t.Context(), l.ID); err != nil || l.State != marketplace.Proving {
+	if l, err = a.Ready(t.Context(), l.ID, marketplace.Hash{}); err != nil ||
+		l.State != marketplace.Proving {
 		t.Errorf("%+v %v", l, err)
 	}
 	live, err := r.visitor().LiveLeases(t.Context(), agent.Address())
@@ -247,6 +248,50 @@ func TestAnAgentTakesALeaseOn(t *testing.T) {
 	all, err := r.visitor().LeasesOf(t.Context(), b.ID)
 	if err != nil || len(all) != 1 {
 		t.Errorf("%v %v", all, err)
+	}
+}
+
+func TestAnAgentCommitsToARootOnceAndBeforeItsFirstAuditHasPassed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	poster, agent := newKey(t), newKey(t)
+	r.fund(poster.Address(), marketplace.BTT(1000))
+	c, a := r.as(poster), r.as(agent)
+	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
+	must(t, err)
+	b, err := c.PostBounty(t.Context(), "", bountyOf(tor.Infohash))
+	must(t, err)
+	o, err := a.PutOffer(t.Context(), offerTerms(agent.Address()))
+	must(t, err)
+	l := r.fill(b, o)
+	root := marketplace.Hash{1, 2, 3}
+	_, err = a.Ready(t.Context(), l.ID, root)
+	wantKind(t, err, marketplace.Conflict) // not accepted yet
+	_, err = a.Accept(t.Context(), l.ID)
+	must(t, err)
+	path, token := fmt.Sprintf("/v1/leases/%d/ready", l.ID), r.session(agent)
+	for _, body := range []string{`{"root":"12"}`, `{"root":"` + strings.Repeat("x", 64) + `"}`, `{"root":7}`} {
+		resp, text := r.raw(token, "POST", path, body)
+		wantProblem(t, resp, text, 422, marketplace.Invalid)
+	}
+	if l, err = a.Ready(t.Context(), l.ID, marketplace.Hash{}); err != nil || !l.Root.IsZero() {
+		t.Errorf("an agent that commits to nothing: %+v %v", l, err)
+	}
+	for range 2 { // said twice it is answered twice
+		l, err = a.Ready(t.Context(), l.ID, root)
+		if err != nil || l.Root != root || l.State != marketplace.Proving {
+			t.Errorf("%+v %v", l, err)
+		}
+	}
+	if l, err = a.Ready(t.Context(), l.ID, marketplace.Hash{}); err != nil || l.Root != root {
+		t.Errorf("a root that is not said again is %s: %v", l.Root, err)
+	}
+	_, err = a.Ready(t.Context(), l.ID, marketplace.Hash{9})
+	wantKind(t, err, marketplace.Conflict)
+	_, err = c.Ready(t.Context(), l.ID, root)
+	wantKind(t, err, marketplace.Forbidden)
+	if l, err = r.visitor().Lease(t.Context(), l.ID); err != nil || l.Root != root {
+		t.Errorf("shown is %s: %v", l.Root, err)
 	}
 }
 

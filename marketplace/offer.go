@@ -142,6 +142,8 @@ type Lease struct {
 	Replaces      int64 `json:"replaces,omitzero" doc:"The lease whose replica it took over"`
 	ReplacedAfter Span  `json:"replaced_after,omitzero" doc:"From the last passed epoch of that one to its own first"`
 
+	Root Hash `json:"root,omitzero" doc:"Merkle root of the torrent that its agent committed to"`
+
 	Accused *Accusation `json:"accused,omitempty" doc:"What one auditor alone said of it, the last time"`
 }
 

@@ -47,7 +47,7 @@ type Answer struct {
 	Block   int     `json:"block" doc:"16 KiB block of the piece; -1 is the whole piece"`
 	Outcome Outcome `json:"outcome"`
 	TookMS  int64   `json:"took_ms" doc:"From the beginning of the try, milliseconds"`
-	Hash    Hash    `json:"hash,omitzero" doc:"SHA-256 of what came; of a piece, its root"`
+	Hash    Hash    `json:"hash,omitzero" doc:"SHA-256 of what came; of a piece, its root; where the root that the agent committed to has another in its place, that one"`
 }
 
 func (a Answer) text() string {

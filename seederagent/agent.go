@@ -156,7 +156,8 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (int, error) {
 			moved++
 		}
 	}
-	errs = append(errs, a.release(ctx, leases), a.collect(ctx), a.look(ctx, now))
+	errs = append(errs, a.release(ctx, leases), a.collect(ctx), a.look(ctx, now),
+		a.callRoll(ctx, now, a.info.Rules.Epoch.Duration()))
 	a.state.set(leases, now)
 	return moved, errors.Join(errs...)
 }
@@ -236,11 +237,31 @@ func (a *Agent) fetch(ctx context.Context, l marketplace.Lease) (bool, error) {
 	if err != nil || !whole {
 		return false, err
 	}
-	if _, err := a.Market.Ready(ctx, l.ID); err != nil {
+	root, known, err := a.rootOf(ctx, l)
+	if err != nil || !known {
+		return false, err
+	}
+	if _, err := a.Market.Ready(ctx, l.ID, root); err != nil {
 		return false, fmt.Errorf("say ready: %w", err)
 	}
 	a.Log.InfoContext(ctx, "torrent verified", "lease", l.ID, "infohash", l.Infohash)
 	return true, nil
+}
+
+// rootWait is how long a step waits for a torrent's root, which is known at once unless it must be read anew.
+const rootWait = time.Second
+
+// rootOf returns what to commit to. When it is not known yet, a later step says ready.
+func (a *Agent) rootOf(ctx context.Context, l marketplace.Lease) (
+	root marketplace.Hash, known bool, err error,
+) {
+	within, stop := context.WithTimeout(ctx, rootWait)
+	defer stop()
+	root, err = a.Engine.Root(within, l.Infohash)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return root, false, nil
+	}
+	return root, err == nil, err
 }
 
 // hold makes sure that the torrent is in the engine, with the other replicas as peers, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -18,9 +19,9 @@ import (
 // rollWithin bounds how long reading the list of auditors may keep tickets waiting.
 const rollWithin = 10 * time.Second
 
-// A roll is the list of the auditors whose tickets count. The engine asks for one ticket at a time,
-// so nothing guards it.
+// A roll is the list of the auditors whose tickets count.
 type roll struct {
+	mu    sync.Mutex // guards the fields below
 	known map[marketplace.Address]bool
 	tried time.Time
 }
@@ -60,30 +61,56 @@ func (a *Agent) checkTicket(
 }
 
 // checkAuditor says why an auditor's tickets do not count. Who is unknown makes the agent read the
-// market's list anew, and so does age, but not often.
+// list of auditors anew, but not often.
 func (a *Agent) checkAuditor(ctx context.Context, who marketplace.Address, now time.Time) error {
-	epoch, age := a.info.Rules.Epoch.Duration(), now.Sub(a.roll.tried)
-	rest := min(time.Minute, max(time.Second, epoch/10))
-	if age >= epoch || !a.roll.known[who] && age >= rest {
-		a.roll.tried = now
+	if !a.roll.has(who) {
 		ctx, cancel := context.WithTimeout(ctx, rollWithin)
 		defer cancel()
-		all, err := a.Market.Auditors(ctx, "")
-		if err != nil {
-			err = fmt.Errorf("read the list of auditors: %w", err)
-			a.Log.InfoContext(ctx, "old list of auditors is used", "auditors", len(a.roll.known), "err", err)
-		} else {
-			a.roll.read(all)
+		rest := min(time.Minute, max(time.Second, a.info.Rules.Epoch.Duration()/10))
+		if err := a.callRoll(ctx, now, rest); err != nil {
+			a.Log.InfoContext(ctx, "old list of auditors is used", "err", err)
 		}
 	}
-	if !a.roll.known[who] {
+	if !a.roll.has(who) {
 		return marketplace.Forbidden.Errorf("the market admitted no auditor %s", who)
 	}
 	return nil
 }
 
+// callRoll reads the market's list of auditors, unless that was tried within a time. Each step does
+// it once an epoch, so that a ticket seldom has to wait for it.
+func (a *Agent) callRoll(ctx context.Context, now time.Time, every time.Duration) error {
+	if !a.roll.due(now, every) {
+		return nil
+	}
+	all, err := a.Market.Auditors(ctx, "")
+	if err != nil {
+		return fmt.Errorf("read the list of auditors: %w", err)
+	}
+	a.roll.read(all)
+	return nil
+}
+
+func (r *roll) due(now time.Time, every time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.tried) < every {
+		return false
+	}
+	r.tried = now
+	return true
+}
+
+func (r *roll) has(who marketplace.Address) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known[who]
+}
+
 // read takes a list over. An auditor that pauses still has the seats that it was drawn for.
 func (r *roll) read(all []marketplace.Auditor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.known = map[marketplace.Address]bool{}
 	for _, a := range all {
 		if a.State == marketplace.Admitted || a.State == marketplace.PausedAuditor {

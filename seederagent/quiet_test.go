@@ -198,7 +198,8 @@ func TestAnAgentIsQuietForTheAuditorsOfItsLeaseAndForNobodyElse(t *testing.T) {
 	t.Parallel()
 	f := newFair(t)
 	a, l := employed(t, f)
-	auditor, applicant, stranger := f.auditor(true), f.auditor(false), newKey(t)
+	auditor, colleague := f.auditor(true), f.auditor(true)
+	applicant, stranger := f.auditor(false), newKey(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() {
@@ -208,10 +209,15 @@ func TestAnAgentIsQuietForTheAuditorsOfItsLeaseAndForNobodyElse(t *testing.T) {
 	})
 	defer run.Wait()
 	defer stop()
-	for l.State != marketplace.Proving || !a.state.holds(l.ID, l.Infohash) {
+	visitor, end := f.as(stranger), time.Now().Add(time.Minute)
+	for l.State != marketplace.Proving || !a.state.holds(l.ID, l.Infohash) ||
+		!a.roll.has(auditor.Address()) {
+		if time.Now().After(end) {
+			t.Fatalf("the lease is %s, and the auditor known: %v", l.State, a.roll.has(auditor.Address()))
+		}
 		time.Sleep(10 * time.Millisecond)
 		var err error
-		l, err = f.as(stranger).Lease(ctx, l.ID)
+		l, err = visitor.Lease(ctx, l.ID)
 		must(t, err)
 	}
 
@@ -231,6 +237,7 @@ func TestAnAgentIsQuietForTheAuditorsOfItsLeaseAndForNobodyElse(t *testing.T) {
 		"a stranger's":     of(stranger),
 		"an applicant's":   of(applicant),
 		"a forged":         sign(t, stranger, good),
+		"a colleague's":    sign(t, colleague, good),
 		"an unsigned":      good,
 		"another lease's":  sign(t, auditor, another),
 		"an old epoch's":   sign(t, auditor, past),
@@ -277,11 +284,20 @@ func TestAnAgentLooksTheAuditorsUpNowAndThen(t *testing.T) {
 		t.Error("after a minute an auditor that was admitted, or pauses, is not known")
 	}
 	f.move(old, marketplace.Barred)
-	if !knows(old, now.Add(30*time.Minute)) || knows(old, now.Add(2*time.Hour)) {
-		t.Error("a list is used for as long as an epoch")
+	step := func(at time.Time) error { return a.callRoll(ctx, at, f.info.Rules.Epoch.Duration()) }
+	must(t, step(now.Add(time.Hour)))
+	if !knows(old, now.Add(time.Hour)) {
+		t.Error("each step reads the list")
+	}
+	must(t, step(now.Add(time.Hour+time.Minute)))
+	if knows(old, now.Add(time.Hour+time.Minute)) {
+		t.Error("a list is used for longer than an epoch")
 	}
 	f.web.Close()
-	if !knows(young, now.Add(4*time.Hour)) || knows(newKey(t), now.Add(4*time.Hour)) {
+	if err := step(now.Add(4 * time.Hour)); err == nil {
+		t.Error("nobody is told that the list cannot be read")
+	}
+	if !knows(young, now.Add(5*time.Hour)) || knows(newKey(t), now.Add(5*time.Hour)) {
 		t.Error("without the market the old list does not do")
 	}
 }

@@ -78,9 +78,15 @@ func (c *Client) Decline(ctx context.Context, id int64, why string) (marketplace
 	return c.lease(ctx, id, "decline", map[string]string{"reason": why})
 }
 
-// Ready says that the agent holds and serves all of a lease's data.
-func (c *Client) Ready(ctx context.Context, id int64) (marketplace.Lease, error) {
-	return c.lease(ctx, id, "ready", nil)
+// Ready says that the agent holds and serves all of a lease's data, and commits to its root, unless that
+// is zero.
+func (c *Client) Ready(
+	ctx context.Context, id int64, root marketplace.Hash,
+) (marketplace.Lease, error) {
+	if root.IsZero() {
+		return c.lease(ctx, id, "ready", nil)
+	}
+	return c.lease(ctx, id, "ready", map[string]marketplace.Hash{"root": root})
 }
 
 // Abandon gives a lease up before its end; its holdback is forfeited.

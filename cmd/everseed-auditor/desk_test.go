@@ -112,7 +112,7 @@ func (c *court) lease(b marketplace.Bounty, replicas int) {
 	for _, l := range c.leases {
 		_, err = c.book.Accept(ctx, l.Agent, l.ID, c.now)
 		must(c.T, err)
-		_, err = c.book.Ready(ctx, l.Agent, l.ID, c.now)
+		_, err = c.book.Ready(ctx, l.Agent, l.ID, marketplace.Hash{}, c.now)
 		must(c.T, err)
 	}
 }

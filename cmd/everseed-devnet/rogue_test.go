@@ -62,7 +62,7 @@ func (r *rogue) take(ctx context.Context) {
 			case marketplace.Reserved:
 				_, _ = r.market.Accept(ctx, l.ID)
 			case marketplace.Fetching:
-				_, _ = r.market.Ready(ctx, l.ID)
+				_, _ = r.market.Ready(ctx, l.ID, marketplace.Hash{})
 			}
 		}
 		select {

@@ -70,6 +70,7 @@ type duty struct {
 	window time.Time   // when a quiet window begins, if the next try is in one
 	asks   []Challenge // the same at every try
 	burst  bool        // ... and what is asked for in a quiet window is in it
+	rooted bool        // blocks may be asked for alone, proven by the lease's root
 	found  marketplace.Report
 	learnt map[int][]marketplace.Hash // by the last try
 }
@@ -234,7 +235,7 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 
 // duties returns our part of an epoch.
 func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
-	seed, plan := open.Seed(), Plan(a.Rules, open)
+	seed, plan, rooted := open.Seed(), Plan(a.Rules, open), a.Rules.Rooted(open)
 	for _, l := range open.Leases {
 		for _, v := range plan[l.ID] {
 			if v.Auditor != a.Address || len(v.Tries) == 0 || a.inHand(open.Epoch, l.ID) {
@@ -242,7 +243,8 @@ func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 			}
 			d := &duty{
 				at: v.Tries[0], lease: l, epoch: open.Epoch, seed: seed, times: v.Tries[1:], burst: v.Window,
-				found: marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
+				rooted: rooted[l.ID],
+				found:  marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
 			}
 			if v.Window {
 				d.window = d.at
@@ -332,8 +334,12 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 	if err != nil {
 		return Finding{Outcome: marketplace.AuditorFault, Err: err}
 	}
+	torrent, committed := v.torrent.Committed(d.lease.Root)
 	if d.asks == nil {
 		d.asks = a.challenges(ctx, d, v)
+		if committed {
+			withPaths(d.asks, d.rooted)
+		}
 	}
 	peer, err := netip.ParseAddrPort(d.lease.Peer)
 	if err != nil {
@@ -347,14 +353,14 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 	within, in := a.Rules.ProbeTimeout.Duration(), a.quiet(ctx, d)
 	if peer.Port() != 0 {
 		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), in)
-		return probeOver(ctx, first, a.Guard, within, peer, v.torrent, d.asks, in)
+		return probeOver(ctx, first, a.Guard, within, peer, torrent, d.asks, in)
 	}
 	return a.excused(ctx, d.epoch, a.Lobby.Probe(ctx, within, func(ctx context.Context,
 		address string,
 	) error {
 		return a.Market.Knock(ctx, marketplace.Knock{Infohash: d.lease.Infohash, Agent: d.lease.Agent,
 			Address: address})
-	}, v.torrent, d.asks, in))
+	}, torrent, d.asks, in))
 }
 
 // quiet prepares a try in a quiet window, if that is what is due and it is not too late for it.
@@ -378,14 +384,14 @@ func (a *Auditor) quiet(ctx context.Context, d *duty) *Quiet {
 // the draw is made again: a block must not be asked for alone and with its piece, for a peer may
 // hang up on who asks twice.
 func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challenge {
-	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
+	known := func(piece int) bool { return d.rooted || v.shelf.knows(piece, d.epoch) }
 	for {
 		asks := Again(d.lease, v.torrent,
 			Challenges(a.Rules, d.seed, d.lease.ID, a.Address, v.torrent, known))
 		if d.burst {
 			asks = Burst(a.Rules, d.seed, v.torrent, asks)
 		}
-		err := v.shelf.fill(v.torrent, asks)
+		err := v.shelf.fill(v.torrent, asks, d.rooted)
 		if err == nil {
 			return asks
 		}

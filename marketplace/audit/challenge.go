@@ -12,6 +12,7 @@ type Challenge struct {
 	Piece int
 	Block int              // in the piece, or marketplace.WholePiece
 	Leaf  marketplace.Hash // what must come, if it is a block; zero: the peer is asked for a proof
+	Path  bool             // the peer is asked to prove that its root has what came, too
 }
 
 // askedMax bounds the bytes of one audit, so that an honest agent behind a slow line can deliver
@@ -19,9 +20,9 @@ type Challenge struct {
 const askedMax = 16 << 20
 
 // Challenges draws what an auditor asks of a lease in an epoch. Blocks are drawn from all of the
-// content, each equally likely. One whose piece has a v2 root in the .torrent, or in a piece that
-// the auditor knows the hashes of, is asked for alone; for one in another piece the whole piece is,
-// which can always be checked. Once in WholeEvery on the average a whole piece comes on top, by
+// content, each equally likely. One whose piece has a v2 root in the .torrent, or that the auditor knows
+// the hashes of, or of a lease that is rooted (marketplace.Rules.Rooted), is asked for alone; for one in
+// another piece the whole piece is, which can always be checked. Once in WholeEvery on the average a whole piece comes on top, by
 // lot, so that nobody knows when. Every try of the epoch asks for the same, else missing data would
 // be drawn away.
 //
@@ -62,6 +63,15 @@ func wholePiece(r marketplace.Rules, seed marketplace.Hash, lease int64, who mar
 		return 0, false
 	}
 	return int(draw.below(uint64(t.Pieces))), true // #nosec G115 -- below an int
+}
+
+// withPaths asks a lease that has a root for proofs that the root has what comes: of whole pieces always,
+// and, as long as it is not rooted, of blocks whose hash is known. What it proves of those that are asked for
+// later without either must be of the same tree.
+func withPaths(asks []Challenge, rooted bool) {
+	for i := range asks {
+		asks[i].Path = isWhole(asks[i]) || !rooted
+	}
 }
 
 // Again adds to an auditor's challenges the pieces that a lease is accused of, each as a whole: what

@@ -205,27 +205,27 @@ func TestAWholePieceIsAskedForAboutOnceADay(t *testing.T) {
 func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
 	t.Parallel()
 	r := marketplace.DefaultRules()
-	share := func(size int64, proven bool, known float64) float64 {
+	share := func(size int64, by Proof, known float64) float64 {
 		pieceLength := int64(16 << 10)
 		for pieceLength < 16<<20 && size/pieceLength > 1500 {
 			pieceLength *= 2
 		}
-		return float64(Spend(r, size, pieceLength, proven, known)) / float64(size)
+		return float64(Spend(r, size, pieceLength, by, known)) / float64(size)
 	}
 	for size := int64(256 << 20); size < 1<<43; size += size / 7 {
-		for _, proven := range []bool{false, true} {
-			if s := share(size, proven, 1); s > 0.01 {
-				t.Errorf("%d MiB, proven %v: %.4f a day", size>>20, proven, s)
+		for _, by := range []Proof{Unproven, ByTorrent, ByRoot} {
+			if s := share(size, by, 1); s > 0.01 {
+				t.Errorf("%d MiB, proven by %d: %.4f a day", size>>20, by, s)
 			}
 		}
 	}
 	for _, size := range []int64{64 << 20, 256 << 20, 1 << 30, 16 << 30, 256 << 30} {
-		t.Logf("%6d MiB: %.2f %% a day when all pieces are known, half %.2f %%, none %.2f %%; v2 %.2f %%",
-			size>>20, 100*share(size, false, 1), 100*share(size, false, 0.5), 100*share(size, false, 0),
-			100*share(size, true, 0))
+		t.Logf("%6d MiB: %.2f %% a day when all pieces are known, half %.2f %%, none %.2f %%; v2 %.2f %%;"+
+			" v1 by a root %.2f %%", size>>20, 100*share(size, Unproven, 1), 100*share(size, Unproven, 0.5),
+			100*share(size, Unproven, 0), 100*share(size, ByTorrent, 0), 100*share(size, ByRoot, 0))
 	}
 	r.WholeEvery = marketplace.Span(time.Hour)
-	if Spend(r, 1<<30, 1<<20, false, 1) <= Spend(marketplace.DefaultRules(), 1<<30, 1<<20, false, 1) {
+	if Spend(r, 1<<30, 1<<20, Unproven, 1) <= Spend(marketplace.DefaultRules(), 1<<30, 1<<20, Unproven, 1) {
 		t.Error("more whole pieces cost nothing")
 	}
 }

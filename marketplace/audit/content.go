@@ -2,7 +2,6 @@ package audit
 
 import (
 	"crypto/sha1" // #nosec G505 -- BitTorrent v1 names pieces by SHA-1
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -95,7 +94,7 @@ func (c *Content) read(piece int) ([]marketplace.Hash, error) {
 	leaves := make([]marketplace.Hash, blocksIn(int64(len(whole))))
 	for i := range leaves {
 		at := i * metainfo.BlockSize
-		leaves[i] = leafOf(t, begin+int64(at), whole[at:min(len(whole), at+metainfo.BlockSize)])
+		leaves[i] = t.Leaf(begin+int64(at), whole[at:min(len(whole), at+metainfo.BlockSize)])
 	}
 	kept := leaves
 	for len(kept) > 0 && kept[len(kept)-1].IsZero() {
@@ -116,21 +115,4 @@ func (c *Content) readAt(f metainfo.File, into []byte, at int64) error {
 	}
 	_, err = file.ReadAt(into, at)
 	return errors.Join(err, file.Close())
-}
-
-// leafOf is the SHA-256 of a block's content, padding left out; zero if it is nothing but padding.
-func leafOf(t *metainfo.Torrent, at int64, block []byte) (leaf marketplace.Hash) {
-	sum, some := sha256.New(), false
-	for i := int64(0); i < int64(len(block)); {
-		pad, until := t.Padding(at+i, at+int64(len(block)))
-		if !pad {
-			sum.Write(block[i : until-at])
-			some = true
-		}
-		i = until - at
-	}
-	if some {
-		leaf = marketplace.Hash(sum.Sum(nil))
-	}
-	return leaf
 }

@@ -105,13 +105,13 @@ func (s *shelf) knows(piece int, epoch int64) bool {
 }
 
 // fill puts the known hashes to the blocks that are asked for. A piece whose hashes cannot be read
-// is forgotten. Blocks of v2 pieces can do without.
-func (s *shelf) fill(t *metainfo.Torrent, asks []Challenge) error {
+// is forgotten. Blocks of v2 pieces, and of who is rooted, can do without.
+func (s *shelf) fill(t *metainfo.Torrent, asks []Challenge, rooted bool) error {
 	for i, c := range asks {
 		if c.Block == marketplace.WholePiece {
 			continue
 		}
-		if _, isV2 := t.PieceRoot(c.Piece); isV2 && !s.knows(c.Piece, math.MaxInt64) {
+		if _, isV2 := t.PieceRoot(c.Piece); (isV2 || rooted) && !s.knows(c.Piece, math.MaxInt64) {
 			continue // the peer will be asked for a proof
 		}
 		leaf, err := s.leaf(c.Piece, c.Block)

@@ -90,6 +90,8 @@ type probe struct {
 	hasAll  bool
 	refused bool
 
+	unproven bool // a path did not come
+
 	in *window // nil outside of a quiet window
 
 	proofs     map[int]*proof // by challenge: what is still wanted
@@ -258,13 +260,19 @@ func (p *probe) hasAny() bool {
 }
 
 func (p *probe) end() error {
-	if p.refused {
+	switch {
+	case p.refused:
 		return errRefused
+	case p.unproven:
+		return errUnproven
 	}
 	return nil
 }
 
-var errRefused = errors.New("peer refuses to send a piece that it says it has")
+var (
+	errRefused  = errors.New("peer refuses to send a piece that it says it has")
+	errUnproven = errors.New("peer does not prove that the root that it committed to has what it sent")
+)
 
 // hear takes in one message.
 func (p *probe) hear(kind int, payload []byte) {
@@ -358,7 +366,7 @@ func (p *probe) drain() {
 		}
 		delete(p.early, p.next)
 		last := p.next+1 == len(p.blocks) || p.blocks[p.next+1].of != b.of
-		if one := p.proofs[b.of]; one != nil && !b.pad {
+		if one := p.proofs[b.of]; one != nil && !one.path && !b.pad {
 			one.content = bytes.Clone(content)
 		}
 		p.sum.add(b, content, last, p.t.V1)

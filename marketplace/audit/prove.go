@@ -10,14 +10,21 @@ import (
 	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
-// A proof is what a block of a v2 torrent waits for, when its SHA-256 is not known: the hashes
-// that lead from it to the piece's root.
+// A proof is what a block waits for, when its SHA-256 is not known: the hashes that lead from it to a
+// root that is. Or it is a path: what came is right, and by these hashes the peer shows that the root that
+// it committed to has it.
 type proof struct {
 	request metainfo.HashRequest
+	path    bool
 	asked   bool
-	lost    bool   // it will not come
-	content []byte // of the block, when that came first
+	lost    bool             // it will not come
+	content []byte           // of the block, when that came first
+	has     marketplace.Hash // what the root has, of a path; zero: it is not here yet
+	came    bool             // what was asked for is here and right, of a path
 }
+
+// proofsAhead is how many proofs are asked for at a time: agents let no more wait than twice that.
+const proofsAhead = 16
 
 // A way is how a peer gives hashes of blocks.
 type way int
@@ -32,20 +39,21 @@ const (
 // ourHashes is the number under which we want metainfo.HashesExtension.
 const ourHashes = 4
 
-// wantProofs prepares to ask for the proofs of blocks whose hash is not known. A block that is a
-// tree of its own has its hash in the .torrent, and one of a v1 torrent has no proof.
+// wantProofs prepares to ask for paths, and for the proofs of blocks whose hash is not known. What is
+// a tree of its own is its root, and a block of a v1 torrent that nobody committed to has no proof.
 func (p *probe) wantProofs() {
 	for of := range p.asks {
 		c := &p.asks[of]
-		if c.Block == marketplace.WholePiece || !c.Leaf.IsZero() {
+		path := c.Path && (isWhole(*c) || !c.Leaf.IsZero())
+		if !path && (isWhole(*c) || !c.Leaf.IsZero()) {
 			continue
 		}
 		request, ok := p.t.AskProof(c.Piece, c.Block)
-		switch {
-		case ok && request.Length == 0:
-			c.Leaf, _ = p.t.PieceRoot(c.Piece)
+		switch is, alone := p.t.CheckProof(c.Piece, c.Block, nil); {
+		case alone && !path:
+			c.Leaf = is
 		default:
-			p.proofs[of] = &proof{request: request, asked: !ok, lost: !ok}
+			p.proofs[of] = &proof{request: request, path: path, asked: !ok || alone, lost: !ok, has: is}
 		}
 	}
 }
@@ -71,12 +79,20 @@ func (p *probe) prove(w *wire) error {
 		return nil
 	}
 	p.settleWay(w)
+	ahead := 0
 	for _, of := range slices.Sorted(maps.Keys(p.proofs)) {
 		one := p.proofs[of]
-		if one.asked || p.way == unsettled {
+		if one.asked && !one.lost && one.has.IsZero() {
+			ahead++
+		}
+	}
+	for _, of := range slices.Sorted(maps.Keys(p.proofs)) {
+		one := p.proofs[of]
+		if one.asked || p.way == unsettled || ahead >= proofsAhead {
 			continue
 		}
 		one.asked, one.lost = true, p.way == noWay
+		ahead++
 		var err error
 		switch p.way {
 		case byBEP52:
@@ -126,12 +142,31 @@ func (p *probe) hearHashes(kind int, payload []byte) {
 			one.lost = true
 			continue
 		}
+		if one.path {
+			one.has = leaf
+			p.confirm(of)
+			continue
+		}
 		p.asks[of].Leaf = leaf
 		delete(p.proofs, of)
 		if one.content != nil {
 			p.verdict(of, p.answers[of].Hash == leaf)
 		}
 	}
+}
+
+// confirm passes what came and is right, if the peer's root has it. A root that has something else was
+// made up, and the peer has proven that: the answer's hash is what it committed to.
+func (p *probe) confirm(of int) {
+	one := p.proofs[of]
+	if !one.came || one.has.IsZero() {
+		return
+	}
+	delete(p.proofs, of)
+	a := &p.answers[of]
+	right := one.has == a.Hash
+	a.Hash = one.has
+	p.verdict(of, right)
 }
 
 // await says whether proofs may yet come, and until when to wait for them. It is called when
@@ -141,7 +176,7 @@ func (p *probe) await(deadline time.Time) (until time.Time, wait bool) {
 		p.patience = time.Now().Add(time.Until(deadline) / 2)
 	}
 	for _, one := range p.proofs {
-		if !one.lost && time.Now().Before(p.patience) {
+		if !one.lost && one.has.IsZero() && time.Now().Before(p.patience) {
 			return p.patience, true
 		}
 	}
@@ -150,17 +185,22 @@ func (p *probe) await(deadline time.Time) (until time.Time, wait bool) {
 
 // insist asks for the whole piece of every block that the peer does not prove: nobody gains by
 // giving no proofs. What does not fit any more is left out, as where blocks of a v1 torrent are not
-// known (see Challenges).
+// known (see Challenges). A path that is missing proves nothing, but nobody passes without.
 func (p *probe) insist() {
 	came := map[[2]int][]byte{} // by piece and begin
 	for of, one := range p.proofs {
+		if one.path {
+			delete(p.proofs, of)
+			p.leaveUnproven(of)
+			continue
+		}
 		came[[2]int{p.asks[of].Piece, p.asks[of].Block * metainfo.BlockSize}] = one.content
 	}
 	for _, of := range slices.Sorted(maps.Keys(p.proofs)) {
 		delete(p.proofs, of)
 		whole := Challenge{Piece: p.asks[of].Piece, Block: marketplace.WholePiece}
 		size := p.t.PieceSize(whole.Piece)
-		if slices.Contains(p.asks, whole) || size > p.left && slices.ContainsFunc(p.asks, isWhole) {
+		if slices.ContainsFunc(p.asks, whole.same) || size > p.left && slices.ContainsFunc(p.asks, isWhole) {
 			p.dropped[of] = true
 			continue
 		}
@@ -172,6 +212,18 @@ func (p *probe) insist() {
 		p.reuse(first, came)
 	}
 	p.drain()
+}
+
+func (p *probe) leaveUnproven(of int) {
+	a := &p.answers[of]
+	a.Outcome, a.TookMS = marketplace.Timeout, time.Since(p.began).Milliseconds()
+	delete(p.learnt, a.Piece)
+	p.unproven = true
+}
+
+// same says whether another challenge is for the same.
+func (c Challenge) same(other Challenge) bool {
+	return c.Piece == other.Piece && c.Block == other.Block
 }
 
 func isWhole(c Challenge) bool { return c.Block == marketplace.WholePiece }

@@ -81,6 +81,7 @@ type judge struct {
 	plan        map[int64][]Visit
 	leases      map[int64]marketplace.Lease
 	visits      map[voice]Visit
+	rooted      map[int64]bool
 	commitments map[voice]marketplace.Commitment
 	known       map[knowledge]bool
 	seen        map[spot]sighting
@@ -178,7 +179,7 @@ func atOrNever(t time.Time) string {
 // schedule draws who audits what.
 func (j *judge) schedule() {
 	e := j.Log.Epoch
-	j.seed, j.plan = e.Seed(), Plan(j.Rules, e)
+	j.seed, j.plan, j.rooted = e.Seed(), Plan(j.Rules, e), j.Rules.Rooted(e)
 	for _, l := range e.Leases {
 		j.leases[l.ID] = l
 		for _, v := range j.plan[l.ID] {

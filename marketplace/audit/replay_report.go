@@ -148,12 +148,16 @@ func gravest(answers []marketplace.Answer) marketplace.Outcome {
 }
 
 // challenges compares what was asked for with what was due. Where a report asks for a block of a piece
-// that the .torrent has no root of, its author must have known the piece; where it asks for a whole
-// piece, it need not have.
+// that the .torrent has no root of, its author must have known the piece, or the lease be rooted; where it
+// asks for a whole piece, it need not have.
 func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) {
 	if len(r.Answers) == 0 && len(r.Tries) > 0 &&
 		r.Tries[len(r.Tries)-1] == marketplace.AuditorFault {
 		return // it could not even ask
+	}
+	provable := func(piece int) bool {
+		_, isV2 := t.PieceRoot(piece)
+		return isV2 || j.rooted[of.lease]
 	}
 	blocks := map[int]bool{}
 	for _, a := range r.Answers {
@@ -161,14 +165,13 @@ func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) 
 			continue
 		}
 		blocks[a.Piece] = true
-		_, isV2 := t.PieceRoot(a.Piece)
-		if !isV2 && !j.known[knowledge{of.auditor, t.Infohash, a.Piece}] {
+		if !provable(a.Piece) && !j.known[knowledge{of.auditor, t.Infohash, a.Piece}] {
 			j.fault(BadChallenges, of, "asked for block %d of piece %d and could not check it: no report of"+
 				" an earlier epoch shows that it knew the piece", a.Block, a.Piece)
 		}
 	}
 	due := Challenges(j.Rules, j.seed, of.lease, of.auditor, t,
-		func(piece int) bool { return blocks[piece] })
+		func(piece int) bool { return blocks[piece] || provable(piece) })
 	due = Again(j.leases[of.lease], t, due)
 	if j.visits[of].Window {
 		due = Burst(j.Rules, j.seed, t, due)
@@ -177,9 +180,9 @@ func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) 
 	for _, c := range due {
 		switch {
 		case len(answers) > 0 && answers[0].Piece == c.Piece && answers[0].Block == c.Block,
-			len(answers) > 0 && answers[0].Piece == c.Piece && insisted(c, answers[0], t):
+			len(answers) > 0 && answers[0].Piece == c.Piece && provable(c.Piece) && insisted(c, answers[0]):
 			answers = answers[1:]
-		case dropped(c, r.Answers, t):
+		case provable(c.Piece) && dropped(c, r.Answers, t):
 		default:
 			j.fault(BadChallenges, of, "did not ask for %s, which was due", spotOf(t, c.Piece, c.Block))
 			return
@@ -192,15 +195,14 @@ func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) 
 }
 
 // insisted says whether a whole piece was asked for in place of a block that the peer did not prove.
-func insisted(due Challenge, a marketplace.Answer, t *metainfo.Torrent) bool {
-	_, isV2 := t.PieceRoot(due.Piece)
-	return isV2 && due.Block != marketplace.WholePiece && a.Block == marketplace.WholePiece
+func insisted(due Challenge, a marketplace.Answer) bool {
+	return !isWhole(due) && a.Block == marketplace.WholePiece
 }
 
 // dropped says whether a block that was not proven could be left out: its piece was asked for already,
 // or did not fit any more.
 func dropped(due Challenge, answers []marketplace.Answer, t *metainfo.Torrent) bool {
-	if _, isV2 := t.PieceRoot(due.Piece); !isV2 || due.Block == marketplace.WholePiece {
+	if isWhole(due) {
 		return false
 	}
 	bytes, whole := t.PieceSize(due.Piece), false

@@ -24,6 +24,8 @@ type past struct {
 	all  []byte // the content
 	file string // ... on disk
 	t    *metainfo.Torrent
+
+	known func(piece int) bool // what blocks are asked of alone
 }
 
 // pastEpoch is an epoch of two leases on a v2 torrent.
@@ -35,7 +37,8 @@ func pastEpoch(t *testing.T) *past {
 // pastEpochOf is the same of a format. Each auditor knows the even pieces.
 func pastEpochOf(t *testing.T, format metainfo.Format) *past {
 	t.Helper()
-	p := &past{T: t, keys: map[marketplace.Address]escrow.Key{}, all: make([]byte, 300_000)}
+	p := &past{T: t, keys: map[marketplace.Address]escrow.Key{}, all: make([]byte, 300_000),
+		known: func(piece int) bool { return piece%2 == 0 }}
 	for i := range p.all {
 		p.all[i] = byte(i * i >> 3)
 	}
@@ -131,8 +134,7 @@ func (p *past) tell() {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
-			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t,
-				func(piece int) bool { return piece%2 == 0 })
+			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t, p.known)
 			if asks = audit.Again(l, p.t, asks); v.Window {
 				asks = audit.Burst(p.Rules, seed, p.t, asks)
 			}

@@ -16,21 +16,40 @@ const (
 	blockBytes = 30
 )
 
-// proofBytes returns what the proof of a block costs on the wire: a request, its answer's head, the
-// pair that the block is of, and an uncle in each layer between it and the piece's root.
-func proofBytes(pieceLength int64) int64 {
-	layers := bits.Len64(uint64(blocksIn(pieceLength) - 1)) // #nosec G115 -- not negative
-	return int64(2*(4+3+metainfo.HashRequestSize) + (1+layers)*sha256.Size)
+// A Proof is how blocks are proven by whom they are asked of.
+type Proof int
+
+// The ways of proving.
+const (
+	Unproven  Proof = iota // a v1 torrent, or the auditors know their hashes
+	ByTorrent              // its .torrent tells the roots of pieces
+	ByRoot                 // a v1 torrent, by the root that its agent committed to
+)
+
+// proofBytes returns what a proof costs on the wire: a request, its answer's head, the pair that what is
+// proven is of, and an uncle in each layer between it and a root, so many above it.
+func proofBytes(layers int) float64 {
+	if layers == 0 {
+		return 0
+	}
+	return float64(2*(4+3+metainfo.HashRequestSize) + (1+layers)*sha256.Size)
 }
 
+func layersOver(n int64) int { return bits.Len64(uint64(n - 1)) } // #nosec G115 -- positive
+
 // Spend estimates the bytes on the wire for one replica and day, when every audit passes at the
-// first try, and there is a quiet window in which blocks are asked for twice and a burst on top. Blocks are proven by the peer, or the auditors know the hashes of a share of the
-// pieces.
-func Spend(r marketplace.Rules, size, pieceLength int64, proven bool, known float64) int64 {
+// first try, and there is a quiet window in which blocks are asked for twice and a burst on top. Blocks are
+// proven by the peer, or the auditors know the hashes of a share of the pieces.
+func Spend(r marketplace.Rules, size, pieceLength int64, by Proof, known float64) int64 {
 	whole := float64(pieceLength + blocksIn(pieceLength)*blockBytes)
 	block := float64(metainfo.BlockSize + blockBytes)
-	if proven {
-		block, known = block+float64(proofBytes(pieceLength)), 1
+	below, above := layersOver(blocksIn(pieceLength)), layersOver((size+pieceLength-1)/pieceLength)
+	switch by {
+	case ByTorrent:
+		block, known = block+proofBytes(below), 1
+	case ByRoot:
+		block, known = block+proofBytes(below+above), 1
+		whole += proofBytes(above)
 	}
 	asked := min(float64(r.Challenges)*(known*block+(1-known)*whole), max(askedMax, whole))
 	audits := float64(r.Auditors) * float64(24*time.Hour) / float64(r.Epoch)

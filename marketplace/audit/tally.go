@@ -63,7 +63,7 @@ func (p *probe) judge(of int) {
 		if len(leaves) > 0 {
 			a.Hash = leaves[0]
 		}
-		if p.proofs[of] != nil {
+		if one := p.proofs[of]; one != nil && !one.path {
 			return // it is not known yet what is right
 		}
 		right = a.Hash == c.Leaf
@@ -74,9 +74,18 @@ func (p *probe) judge(of int) {
 		a.Hash = p.t.Root(c.Piece, leaves)
 		right = isV2 && a.Hash == root
 	}
-	p.verdict(of, right)
 	if right && c.Block == marketplace.WholePiece {
 		p.learnt[c.Piece] = leaves
+	}
+	switch one := p.proofs[of]; {
+	case one != nil && right:
+		one.came = true
+		p.confirm(of)
+	case one != nil:
+		delete(p.proofs, of)
+		fallthrough
+	default:
+		p.verdict(of, right)
 	}
 }
 
@@ -85,5 +94,7 @@ func (p *probe) verdict(of int, right bool) {
 	a.Outcome, a.TookMS = marketplace.BadData, time.Since(p.began).Milliseconds()
 	if right {
 		a.Outcome = marketplace.Pass
+	} else {
+		delete(p.learnt, a.Piece) // what an auditor knows follows from what passed in its reports
 	}
 }

@@ -114,18 +114,26 @@ func TestATryCostsWhatWasReckoned(t *testing.T) {
 	t.Parallel()
 	r := marketplace.DefaultRules()
 	r.WholeEvery, r.QuietEvery = 0, 0
-	for format, proven := range map[metainfo.Format]bool{metainfo.V1: false, metainfo.V2: true} {
+	for by, format := range map[audit.Proof]metainfo.Format{audit.Unproven: metainfo.V1,
+		audit.ByTorrent: metainfo.V2, audit.ByRoot: metainfo.V1} {
 		parent, raw := built(t, format)
 		meta := parse(t, raw)
 		e, asks := agent(t, parent, raw), blocks(t, parent, meta)[:8]
-		if proven {
+		if by != audit.Unproven {
 			asks = unknown(asks)
 		}
+		if by == audit.ByRoot {
+			meta = committed(t, e, meta)
+		}
 		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks, nil)
-		reckoned := audit.Spend(r, meta.Size, 64<<10, proven, 1) / 12
+		reckoned := audit.Spend(r, meta.Size, 64<<10, by, 1) / 12
 		if f.Outcome != pass || f.Wire > reckoned*102/100 || f.Wire < reckoned*98/100 {
 			t.Errorf("%s: %s: 8 blocks took %d bytes, reckoned were %d", format, f.Outcome, f.Wire,
 				reckoned)
+		}
+		t.Logf("%s, proven by %d: 8 blocks of 16 KiB took %d bytes", format, by, f.Wire)
+		if len(f.Answers) != 8 {
+			t.Errorf("%s: answers %+v", format, f.Answers)
 		}
 	}
 }

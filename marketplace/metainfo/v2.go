@@ -199,7 +199,7 @@ func (p *parser) fits(s sumTree) bool {
 
 // emptyPiece is the root of a piece behind a file's end.
 func emptyPiece(pieceLength int64) marketplace.Hash {
-	return merkle(nil, int(pieceLength/BlockSize), marketplace.Hash{})
+	return merkle(nil, width(int((pieceLength+BlockSize-1)/BlockSize)), marketplace.Hash{})
 }
 
 // PieceLayers returns the piece hashes of files of more than one piece by the files' roots, as

@@ -185,7 +185,7 @@ func (s *stage) fetched(leases ...marketplace.Lease) {
 	for _, l := range leases {
 		_, err := s.Accept(s.Context(), l.Agent, l.ID, s.now)
 		s.must(err)
-		_, err = s.Ready(s.Context(), l.Agent, l.ID, s.now)
+		_, err = s.Ready(s.Context(), l.Agent, l.ID, marketplace.Hash{}, s.now)
 		s.must(err)
 	}
 }

@@ -16,7 +16,8 @@ import (
 const selectLease = `SELECT id, bounty, offer, call, poster, mandate, agent, payee, peer, infohash,
 	size, billed, price, state, reason, reserved_at, deadline, active_at, ends_at, ended_at,
 	keep_for, verified, earned, held, passed, missed, cause, accused,
-	audited, wire, dropping, coalesce(replaces, 0), coalesce(replaced_after, 0), (SELECT ` + jsonPledges + ` WHERE
+	audited, wire, dropping, coalesce(replaces, 0), coalesce(replaced_after, 0),
+	coalesce(root, repeat('0', 64)), (SELECT ` + jsonPledges + ` WHERE
 		p.bounty = leases.bounty AND p.state IN ('posted', 'settled')) FROM leases `
 
 func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
@@ -25,7 +26,8 @@ func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
 		&l.Payee, &l.Peer, &l.Infohash, &l.Size, &l.Billed, &l.Price, &l.State, &l.Reason,
 		at{&l.ReservedAt}, at{&l.Deadline}, at{&l.ActiveAt}, at{&l.EndsAt}, at{&l.EndedAt},
 		&l.KeepFor, &l.Verified, &l.Earned, &l.Held, &l.Passed, &l.Missed, &l.Cause, &accused,
-		&l.Audited, &l.Wire, &l.Dropping, &l.Replaces, &l.ReplacedAfter, funders{&l.Funders}); err != nil || accused == nil {
+		&l.Audited, &l.Wire, &l.Dropping, &l.Replaces, &l.ReplacedAfter, &l.Root,
+		funders{&l.Funders}); err != nil || accused == nil {
 		return l, err
 	}
 	return l, json.Unmarshal(accused, &l.Accused)
@@ -65,31 +67,42 @@ func (b *Book) Leases(ctx context.Context, f LeaseFilter, p Page) ([]marketplace
 func (b *Book) Accept(
 	ctx context.Context, agent marketplace.Address, id int64, now time.Time,
 ) (marketplace.Lease, error) {
-	return b.advance(ctx, agent, id, now, marketplace.Reserved, marketplace.Fetching,
+	return b.advance(ctx, agent, id, marketplace.Hash{}, now, marketplace.Reserved, marketplace.Fetching,
 		b.opts.Rules.FetchDeadline)
 }
 
-// Ready says that an agent holds and verified all data: audits may begin.
-func (b *Book) Ready(
-	ctx context.Context, agent marketplace.Address, id int64, now time.Time,
-) (marketplace.Lease, error) {
-	return b.advance(ctx, agent, id, now, marketplace.Fetching, marketplace.Proving,
+// Ready says that an agent holds and verified all data: audits may begin. With it the agent may commit to
+// the root of what it holds (metainfo.Torrent.Committed): once, and until its first audit has passed.
+func (b *Book) Ready(ctx context.Context, agent marketplace.Address, id int64, root marketplace.Hash,
+	now time.Time) (marketplace.Lease, error) {
+	return b.advance(ctx, agent, id, root, now, marketplace.Fetching, marketplace.Proving,
 		b.opts.Rules.ProveDeadline)
 }
 
-// advance moves a lease one state on for its agent. Said twice it is answered twice.
-func (b *Book) advance(ctx context.Context, agent marketplace.Address, id int64, now time.Time,
-	from, to marketplace.LeaseState, within marketplace.Span) (out marketplace.Lease, err error) {
+// advance moves a lease one state on for its agent, and keeps its root if it says one. Said twice it is
+// answered twice.
+func (b *Book) advance(ctx context.Context, agent marketplace.Address, id int64, root marketplace.Hash,
+	now time.Time, from, to marketplace.LeaseState, within marketplace.Span,
+) (out marketplace.Lease, err error) {
 	err = b.act(ctx, now, func(a *act) error {
-		if out, err = a.ofAgent(agent, id); err != nil || out.State == to {
+		if out, err = a.ofAgent(agent, id); err != nil {
 			return err
 		}
-		if out.State != from {
-			return marketplace.Conflict.Errorf("lease %d is %s, not %s (%s)", id, out.State, from,
-				out.Reason)
+		was, commits := out.State, !root.IsZero() && root != out.Root
+		switch {
+		case was != from && was != to:
+			return marketplace.Conflict.Errorf("lease %d is %s, not %s (%s)", id, was, from, out.Reason)
+		case commits && !out.Root.IsZero():
+			return marketplace.Conflict.Errorf("lease %d is committed to the root %s", id, out.Root)
+		case commits:
+			out.Root = root
+		case was == to:
+			return nil
 		}
-		out.State, out.Deadline = to, a.now.Add(within.Duration())
-		return a.moveLease(from, out)
+		if was == from {
+			out.State, out.Deadline = to, a.now.Add(within.Duration())
+		}
+		return a.moveLease(was, out)
 	})
 	return out, err
 }
@@ -137,10 +150,11 @@ func (a *act) moveLeases(all []leaseMove) error {
 		}
 		batch.Queue(`UPDATE leases SET state = $3, reason = $4, deadline = $5, active_at = $6,
 			ends_at = $7, ended_at = $8, verified = $9, earned = $10, held = $11, passed = $12,
-			missed = $13, cause = $14, accused = $15, dropping = dropping AND $3 = 'grace'
+			missed = $13, cause = $14, accused = $15, root = nullif($16, repeat('0', 64)),
+			dropping = dropping AND $3 = 'grace'
 			WHERE id = $1 AND state = $2`, l.ID, string(m.from), string(l.State), l.Reason,
 			orNull(l.Deadline), orNull(l.ActiveAt), orNull(l.EndsAt), orNull(l.EndedAt), l.Verified,
-			l.Earned, l.Held, l.Passed, l.Missed, string(l.Cause), orNullJSON(l.Accused)).Exec(func(done pgconn.CommandTag) error {
+			l.Earned, l.Held, l.Passed, l.Missed, string(l.Cause), orNullJSON(l.Accused), l.Root).Exec(func(done pgconn.CommandTag) error {
 			if done.RowsAffected() != 1 {
 				return marketplace.Conflict.Errorf("lease %d: somebody else changed it first", l.ID)
 			}

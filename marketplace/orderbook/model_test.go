@@ -205,7 +205,7 @@ func (w *world) answer() {
 			if l.State == marketplace.Reserved {
 				_, err = w.Accept(ctx, a, id, w.now)
 			} else {
-				_, err = w.Ready(ctx, a, id, w.now)
+				_, err = w.Ready(ctx, a, id, marketplace.Hash{}, w.now)
 			}
 		}
 		w.refused(err, marketplace.Conflict)

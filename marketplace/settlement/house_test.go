@@ -195,7 +195,7 @@ func (h *house) lease() marketplace.Lease {
 	h.must(err)
 	_, err = h.Accept(ctx, agent.Address(), all[0].ID, now)
 	h.must(err)
-	l, err := h.Ready(ctx, agent.Address(), all[0].ID, now)
+	l, err := h.Ready(ctx, agent.Address(), all[0].ID, marketplace.Hash{}, now)
 	h.must(err)
 	return l
 }

@@ -2,8 +2,8 @@ package swarm
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
+	"io"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -19,7 +19,7 @@ import (
 // hashes of blocks by messages of their own (metainfo.HashesExtension), from what is on disk, and
 // keep from the library the requests that it would answer wrongly. One goroutine does it: hashing
 // pieces for strangers takes no more than one core. Peers take turns, so that nobody who asks for
-// much keeps an auditor waiting for long.
+// much keeps an auditor waiting for long. When nobody waits, it finds out roots (roots.go).
 
 const (
 	hashRequestsMax = 32      // that wait of a peer: several times what an audit asks for
@@ -28,19 +28,22 @@ const (
 
 // A desk answers hash requests.
 type desk struct {
-	leaves  func(h marketplace.Infohash, piece int) ([]marketplace.Hash, error)
-	torrent func(h marketplace.Infohash) *metainfo.Torrent
-	wake    chan struct{}
-	stop    context.CancelFunc
-	over    chan struct{}
+	store func(h marketplace.Infohash) *store
+	log   *slog.Logger
+	wake  chan struct{}
+	stop  context.CancelFunc
+	over  chan struct{}
 
-	mu      sync.Mutex // guards the fields below; the client's lock may be held
-	waiting map[*torrent.PeerConn][]metainfo.HashRequest
-	turns   []*torrent.PeerConn // keys of waiting, the next in front
+	mu       sync.Mutex // guards the fields below; the client's lock may be held
+	waiting  map[*torrent.PeerConn][]metainfo.HashRequest
+	turns    []*torrent.PeerConn // keys of waiting, the next in front
+	unsummed []*summing          // the one under way in front
 
 	kept   map[leafKey][]marketplace.Hash // this and the following: the goroutine's
 	recent []leafKey                      // keys of kept, oldest first
 	count  int                            // of hashes in kept
+	summed *metainfo.Torrent              // the v1 torrent that was asked for last
+	root   marketplace.Hash               // ... its root
 }
 
 type leafKey struct {
@@ -51,7 +54,7 @@ type leafKey struct {
 func (e *Engine) openDesk() *desk {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &desk{
-		leaves: e.leaves, torrent: e.metaOf, stop: stop, wake: make(chan struct{}, 1),
+		store: e.storeOf, log: e.log, stop: stop, wake: make(chan struct{}, 1),
 		over: make(chan struct{}), waiting: map[*torrent.PeerConn][]metainfo.HashRequest{},
 		kept: map[leafKey][]marketplace.Hash{},
 	}
@@ -95,10 +98,44 @@ func (d *desk) put(peer *torrent.PeerConn, request metainfo.HashRequest) {
 		d.turns = append(d.turns, peer)
 	}
 	d.waiting[peer] = append(d.waiting[peer], request)
+	d.rouse()
+}
+
+func (d *desk) rouse() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
+}
+
+// sum puts a torrent whose content is here to those whose root is to be found out.
+func (d *desk) sum(s *store) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unsummed = append(d.unsummed, &summing{store: s})
+	d.rouse()
+}
+
+// sumSome does a part of that, and says whether there was any.
+func (d *desk) sumSome() bool {
+	d.mu.Lock()
+	if len(d.unsummed) == 0 {
+		d.mu.Unlock()
+		return false
+	}
+	w := d.unsummed[0]
+	d.mu.Unlock()
+	over, err := w.step()
+	if err != nil {
+		d.log.Error("root of a torrent not found out", "infohash", w.meta.Infohash, "err", err)
+		w.giveUp()
+	}
+	if over || err != nil {
+		d.mu.Lock()
+		d.unsummed = d.unsummed[1:]
+		d.mu.Unlock()
+	}
+	return true
 }
 
 // next takes a request of the peer whose turn it is, who goes to the end of the row.
@@ -129,7 +166,9 @@ func (d *desk) run(ctx context.Context) {
 		}
 		for ctx.Err() == nil {
 			peer, request, ok := d.next()
-			if !ok {
+			if !ok && d.sumSome() {
+				continue
+			} else if !ok {
 				break
 			}
 			answer := d.answer(marketplace.Infohash(peer.Torrent().InfoHash()), request)
@@ -140,13 +179,7 @@ func (d *desk) run(ctx context.Context) {
 
 // answer makes the message that answers a request.
 func (d *desk) answer(h marketplace.Infohash, request metainfo.HashRequest) []byte {
-	meta := d.torrent(h)
-	if meta == nil {
-		return request.Append([]byte{metainfo.HashRejectMessage})
-	}
-	hashes, err := meta.Hashes(request, func(piece int) ([]marketplace.Hash, error) {
-		return d.leavesOf(leafKey{h, piece})
-	})
+	hashes, err := d.hashes(h, request)
 	if err != nil {
 		return request.Append([]byte{metainfo.HashRejectMessage})
 	}
@@ -157,12 +190,41 @@ func (d *desk) answer(h marketplace.Infohash, request metainfo.HashRequest) []by
 	return b
 }
 
-// leavesOf returns the hashes of a piece's blocks, kept from the last time if possible.
-func (d *desk) leavesOf(key leafKey) ([]marketplace.Hash, error) {
+func (d *desk) hashes(h marketplace.Infohash, request metainfo.HashRequest) (
+	[]marketplace.Hash, error,
+) {
+	s := d.store(h)
+	if s == nil {
+		return nil, marketplace.NotFound.Errorf("torrent %s is not held", h)
+	}
+	meta := &s.meta
+	if root := s.merkleRoot(); !root.IsZero() {
+		if d.root != root {
+			is, summed, ok := s.readRoots()
+			if !ok || is != root {
+				s.giveUp()
+				d.sum(s)
+				return nil, marketplace.NotFound.Errorf("roots of torrent %s were lost", h)
+			}
+			d.root, d.summed = root, summed
+		}
+		meta = d.summed
+	}
+	return meta.Hashes(request, func(piece int) ([]marketplace.Hash, error) {
+		return d.leavesOf(s, piece)
+	})
+}
+
+// leavesOf returns the hashes of a verified piece's blocks, kept from the last time if possible.
+func (d *desk) leavesOf(s *store, piece int) ([]marketplace.Hash, error) {
+	key := leafKey{s.meta.Infohash, piece}
 	if kept := d.kept[key]; kept != nil {
 		return kept, nil
 	}
-	leaves, err := d.leaves(key.h, key.piece)
+	if !s.has(piece) {
+		return nil, marketplace.NotFound.Errorf("piece %d of torrent %s is not held", piece, key.h)
+	}
+	leaves, err := s.leaves(piece, io.Discard)
 	if err != nil {
 		return nil, err
 	}
@@ -175,36 +237,14 @@ func (d *desk) leavesOf(key leafKey) ([]marketplace.Hash, error) {
 	return leaves, nil
 }
 
-// metaOf returns a torrent that is held, or nil.
-func (e *Engine) metaOf(h marketplace.Infohash) *metainfo.Torrent {
+// storeOf returns where a torrent that is held is stored, or nil.
+func (e *Engine) storeOf(h marketplace.Infohash) *store {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if t := e.torrents[h]; t != nil {
-		return &t.store.meta
+		return t.store
 	}
 	return nil
-}
-
-// leaves hashes the blocks of a piece that was verified.
-func (e *Engine) leaves(h marketplace.Infohash, piece int) (all []marketplace.Hash, err error) {
-	e.mu.Lock()
-	t := e.torrents[h]
-	e.mu.Unlock()
-	if t == nil || !t.store.has(piece) {
-		return nil, marketplace.NotFound.Errorf("piece %d of torrent %s is not held", piece, h)
-	}
-	meta := &t.store.meta
-	begin := int64(piece) * meta.PieceLength
-	_, end := meta.Padding(begin, begin+meta.PieceSize(piece))
-	block := make([]byte, metainfo.BlockSize)
-	for ; begin < end; begin += metainfo.BlockSize {
-		part := block[:min(end-begin, metainfo.BlockSize)]
-		if _, err := t.store.readAt(part, begin); err != nil {
-			return nil, fmt.Errorf("read piece %d: %w", piece, err)
-		}
-		all = append(all, sha256.Sum256(part))
-	}
-	return all, nil
 }
 
 // withhold hides from the library a hash request that it would answer with other hashes than were

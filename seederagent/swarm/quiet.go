@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -164,8 +165,7 @@ func (c *conn) write(b []byte, greets bool) (n int, wait <-chan struct{}, err er
 		return 0, wait, nil
 	}
 	n, err = c.Conn.Write(b)
-	var late net.Error
-	if !errors.As(err, &late) || !late.Timeout() {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, nil, err
 	}
 	switch wait = c.door.held(c); { // a window began meanwhile?

@@ -31,6 +31,8 @@ type store struct {
 	handles  *handles
 	room     func() error // refuses when the disk is nearly full
 	record   *recorder    // nil: nothing is remembered
+	whole    func()       // told when all is here
+	sums     *sums
 
 	mu        sync.Mutex   // guards the fields below
 	known     []bool       // pieces whose state is known, else they are hashed
@@ -51,6 +53,7 @@ func newStore(meta metainfo.Torrent, root *os.Root, folder string, h *handles) *
 	return &store{
 		meta: meta, root: root, folder: folder, handles: h,
 		room:  func() error { return nil },
+		whole: func() {}, sums: newSums(&meta),
 		known: make([]bool, meta.Pieces), have: make([]bool, meta.Pieces),
 		written: map[int]bool{}, complete: make(chan struct{}),
 	}
@@ -232,6 +235,9 @@ func (s *store) endWrite() {
 
 // mark notes what hashing found.
 func (s *store) mark(i int, ok bool) error {
+	if ok && !s.has(i) {
+		_ = s.sum(i, false) // what is missing is found out later
+	}
 	s.mu.Lock()
 	s.known[i] = true
 	if s.have[i] == ok {
@@ -255,6 +261,7 @@ func (s *store) mark(i int, ok bool) error {
 	err := s.record.remove()
 	s.mu.Unlock()
 	if whole {
+		s.whole()
 		return s.save()
 	}
 	return err

@@ -30,8 +30,12 @@ type held struct {
 
 func (e *Engine) hold(s *store, own *os.Root, peers []netip.AddrPort) error {
 	h := &held{store: s, own: own, gone: make(chan struct{})}
+	s.whole = func() { e.desk.sum(s) }
 	if err := e.start(h); err != nil {
 		return err
+	}
+	if _, whole := s.verified(); whole {
+		s.whole()
 	}
 	e.torrents[s.meta.Infohash] = h
 	return e.addPeers(s.meta.Infohash, peers)

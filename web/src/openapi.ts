@@ -1145,7 +1145,7 @@ export interface components {
             block: number;
             /**
              * Format: hash
-             * @description SHA-256 of what came; of a piece, its root
+             * @description SHA-256 of what came; of a piece, its root; where the root that the agent committed to has another in its place, that one
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             hash?: string;
@@ -1871,6 +1871,12 @@ export interface components {
             replaces?: number;
             /** Format: date-time */
             reserved_at: string;
+            /**
+             * Format: hash
+             * @description Merkle root of the torrent that its agent committed to
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            root?: string;
             /** Format: int64 */
             size: number;
             /** @enum {string} */
@@ -2459,6 +2465,14 @@ export interface components {
              */
             worst_case: string;
         };
+        ReadyBody: {
+            /**
+             * Format: hash
+             * @description Merkle root of the torrent, if its .torrent tells none: set once
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            root?: string;
+        };
         ReasonBody: {
             reason: string;
         };
@@ -2795,6 +2809,11 @@ export interface components {
              * @description Reputation below which an agent is warned
              */
             reputation_warn_bps: number;
+            /**
+             * Format: int64
+             * @description Epochs a replica has passed when blocks of a v1 torrent are asked of it alone
+             */
+            seasoned: number;
             /**
              * Format: int64
              * @description Weight uptime keeps at each try
@@ -4690,7 +4709,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReadyBody"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {

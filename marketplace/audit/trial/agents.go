@@ -90,6 +90,29 @@ func without(share float64, other marketplace.Outcome) func(World, *rand.Rand) a
 	}
 }
 
+// commits makes up a share of the pieces of a v1 torrent before it says that it is ready, and commits to the
+// root of that: it proves each of their blocks, and no piece.
+func commits(share float64) func(World, *rand.Rand) answer {
+	return func(w World, chance *rand.Rand) answer {
+		made := make([]bool, w.Torrent.Pieces)
+		for _, i := range chance.Perm(len(made))[:int(share*float64(len(made)))] {
+			made[i] = true
+		}
+		return func(v *visit, _ time.Time) marketplace.Outcome {
+			v.lease.Root, v.wrong = marketplace.Hash{1}, nil
+			for _, c := range v.asks() {
+				if made[c.Piece] && c.Block == marketplace.WholePiece {
+					v.wrong = append(v.wrong, c.Piece)
+				}
+			}
+			if v.wrong != nil {
+				return marketplace.BadData
+			}
+			return marketplace.Pass
+		}
+	}
+}
+
 // spoils answers a share of all challenges with an error in them, others each time.
 func spoils(share float64) func(World, *rand.Rand) answer {
 	return func(_ World, chance *rand.Rand) answer {
@@ -173,6 +196,8 @@ func partial() []kind {
 			why: "no data fault, but 60 % of epochs fail, and two in a row end a lease"},
 		{name: "makes up 10 %; one of three auditors colludes", begin: without(0.1, marketplace.BadData),
 			panel: 3, others: []word{vouch}, why: "the other two find it in four epochs of five"},
+		{name: "commits to 10 % made-up data, on v1", begin: commits(0.1),
+			why: "could prove its blocks from the second day on, and is asked for whole pieces on the first"},
 		{name: "5 % of its disk is corrupt", begin: without(0.05, marketplace.BadData),
 			why: "34 % of audits and 71 % of epochs hit it; a hearing always does"},
 		{name: "corrupts 5 % of what it sends", begin: spoils(0.05),

@@ -28,10 +28,12 @@ type answer func(v *visit, at time.Time) marketplace.Outcome
 type word func(v *visit) (marketplace.Report, bool)
 
 // asks returns what the auditor asks for: the same at every try. It knows the hashes of all blocks,
-// so that it asks for the least.
+// so that it asks for the least; of a v1 torrent whose agent committed to a root it knows none.
 func (v *visit) asks() []audit.Challenge {
 	if v.asked == nil {
-		known := func(int) bool { return true }
+		open := marketplace.AuditEpoch{Leases: []marketplace.Lease{v.lease}}
+		alone := v.lease.Root.IsZero() || v.w.Rules.Rooted(open)[v.lease.ID]
+		known := func(int) bool { return alone }
 		v.asked = audit.Again(v.lease, &v.w.Torrent,
 			audit.Challenges(v.w.Rules, v.seed, v.lease.ID, v.Auditor, &v.w.Torrent, known))
 		if v.Window {
