@@ -82,13 +82,14 @@ func TestALeaseOutsideTheOwnersLimitsIsRefused(t *testing.T) {
 		t.Fatalf("a good lease: %v", err)
 	}
 	for name, change := range map[string]func(l *marketplace.Lease, used, free *int64){
-		"price is below": func(l *marketplace.Lease, _, _ *int64) { l.Price = marketplace.BTT(1) },
-		"larger than my": func(l *marketplace.Lease, _, _ *int64) { l.Size = 51 << 30 },
-		"outside my":     func(l *marketplace.Lease, _, _ *int64) { l.KeepFor = 1 },
-		"my quota":       func(_ *marketplace.Lease, used, _ *int64) { *used = 100 << 30 },
-		"of the disk":    func(_ *marketplace.Lease, _, free *int64) { *free = 10 << 30 },
-		"the rules say":  func(l *marketplace.Lease, _, _ *int64) { l.Billed-- },
-		"poster":         func(l *marketplace.Lease, _, _ *int64) { l.Poster = marketplace.Address{9} },
+		"price is below":              func(l *marketplace.Lease, _, _ *int64) { l.Price = marketplace.BTT(1) },
+		"larger than my":              func(l *marketplace.Lease, _, _ *int64) { l.Size = 51 << 30 },
+		"outside my":                  func(l *marketplace.Lease, _, _ *int64) { l.KeepFor = 1 },
+		"my quota":                    func(_ *marketplace.Lease, used, _ *int64) { *used = 100 << 30 },
+		"of the disk":                 func(_ *marketplace.Lease, _, free *int64) { *free = 10 << 30 },
+		"the rules say":               func(l *marketplace.Lease, _, _ *int64) { l.Billed-- },
+		"poster":                      func(l *marketplace.Lease, _, _ *int64) { l.Poster = marketplace.Address{9} },
+		"among those that I work for": func(l *marketplace.Lease, _, _ *int64) { l.Poster = marketplace.Address{5} },
 		"poster beside another": func(l *marketplace.Lease, _, _ *int64) {
 			l.Funders = append(l.Funders, marketplace.Funder{Poster: marketplace.Address{9}})
 		},

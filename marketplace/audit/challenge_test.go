@@ -98,7 +98,11 @@ func TestBlocksOfAV2TorrentAreAskedForAloneFromTheFirstDay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range Challenges(r, marketplace.Hash{5}, 1, auditors(1)[0], &meta, none) {
+		asks := Challenges(r, marketplace.Hash{5}, 1, auditors(1)[0], &meta, none)
+		if len(asks) == 0 {
+			t.Errorf("%s: asks for nothing", format)
+		}
+		for _, c := range asks {
 			if c.Block == marketplace.WholePiece == block {
 				t.Errorf("%s: asks for block %d of piece %d", format, c.Block, c.Piece)
 			}

@@ -45,6 +45,7 @@ func FuzzPeer(f *testing.F) {
 		say(msgHave, at(1, 0)[:4]), say(msgPiece, at(1, 0), content[32768:]),
 	}, nil)
 	f.Add(good)
+	f.Add(bytes.ReplaceAll(good, content[:4], []byte("pear"))) // all that is due, and wrong
 	f.Add(append(say(msgHaveAll), say(msgReject, at(0, 0), []byte{0, 0, 64, 0})...))
 	f.Add(append(say(msgChoke), good[:len(good)-7]...))
 	f.Add([]byte("\x7f\xff\xff\xff\x07"))
@@ -117,26 +118,35 @@ func FuzzProver(f *testing.F) {
 	f.Add(slices.Concat(say(msgExtended, []byte("\x00d1:md9:es_hashesi7eee")), begin,
 		say(msgExtended, []byte{ourHashes, metainfo.HashesMessage}, proof), block))
 	f.Add(say(metainfo.HashesMessage, proof[:40]))
+	// Another block with the right proof, and with one that was made for it.
+	spoilt := bytes.Replace(block, []byte("prover"), []byte("forger"), 1)
+	forged := sha256.Sum256(spoilt[13:])
+	own := bytes.Replace(proof, leaves[2][:], forged[:], 1)
+	f.Add(slices.Concat(begin, spoilt, say(metainfo.HashesMessage, proof)))
+	f.Add(slices.Concat(begin, say(metainfo.HashesMessage, proof), spoilt))
+	f.Add(slices.Concat(begin, spoilt, say(metainfo.HashesMessage, own)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		p := newProbe(&meta, []Challenge{{Piece: 0, Block: 2}}, time.Now())
-		w := &wire{in: bufio.NewReader(bytes.NewReader(raw)), out: bufio.NewWriter(io.Discard), ext: true}
-		for range 10_000 {
-			if err := p.ask(w); err != nil {
-				t.Fatal(err)
+		for _, patient := range []bool{true, false} { // waits for proofs, or asks for the piece at once
+			p := newProbe(&meta, []Challenge{{Piece: 0, Block: 2}}, time.Now())
+			w := &wire{in: bufio.NewReader(bytes.NewReader(raw)), out: bufio.NewWriter(io.Discard), ext: true}
+			for range 10_000 {
+				if err := p.ask(w); err != nil {
+					t.Fatal(err)
+				}
+				if p.next == len(p.blocks) && len(p.proofs) > 0 && !patient {
+					p.insist()
+					continue
+				}
+				kind, payload, err := w.receive()
+				if err != nil || p.next == len(p.blocks) && len(p.proofs) == 0 {
+					break
+				}
+				p.hear(kind, payload)
 			}
-			if p.next == len(p.blocks) && len(p.proofs) > 0 {
-				p.insist()
-				continue
+			sum := p.outcome(t.Context(), nil)
+			if sum == marketplace.Pass && !bytes.Contains(raw, content[32<<10:48<<10]) {
+				t.Fatalf("passed without content: %+v", p.answers)
 			}
-			kind, payload, err := w.receive()
-			if err != nil || p.next == len(p.blocks) {
-				break
-			}
-			p.hear(kind, payload)
-		}
-		sum := p.outcome(t.Context(), nil)
-		if sum == marketplace.Pass && !bytes.Contains(raw, content[32<<10:48<<10]) {
-			t.Fatalf("passed without content: %+v", p.answers)
 		}
 	})
 }
