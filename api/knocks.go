@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -47,6 +48,38 @@ func (s *Server) knock(ctx context.Context, in *knockBody) error {
 	default:
 	}
 	return nil
+}
+
+// doorWithin bounds how long a door is tried.
+const doorWithin = 5 * time.Second
+
+type doorBody struct{ Body marketplace.Door }
+
+// door tries to connect to where an auditor listens, as an agent would. It leads to the caller's own
+// network, as a knock does, and sends nothing.
+func (s *Server) door(ctx context.Context, in *doorBody) (out marketplace.DoorState, err error) {
+	to, err := marketplace.Knock{Address: in.Body.Address}.From(s.info.Rules, visitOf(ctx).from)
+	if err != nil {
+		return out, err
+	}
+	if err := (metainfo.Guard{Loopback: s.info.Rules.AllowLoopback}).Check(to); err != nil {
+		return out, err
+	}
+	self := callerOf(ctx).account
+	switch known, err := s.Book.Audits(ctx, self); {
+	case err != nil:
+		return out, err
+	case !known && !slices.Contains(s.info.Auditors, self):
+		return out, marketplace.Forbidden.Errorf("%s is no auditor of this market", self)
+	}
+	ctx, cancel := context.WithTimeout(ctx, doorWithin)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return marketplace.DoorState{Detail: err.Error()}, nil
+	}
+	return marketplace.DoorState{Reached: true}, c.Close()
 }
 
 // readKnocks takes new knocks out of the book.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"testing"
 	"time"
 
@@ -171,5 +172,28 @@ func TestAKnockIsOldAfterAMinute(t *testing.T) {
 	must(t, err)
 	if len(kept) != 2 {
 		t.Errorf("%d knocks are kept, want those of the last minute", len(kept))
+	}
+}
+
+func TestAnAuditorLearnsWhetherItsDoorIsOpen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	own := r.as(r.auditors[0])
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	_, port, err := net.SplitHostPort(door.Addr().String())
+	must(t, err)
+	for _, address := range []string{door.Addr().String(), ":" + port} {
+		if reached, err := own.Reach(t.Context(), address); err != nil || !reached {
+			t.Errorf("the open door %s: %v %v", address, reached, err)
+		}
+	}
+	_, err = r.as(newKey(t)).Reach(t.Context(), ":"+port)
+	wantKind(t, err, marketplace.Forbidden)
+	_, err = own.Reach(t.Context(), "8.8.8.8:"+port) // nobody is sent against others
+	wantKind(t, err, marketplace.Invalid)
+	must(t, door.Close())
+	if reached, err := own.Reach(t.Context(), ":"+port); err != nil || reached {
+		t.Errorf("the shut door: %v %v", reached, err)
 	}
 }

@@ -54,7 +54,8 @@ var rooms = map[string][]string{
 
 	"cmd":          {},
 	"cmd/terminal": {"marketplace", "marketplace/escrow", "api/client"},
-	"cmd/redeem":   {"marketplace", "marketplace/escrow", "seederagent/purse", "cmd/terminal"},
+	"cmd/redeem": {"marketplace", "marketplace/escrow", "api/client", "seederagent/purse",
+		"cmd/terminal"},
 	"cmd/everseed": {"marketplace", "marketplace/escrow", "marketplace/metainfo", "marketplace/audit",
 		"api/client",
 		"seederagent", "seederagent/swarm", "seederagent/delivery", "seederagent/purse",
@@ -63,7 +64,7 @@ var rooms = map[string][]string{
 		"seederagent/swarm", "seederagent/delivery", "seederagent/purse", "cmd/redeem",
 		"cmd/terminal"},
 	"cmd/everseed-auditor": {"marketplace", "marketplace/escrow", "marketplace/metainfo",
-		"marketplace/audit", "api/client", "cmd/terminal"},
+		"marketplace/audit", "api/client", "seederagent/purse", "cmd/redeem", "cmd/terminal"},
 	"cmd/everseed-market": {"marketplace", "marketplace/escrow", "marketplace/metainfo",
 		"marketplace/orderbook", "marketplace/settlement", "marketplace/audit", "marketplace/health",
 		"marketplace/feed", "matcher", "api", "api/client", "web", "migrations", "cmd/terminal"},

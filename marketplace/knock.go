@@ -17,6 +17,17 @@ type Knock struct {
 	Address  string   `json:"address" doc:"Where the caller listens for BitTorrent peers, ip:port; without ip: at the address that the market sees"`
 }
 
+// A Door is where somebody listens for agents that it knocks for.
+type Door struct {
+	Address string `json:"address" doc:"Where the caller listens, as in a knock"`
+}
+
+// A DoorState is what came of connecting to a door.
+type DoorState struct {
+	Reached bool   `json:"reached" doc:"The market could connect to it"`
+	Detail  string `json:"detail,omitempty" doc:"Why not"`
+}
+
 // From returns where a knock leads that came from an address. It must lead to the caller's own
 // network, or agents could be sent against anybody.
 func (k Knock) From(r Rules, ip netip.Addr) (netip.AddrPort, error) {

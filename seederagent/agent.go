@@ -332,24 +332,14 @@ func (a *Agent) collect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read my cheques: %w", err)
 	}
-	for _, sc := range cheques {
-		if sc.State == marketplace.ChequeOwed || sc.State == marketplace.ChequeReplaced {
-			continue
-		}
-		m, err := a.mandate(ctx, sc.Cheque)
-		if err != nil {
-			return err
-		}
-		isNew, err := a.purse.Keep(sc, m)
-		if err != nil {
-			return err
-		}
-		if isNew {
-			a.Log.InfoContext(ctx, "cheque kept", "cheque", sc.ID,
-				"amount", sc.Cheque.Cumulative, "from", sc.Cheque.From)
-		}
+	kept, err := a.purse.Collect(cheques, func(c marketplace.Cheque) (marketplace.Mandate, error) {
+		return a.mandate(ctx, c)
+	})
+	for _, sc := range kept {
+		a.Log.InfoContext(ctx, "cheque kept", "cheque", sc.ID, "amount", sc.Cheque.Cumulative, "from",
+			sc.Cheque.From)
 	}
-	return nil
+	return err
 }
 
 // mandate reads who may sign: from the chain if the agent has a node, else from the market.
@@ -363,16 +353,7 @@ func (a *Agent) mandate(
 		}
 		return m, nil
 	}
-	account, err := a.Market.Account(ctx, c.From)
-	if err != nil {
-		return marketplace.Mandate{}, fmt.Errorf("read poster's mandates: %w", err)
-	}
-	for _, m := range account.Mandates {
-		if m.ID == c.Mandate {
-			return m, nil
-		}
-	}
-	return marketplace.Mandate{}, marketplace.NotFound.Errorf("mandate %s is unknown", c.Mandate)
+	return a.Market.Mandate(ctx, c.From, c.Mandate)
 }
 
 // note keeps an error for the owner's status page and the log.

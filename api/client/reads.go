@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -219,6 +220,21 @@ func (c *Client) Account(
 	ctx context.Context, a marketplace.Address,
 ) (marketplace.Account, error) {
 	return get[marketplace.Account](ctx, c, "/v1/accounts/"+a.String(), nil)
+}
+
+// Mandate returns a poster's mandate as the market knows it.
+func (c *Client) Mandate(ctx context.Context, poster marketplace.Address, id marketplace.Hash) (
+	marketplace.Mandate, error) {
+	account, err := c.Account(ctx, poster)
+	if err != nil {
+		return marketplace.Mandate{}, fmt.Errorf("read poster's mandates: %w", err)
+	}
+	for _, m := range account.Mandates {
+		if m.ID == id {
+			return m, nil
+		}
+	}
+	return marketplace.Mandate{}, marketplace.NotFound.Errorf("mandate %s is unknown", id)
 }
 
 // A ChequeFilter narrows a list of cheques; zero fields narrow nothing.

@@ -107,6 +107,13 @@ func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
 	return err
 }
 
+// Reach has the market connect to where the caller, an auditor, listens, and says whether it could.
+func (c *Client) Reach(ctx context.Context, address string) (bool, error) {
+	s, err := send[marketplace.DoorState](ctx, c, http.MethodPost, "/v1/knocks/door", "",
+		marketplace.Door{Address: address})
+	return s.Reached, err
+}
+
 // RegisterAuditor registers the account as an auditor, or changes its terms, which it has signed.
 func (c *Client) RegisterAuditor(
 	ctx context.Context, t marketplace.AuditorTerms,

@@ -124,6 +124,11 @@ func (r reporter) Knock(ctx context.Context, k marketplace.Knock) error {
 	return r.again(ctx, r.market.Knock(ctx, k))
 }
 
+func (r reporter) Reach(ctx context.Context, address string) (bool, error) {
+	reached, err := r.market.Reach(ctx, address)
+	return reached, r.again(ctx, err)
+}
+
 // again signs in anew when the session is over. The call that found out is not repeated: its
 // caller comes again.
 func (d *desk) again(ctx context.Context, err error) error {

@@ -49,6 +49,8 @@ reports what it finds. Anyone may offer to: it takes a key and the address of a 
   everseed-auditor register  say how many leases you look at in an epoch, and who is paid
   everseed-auditor run       audit until stopped
   everseed-auditor status    whether you are admitted, and how you stand
+  everseed-auditor cheques   the signed cheques that pay you, and how far each has come
+  everseed-auditor redeem    bring them to the vault yourself, with or without the market
   everseed-auditor pause     be drawn no more for a while; resume ends that, leave is for good
 
 The auditors that the market's configuration names sign cheques besides: mandates of posters name
@@ -62,6 +64,7 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 	root.PersistentFlags().StringVar(&o.key, "key", "", "file with the private key; "+keyVariable+
 		" goes before it")
 	root.AddCommand(runCommand(o), registerCommand(o), statusCommand(o),
+		chequesCommand(o), redeemCommand(o),
 		stateCommand(o, "pause", marketplace.PausedAuditor, "Be drawn no more for a while"),
 		stateCommand(o, "resume", marketplace.Admitted, "End a pause"),
 		stateCommand(o, "leave", marketplace.LeftAuditor, "Stop auditing for this market"))
@@ -106,14 +109,15 @@ from the public proofs.`,
 			}
 			group, ctx := errgroup.WithContext(cmd.Context())
 			group.Go(func() error { return d.audit(ctx) })
+			group.Go(func() error { return d.collect(ctx, dir) })
 			if d.signs() {
 				group.Go(func() error { return d.sign(ctx) })
 			}
 			return group.Wait()
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", defaultDir(), "where reports in hand and hashes of blocks are "+
-		"kept; losing it costs the reports of an epoch, and traffic")
+	cmd.Flags().StringVar(&dir, "dir", defaultDir(), "where reports in hand, hashes of blocks and "+
+		"cheques are kept; losing it costs the reports of an epoch, and traffic")
 	cmd.Flags().StringVar(&listen, "listen", ":0", "where agents connect to that nobody can connect "+
 		"to, one port for each audit under way: ip:7000-7031, or :0 for any port of any address")
 	cmd.Flags().StringVar(&public, "public-address", "", "ip of the same as the internet sees it; "+

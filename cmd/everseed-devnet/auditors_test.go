@@ -17,8 +17,9 @@ import (
 	"github.com/everseed/everseed/seederagent"
 )
 
-// recruit NAME makes the key of somebody who wants to audit, and of its purse, and sets $NAME,
-// $NAME_PURSE, the key for everseed-auditor, and the database for the operator's commands.
+// recruit NAME makes the key of somebody who wants to audit, which has some TRX, and of its purse, and
+// sets $NAME, $NAME_PURSE, $AUDITORS, the key for everseed-auditor, and the database for the operator's
+// commands.
 func (s *story) recruit(ts *testscript.TestScript, args []string) error {
 	key, err := escrow.NewKey()
 	if err != nil {
@@ -34,13 +35,26 @@ func (s *story) recruit(ts *testscript.TestScript, args []string) error {
 	ts.Setenv(name+"_PURSE", purse.Address().String())
 	ts.Setenv("EVERSEED_AUDITOR_KEY", key.Hex())
 	ts.Setenv("DATABASE_URL", s.postgres.URL("everseed"))
-	return nil
+	ts.Setenv("AUDITORS", s.auditorsDir())
+	return s.giveTRX(s.ctx, key.Address())
+}
+
+// auditorsDir is where recruits keep their things.
+func (s *story) auditorsDir() string { return filepath.Join(s.dir, "auditors") }
+
+// awaitPocketed NAME waits until a recruit has kept a cheque to its purse.
+func (s *story) awaitPocketed(_ *testscript.TestScript, args []string) error {
+	dir := filepath.Join(s.auditorsDir(), s.recruits[args[0]].Address().String(), "cheques")
+	return s.market.until(s.ctx, args[0]+" has a cheque", func() bool {
+		_, kept := inPurse(dir, `"signatures"`)
+		return kept
+	})
 }
 
 // startAuditor NAME runs one as its owner would.
 func (s *story) startAuditor(_ *testscript.TestScript, args []string) error {
 	p := s.process(args[0], "everseed-auditor", "run", "--market", s.web, "--listen", "127.0.0.1:0",
-		"--dir", filepath.Join(s.dir, "auditors"))
+		"--dir", s.auditorsDir())
 	p.env = []string{"EVERSEED_AUDITOR_KEY=" + s.recruits[args[0]].Hex()}
 	if err := p.start(); err != nil {
 		return err

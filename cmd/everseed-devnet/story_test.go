@@ -92,6 +92,7 @@ func TestStories(t *testing.T) {
 			"liar": verb((*story).startLiar), "recruit": verb((*story).recruit),
 			"audit": verb((*story).startAuditor), "paid": verb((*story).awaitPaid),
 			"canary": verb((*story).canary), "invent": verb((*story).invent),
+			"pocketed":  verb((*story).awaitPocketed),
 			"convicted": verb((*story).convicted), "seeder-leaves": verb((*story).seederLeaves),
 		},
 	})

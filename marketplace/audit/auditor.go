@@ -29,6 +29,8 @@ type Market interface {
 	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.NotTaken, error)
 	// Knock has an agent told where to connect to.
 	Knock(ctx context.Context, k marketplace.Knock) error
+	// Reach tries to connect to where we listen, as an agent would that was told of it.
+	Reach(ctx context.Context, address string) (bool, error)
 }
 
 // An Auditor does its part of every epoch's audits. Set the fields before Run and leave them.
@@ -54,6 +56,7 @@ type Auditor struct {
 	queue queue
 	out   outbox
 	busy  int
+	door  threshold     // where agents come to
 	done  chan struct{} // tells Run that something may have become due
 }
 
@@ -331,12 +334,9 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 	if err != nil {
 		return Finding{Outcome: marketplace.AuditorFault, Err: err}
 	}
-	torrent, committed := v.torrent.Committed(d.lease.Root)
+	torrent, _ := v.torrent.Committed(d.lease.Root)
 	if d.asks == nil {
 		d.asks = a.challenges(ctx, d, v)
-		if committed {
-			withPaths(d.asks, d.rooted)
-		}
 	}
 	peer, err := netip.ParseAddrPort(d.lease.Peer)
 	if err != nil {
@@ -352,10 +352,12 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), in)
 		return probeOver(ctx, first, a.Guard, within, peer, torrent, d.asks, in)
 	}
-	return a.Lobby.Probe(ctx, within, func(ctx context.Context, address string) error {
+	return a.excused(ctx, d.epoch, a.Lobby.Probe(ctx, within, func(ctx context.Context,
+		address string,
+	) error {
 		return a.Market.Knock(ctx, marketplace.Knock{Infohash: d.lease.Infohash, Agent: d.lease.Agent,
 			Address: address})
-	}, torrent, d.asks, in)
+	}, torrent, d.asks, in))
 }
 
 // quiet prepares a try in a quiet window, if that is what is due and it is not too late for it.
@@ -388,7 +390,7 @@ func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challeng
 		}
 		err := v.shelf.fill(v.torrent, asks, d.rooted)
 		if err == nil {
-			return asks
+			return withPaths(asks, d.lease, v.torrent, d.rooted)
 		}
 		a.Log.ErrorContext(ctx, "hashes lost", "infohash", d.lease.Infohash, "err", err)
 	}

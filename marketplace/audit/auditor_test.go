@@ -23,6 +23,7 @@ type desk struct {
 	torrents map[marketplace.Infohash][]byte
 	early    bool // opens epochs and takes reports as soon as it is asked
 	knocked  func(marketplace.Knock)
+	reach    func(address string) (bool, error)
 
 	mu        sync.Mutex // guards the fields below
 	tried     map[[2]int64]bool
@@ -124,6 +125,14 @@ func (d *desk) Knock(_ context.Context, k marketplace.Knock) error {
 	return nil
 }
 
+// Reach is what a market would find that connects to us.
+func (d *desk) Reach(_ context.Context, address string) (bool, error) {
+	if d.reach == nil {
+		return false, marketplace.Unavailable.Errorf("the desk connects to nobody")
+	}
+	return d.reach(address)
+}
+
 // wait returns n reports of one epoch, the first that begins from now on.
 func (d *desk) wait(t *testing.T, n int) []marketplace.Report {
 	t.Helper()
@@ -150,6 +159,7 @@ func rules() marketplace.Rules {
 	r := marketplace.DevnetRules()
 	r.Epoch, r.AttemptGap = marketplace.Span(3*time.Second), marketplace.Span(100*time.Millisecond)
 	r.ProbeTimeout = marketplace.Span(500 * time.Millisecond)
+	r.QuietEvery = 0 // in a quiet window blocks are asked for twice, and some epochs have one
 	return r
 }
 

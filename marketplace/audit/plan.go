@@ -43,14 +43,38 @@ func PlanOf(r marketplace.Rules, e marketplace.AuditEpoch, l marketplace.Lease,
 	for i, who := range drawn {
 		v := Visit{Auditor: who, Window: window && i == by}
 		draw := newChance(seed, "time", number(l.ID), who[:])
-		first := draw
+		first, quiet := draw, newChance(seed, "window at", l.Infohash[:])
 		if v.Window {
-			first = newChance(seed, "window at", l.Infohash[:])
+			first = quiet
 		}
-		v.Tries = tries(r, e.Epoch, first, draw)
+		if v.Tries = tries(r, e.Epoch, first, draw); window && !v.Window && len(v.Tries) > 0 {
+			keepOff(r, v.Tries, tries(r, e.Epoch, quiet, quiet)[0])
+		}
 		visits = append(visits, v)
 	}
 	return visits
+}
+
+// keepOff has tries wait for the end of a quiet window that others are in: the agent would let them wait.
+// What is about to end when the window begins loses no more than its length.
+func keepOff(r marketplace.Rules, all []time.Time, begins time.Time) {
+	ends := begins.Add(r.Quiet.Duration())
+	for i, at := range all {
+		if i > 0 {
+			at = later(at, all[i-1].Add(r.AttemptGap.Duration()))
+		}
+		if begins.Add(-r.Quiet.Duration()/2).Before(at) && at.Before(ends) {
+			at = ends
+		}
+		all[i] = at
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // hasWindow draws whether a torrent has a quiet window in an epoch: once in QuietEvery on the average.
@@ -71,7 +95,7 @@ func lastTry(r marketplace.Rules) time.Duration {
 
 // tries draws times at least AttemptGap apart. The first is equally likely anywhere that leaves
 // room for the others, because mostly it is the only one.
-func tries(r marketplace.Rules, epoch int64, first, later *chance) []time.Time {
+func tries(r marketplace.Rules, epoch int64, first, others *chance) []time.Time {
 	length, gap := r.Epoch.Duration(), r.AttemptGap.Duration()
 	at := min(length/5, leadMax)
 	end := max(at, lastTry(r))
@@ -81,7 +105,7 @@ func tries(r marketplace.Rules, epoch int64, first, later *chance) []time.Time {
 		if room < 0 {
 			continue // the epoch is too short for so many
 		}
-		draw := later
+		draw := others
 		if len(times) == 0 {
 			draw = first
 		}

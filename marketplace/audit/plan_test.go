@@ -81,6 +81,22 @@ func TestPlanWithFewAuditorsAndAShortEpoch(t *testing.T) {
 	}
 }
 
+// keepsOff fails if a try falls into a window that begins at a time, or is not as others are.
+func keepsOff(t *testing.T, r marketplace.Rules, v Visit, begins time.Time) {
+	t.Helper()
+	for i, at := range v.Tries {
+		if at.After(begins.Add(-r.Quiet.Duration()/2)) && at.Before(begins.Add(r.Quiet.Duration())) {
+			t.Errorf("a try at %s falls into the window from %s on", at, begins)
+		}
+		if i > 0 && at.Sub(v.Tries[i-1]) < r.AttemptGap.Duration() {
+			t.Errorf("tries %s apart", at.Sub(v.Tries[i-1]))
+		}
+	}
+	if last := v.Tries[len(v.Tries)-1]; !last.Before(r.EpochStart(r.EpochAt(v.Tries[0]) + 1)) {
+		t.Errorf("a try at %s, after the epoch", last)
+	}
+}
+
 // TestAQuietWindowIsForAllReplicasOfATorrentAtOnce plans a year of two torrents with four leases each.
 func TestAQuietWindowIsForAllReplicasOfATorrentAtOnce(t *testing.T) {
 	t.Parallel()
@@ -108,6 +124,13 @@ func TestAQuietWindowIsForAllReplicasOfATorrentAtOnce(t *testing.T) {
 			}
 			if has[id%2] += n; n > 1 {
 				t.Fatalf("lease %d has %d auditors in a window", id, n)
+			}
+		}
+		for id, visits := range Plan(r, e) {
+			for _, v := range visits {
+				if !at[id%2].IsZero() && !v.Window {
+					keepsOff(t, r, v, at[id%2])
+				}
 			}
 		}
 		for i := range at {

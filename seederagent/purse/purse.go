@@ -73,6 +73,30 @@ func (p *Purse) Keep(sc marketplace.SignedCheque, m marketplace.Mandate) (bool, 
 	return true, nil
 }
 
+// Collect keeps those of some cheques that are signed and say more than the ones it has, and returns
+// them. Who may sign on a mandate is asked of mandate.
+func (p *Purse) Collect(all []marketplace.SignedCheque,
+	mandate func(marketplace.Cheque) (marketplace.Mandate, error)) (
+	kept []marketplace.SignedCheque, err error) {
+	for _, sc := range all {
+		if sc.State == marketplace.ChequeOwed || sc.State == marketplace.ChequeReplaced {
+			continue
+		}
+		m, err := mandate(sc.Cheque)
+		if err != nil {
+			return kept, err
+		}
+		isNew, err := p.Keep(sc, m)
+		if err != nil {
+			return kept, err
+		}
+		if isNew {
+			kept = append(kept, sc)
+		}
+	}
+	return kept, nil
+}
+
 // check says what is wrong with a cheque's signatures.
 func (p *Purse) check(sc marketplace.SignedCheque, m marketplace.Mandate) error {
 	if sc.Cheque.Mandate != m.ID || sc.Cheque.From != m.Poster {

@@ -95,20 +95,24 @@ func (e *Engine) listen() error {
 	e.desk, e.usher = e.openDesk(), e.openUsher()
 	c, err := torrent.NewClient(e.clientConfig(e.door.Addr().(*net.TCPAddr)))
 	if err != nil {
-		e.desk.close()
-		e.usher.close()
-		return errors.Join(err, closeLanes(e.lanes), e.door.Close())
+		return errors.Join(append(e.leave(), err)...)
 	}
 	c.AddDialer(e.door)
 	c.AddListener(e.door)
 	for _, l := range e.lanes {
 		if err := l.join(c, e.config); err != nil {
-			e.desk.close()
-			return errors.Join(append(c.Close(), err, closeLanes(e.lanes), e.door.Close())...)
+			return errors.Join(append(append(c.Close(), err), e.leave()...)...)
 		}
 	}
 	e.client = c
 	return nil
+}
+
+// leave ends what was begun beside the client.
+func (e *Engine) leave() []error {
+	e.desk.close()
+	e.usher.close()
+	return []error{closeLanes(e.lanes), e.door.Close()}
 }
 
 // openDoor listens for peers. The door and its lanes have one port; where any will do, one that is free
@@ -237,9 +241,7 @@ func (e *Engine) Close() error {
 	e.torrents = nil
 	e.mu.Unlock()
 	errs := e.client.Close() // closes every torrent's storage, which saves its record
-	e.desk.close()
-	e.usher.close()
-	errs = append(errs, closeLanes(e.lanes), e.door.Close())
+	errs = append(errs, e.leave()...)
 	for _, t := range all {
 		errs = append(errs, t.release())
 	}

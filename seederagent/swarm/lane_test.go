@@ -212,3 +212,34 @@ func listener(t *testing.T) net.Listener {
 	t.Cleanup(func() { _ = l.Close() })
 	return l
 }
+
+// visitOverUTP is visit over uTP, from a socket of its own.
+func visitOverUTP(t *testing.T, e *Engine, h marketplace.Infohash) guest {
+	t.Helper()
+	socket, err := utp.NewSocket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
+	c, err := socket.DialContext(t.Context(), "udp4", e.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return meetGuest(t, c, h)
+}
+
+func TestAQuietWindowHoldsOverUTP(t *testing.T) {
+	t.Parallel()
+	e, h := blocks(t, 200)
+	e.Admit(always(long))
+	first, plain := visitOverUTP(t, e, h), visitOverUTP(t, e, h)
+	plain.ask(3)
+	plain.take(3)
+	first.enter(ticket(1, 5))
+	plain.ask(100)
+	first.ask(100)
+	first.take(100)
+	plain.hearsNothing("who was there")
+	noon(e, h)
+	plain.take(100)
+}

@@ -617,6 +617,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/knocks/door": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whether agents could reach where you listen
+         * @description Needs the scope `trade`.
+         */
+        post: operations["post-knocks-door"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/leases": {
         parameters: {
             query?: never;
@@ -1544,6 +1564,16 @@ export interface components {
             commitments: components["schemas"]["Commitment"][];
             /** Format: int64 */
             epoch: number;
+        };
+        Door: {
+            /** @description Where the caller listens, as in a knock */
+            address: string;
+        };
+        DoorState: {
+            /** @description Why not */
+            detail?: string;
+            /** @description The market could connect to it */
+            reached: boolean;
         };
         Draft: {
             /**
@@ -4438,6 +4468,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-knocks-door": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Door"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DoorState"];
+                };
             };
             /** @description Error */
             default: {
