@@ -334,12 +334,9 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 	if err != nil {
 		return Finding{Outcome: marketplace.AuditorFault, Err: err}
 	}
-	torrent, committed := v.torrent.Committed(d.lease.Root)
+	torrent, _ := v.torrent.Committed(d.lease.Root)
 	if d.asks == nil {
 		d.asks = a.challenges(ctx, d, v)
-		if committed {
-			withPaths(d.asks, d.rooted)
-		}
 	}
 	peer, err := netip.ParseAddrPort(d.lease.Peer)
 	if err != nil {
@@ -393,7 +390,7 @@ func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challeng
 		}
 		err := v.shelf.fill(v.torrent, asks, d.rooted)
 		if err == nil {
-			return asks
+			return withPaths(asks, d.lease, v.torrent, d.rooted)
 		}
 		a.Log.ErrorContext(ctx, "hashes lost", "infohash", d.lease.Infohash, "err", err)
 	}

@@ -68,10 +68,12 @@ func wholePiece(r marketplace.Rules, seed marketplace.Hash, lease int64, who mar
 // withPaths asks a lease that has a root for proofs that the root has what comes: of whole pieces always,
 // and, as long as it is not rooted, of blocks whose hash is known. What it proves of those that are asked for
 // later without either must be of the same tree.
-func withPaths(asks []Challenge, rooted bool) {
+func withPaths(asks []Challenge, l marketplace.Lease, t *metainfo.Torrent, rooted bool) []Challenge {
+	_, committed := t.Committed(l.Root)
 	for i := range asks {
-		asks[i].Path = isWhole(asks[i]) || !rooted
+		asks[i].Path = committed && (isWhole(asks[i]) || !rooted)
 	}
+	return asks
 }
 
 // Again adds to an auditor's challenges the pieces that a lease is accused of, each as a whole: what

@@ -213,7 +213,7 @@ func TestAnAuditorAsksForBlocksAloneOfWhoIsRootedOnly(t *testing.T) {
 	other, liar := agent(t, disputed, disputedRaw), liar(t, disputed, disputedRaw)
 	r := rules()
 	r.ProbeTimeout = marketplace.Span(time.Second)
-	r.WholeEvery, r.QuietEvery = 0, 0
+	r.WholeEvery = 0
 	lease := func(id int64, meta *metainfo.Torrent, e *swarm.Engine, root marketplace.Hash, passed int,
 	) marketplace.Lease {
 		return marketplace.Lease{ID: id, Infohash: meta.Infohash, Peer: e.Addr().String(), Root: root,
