@@ -121,6 +121,19 @@ func (h *house) onChain(s escrow.Staged, err error) {
 	h.must(err)
 }
 
+// withdraw takes out all that the poster put in, as soon as the vault's thaw is over by the chain's clock.
+func (h *house) withdraw() {
+	h.Helper()
+	h.onChain(h.vault.BuildThaw(h.Context(), poster, marketplace.BTT(500)))
+	h.await("the thaw is over", func() bool {
+		s, err := h.vault.BuildWithdraw(h.Context(), poster)
+		if err == nil {
+			_, err = h.vault.Await(h.Context(), s, false)
+		}
+		return err == nil
+	})
+}
+
 // settler returns one that has just been started.
 func (h *house) settler() *Settler {
 	return &Settler{Book: h.Book, Vault: h.vault, Key: operator, First: h.first,

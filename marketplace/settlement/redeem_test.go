@@ -117,9 +117,7 @@ func TestAChequeThatItsPayeeBringsFirstIsNoAlarm(t *testing.T) {
 func TestAChequeThatIsNotCoveredTakesWhatThereIs(t *testing.T) {
 	h := newHouse(t)
 	c := h.signed()
-	h.onChain(h.vault.BuildThaw(t.Context(), poster, marketplace.BTT(500)))
-	time.Sleep(time.Second) // the vault's thaw period, on the chain's clock
-	h.onChain(h.vault.BuildWithdraw(t.Context(), poster))
+	h.withdraw()
 	h.until("the cheque waits", func() bool { return h.waits(c.ID) == marketplace.WaitUncovered })
 
 	// Agent, fee payee and auditors race for what comes; nobody is paid twice or forgotten.

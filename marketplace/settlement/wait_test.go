@@ -93,9 +93,7 @@ func TestEveryCauseIsToldAndEndsByItself(t *testing.T) {
 		},
 		marketplace.WaitUncovered: {
 			fail: func(h *house, _ marketplace.SignedCheque) {
-				h.onChain(h.vault.BuildThaw(h.Context(), poster, marketplace.BTT(500)))
-				time.Sleep(time.Second) // the vault's thaw period, on the chain's clock
-				h.onChain(h.vault.BuildWithdraw(h.Context(), poster))
+				h.withdraw()
 			},
 			mend: func(h *house, _ marketplace.SignedCheque) {
 				h.onChain(h.vault.BuildDeposit(h.Context(), poster, poster.Address(), marketplace.BTT(100)))
@@ -122,8 +120,10 @@ func TestEveryCauseIsToldAndEndsByItself(t *testing.T) {
 			for range 5 {
 				step()
 			}
-			if n := h.log.count("cheques wait for a person"); (n == 1) != c.alarm {
-				t.Errorf("%d alarms: %q", n, h.log.lines)
+			// A step that tries again takes the alarm back, and the next one may raise it anew.
+			raised, over := h.log.count("cheques wait for a person"), h.log.count("cheques no longer wait")
+			if (raised > 0) != c.alarm || raised-over > 1 {
+				t.Errorf("%d alarms, %d taken back: %q", raised, over, h.log.lines)
 			}
 			c.mend(h, cheque)
 			h.await("it is paid", func() bool {
