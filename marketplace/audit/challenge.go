@@ -22,9 +22,9 @@ const askedMax = 16 << 20
 // Challenges draws what an auditor asks of a lease in an epoch. Blocks are drawn from all of the
 // content, each equally likely. One whose piece has a v2 root in the .torrent, or that the auditor knows
 // the hashes of, or of a lease that is rooted (marketplace.Rules.Rooted), is asked for alone; for one in
-// another piece the whole piece is, which can always be checked. Once in WholeEvery on the average a whole piece comes on top, by
-// lot, so that nobody knows when. Every try of the epoch asks for the same, else missing data would
-// be drawn away.
+// another piece the whole piece is, which can always be checked. Once in WholeEvery on the average a
+// whole piece comes on top, by lot, so that nobody knows when. Every try of the epoch asks for the same,
+// else missing data would be drawn away.
 //
 // An auditor may ask for a whole piece where a block would do, never the other way round: it does
 // where a peer gives no proof of a block.

@@ -6,9 +6,9 @@
 // what. All are pure: when the secret is published, anyone can recompute them from the public log
 // (proof.md, Audits). [Probe] is one try on the wire, at an agent that listens; in a [Lobby] the
 // auditor listens for one that nobody can connect to. A try goes over TCP or uTP first, as the seed
-// has it, and over the other where that does not answer: an agent that answers on either passes. An [Auditor] does an epoch's tries at their
-// times, commits to what it found, and reports when all have committed: until then there is nothing
-// that anybody could copy.
+// has it, and over the other where that does not answer: an agent that answers on either passes. An
+// [Auditor] does an epoch's tries at their times, commits to what it found, and reports when all have
+// committed: until then there is nothing that anybody could copy.
 //
 // A [Case] is an epoch before whoever recomputes it from its public log, and names all that is wrong
 // with it. A [Content] is a copy by which every answer can be checked.
