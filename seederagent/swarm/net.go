@@ -40,7 +40,7 @@ type door struct {
 	shut bool               // nobody comes in, and nobody is called
 
 	windows    map[marketplace.Infohash]*window // that are on
-	lastWindow map[marketplace.Infohash]int64   // epoch of the newest, also if it is over
+	lastWindow map[occasion]int64               // epoch of the newest, also if it is over
 	turned     chan struct{}                    // closed, and made anew, when others may write
 
 	quiet atomic.Int32 // len(windows), for who only asks whether there are any
@@ -49,7 +49,7 @@ type door struct {
 func newDoor(l net.Listener, guard metainfo.Guard, meet func(netip.AddrPort)) *door {
 	return &door{
 		Listener: l, guard: guard, meet: meet, open: map[*conn]bool{}, from: map[netip.Addr]int{},
-		windows: map[marketplace.Infohash]*window{}, lastWindow: map[marketplace.Infohash]int64{},
+		windows: map[marketplace.Infohash]*window{}, lastWindow: map[occasion]int64{},
 		turned: make(chan struct{}),
 	}
 }

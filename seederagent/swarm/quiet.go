@@ -32,7 +32,14 @@ type entry struct {
 	auditor marketplace.Address
 }
 
-// epochsKept is for how many epochs it is known that a torrent had its window: longer than a ticket
+// An occasion is an auditor's to begin a window of a torrent, once an epoch: were there one for all of them,
+// whoever comes first could take it from the one that was drawn.
+type occasion struct {
+	h       marketplace.Infohash
+	auditor marketplace.Address
+}
+
+// epochsKept is for how many epochs it is known who began a window of a torrent: longer than a ticket
 // is good.
 const epochsKept = 4
 
@@ -62,7 +69,8 @@ func (d *door) admit(peer netip.AddrPort, h marketplace.Infohash, t marketplace.
 	mine, others := d.peersOf(h, peer)
 	w := d.windows[h]
 	began = w == nil
-	last, was := d.lastWindow[h]
+	of := occasion{h, t.Auditor}
+	last, was := d.lastWindow[of]
 	ticket := entry{t.Lease, t.Auditor}
 	if len(mine) == 0 || // it is gone
 		began && was && t.Epoch <= last ||
@@ -73,10 +81,10 @@ func (d *door) admit(peer netip.AddrPort, h marketplace.Infohash, t marketplace.
 	if began {
 		w = &window{epoch: t.Epoch, shown: map[entry]bool{}, admitted: map[*conn]bool{}}
 		d.windows[h] = w
-		maps.DeleteFunc(d.lastWindow, func(_ marketplace.Infohash, epoch int64) bool {
+		maps.DeleteFunc(d.lastWindow, func(_ occasion, epoch int64) bool {
 			return epoch < t.Epoch-epochsKept
 		})
-		d.lastWindow[h] = t.Epoch
+		d.lastWindow[of] = t.Epoch
 	}
 	w.shown[ticket] = true
 	for _, c := range mine {

@@ -248,7 +248,7 @@ func TestAQuietWindowEndsByItself(t *testing.T) {
 	}
 }
 
-func TestATicketLetsOneConnectionIntoTheOneQuietWindowOfItsEpoch(t *testing.T) {
+func TestATicketLetsOneConnectionInAndAnAuditorBeginsOneQuietWindowAnEpoch(t *testing.T) {
 	t.Parallel()
 	e, h := blocks(t, 20)
 	e.Admit(always(long))
@@ -268,7 +268,9 @@ func TestATicketLetsOneConnectionIntoTheOneQuietWindowOfItsEpoch(t *testing.T) {
 			t.Errorf("in a window, %s is answered with %d", what, got)
 		}
 	}
-	for _, shown := range []marketplace.Ticket{ticket(1, 5), ticket(7, 5), ticket(7, 4)} {
+	again := ticket(1, 5)
+	again.Lease = 9 // ours as well
+	for _, shown := range []marketplace.Ticket{ticket(1, 5), again, ticket(1, 4)} {
 		g := visit(t, e, h)
 		g.show(shown)
 		if got := g.answer(); got != metainfo.LoudMessage {
@@ -276,8 +278,10 @@ func TestATicketLetsOneConnectionIntoTheOneQuietWindowOfItsEpoch(t *testing.T) {
 				shown.Epoch, got)
 		}
 	}
+	visit(t, e, h).enter(ticket(7, 5)) // nobody takes another's window
+	noon(e, h)
 	visit(t, e, h).enter(ticket(1, 6))
-	if n := e.QuietWindows(); n != 2 {
+	if n := e.QuietWindows(); n != 3 {
 		t.Errorf("%d windows were counted", n)
 	}
 }

@@ -53,7 +53,7 @@ func (u *usher) close() {
 
 // Admit makes the engine open quiet windows to who shows a ticket. lasts returns how long the
 // window is that a ticket is for, and 0 for a ticket that is no good; it is asked about one at a
-// time. It is for the engine to see that a ticket lets one connection in, and that there is no
+// time. It is for the engine to see that a ticket lets one connection in, and that no auditor begins a
 // second window of a torrent in an epoch.
 func (e *Engine) Admit(
 	lasts func(context.Context, marketplace.Infohash, marketplace.Ticket) time.Duration,
