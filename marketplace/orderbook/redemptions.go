@@ -126,6 +126,7 @@ type StagedTx struct {
 	Expires time.Time
 	State   string                 // staged, included, solid, lapsed or reverted
 	Waits   marketplace.WaitReason // why it does not move on, when it does not
+	Waited  marketplace.Wait       // reason and tries of what held its cheque up the last time, over or not
 }
 
 // StageTx writes a transaction down, before it is sent, and marks its cheque submitted.
@@ -180,9 +181,11 @@ func (a *act) moveCheque(id int64, to marketplace.ChequeState,
 // InFlight returns the transactions whose outcome is not final, oldest first.
 func (b *Book) InFlight(ctx context.Context) ([]StagedTx, error) {
 	return many(ctx, b.pool, "transactions", func(row pgx.CollectableRow) (s StagedTx, err error) {
-		return s, row.Scan(&s.ID, &s.Cheque, &s.Raw, at{&s.Expires}, &s.State, &s.Waits)
-	}, `SELECT x.id, x.cheque, x.raw, x.expires, x.state, coalesce(w.reason, '') FROM chain_txs x
-		LEFT JOIN cheque_waits w ON w.cheque = x.cheque AND NOT w.over
+		return s, row.Scan(&s.ID, &s.Cheque, &s.Raw, at{&s.Expires}, &s.State, &s.Waits, &s.Waited.Reason,
+			&s.Waited.Tries)
+	}, `SELECT x.id, x.cheque, x.raw, x.expires, x.state,
+			CASE WHEN w.over THEN '' ELSE coalesce(w.reason, '') END, coalesce(w.reason, ''), coalesce(w.tries, 0)
+		FROM chain_txs x LEFT JOIN cheque_waits w ON w.cheque = x.cheque
 		WHERE x.state IN ('staged', 'included') ORDER BY x.staged_at LIMIT $1`, pageMax)
 }
 

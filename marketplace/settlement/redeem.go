@@ -118,6 +118,9 @@ func (s *Settler) carryOn(ctx context.Context, tx orderbook.StagedTx, frozen str
 			return false, err
 		}
 	}
+	if found.Outcome == escrow.Pending || found.Outcome == escrow.Included {
+		s.found(tx.Waited.Reason) // only its outcome tells whether that is over: an alarm stays until then
+	}
 	switch found.Outcome {
 	case escrow.Pending:
 		return false, s.send(ctx, tx, frozen, now)
@@ -212,6 +215,9 @@ func (s *Settler) reverted(ctx context.Context, tx orderbook.StagedTx, found esc
 	if err != nil {
 		return err
 	}
+	if c.Wait == nil { // it went on when it was tried again, and its rest grows with what came of that
+		c.Wait = &tx.Waited
+	}
 	reason, known := reasons[found.Cause]
 	if !known {
 		why := s.because(c, marketplace.WaitRefused, found.Reason, now)
@@ -300,6 +306,9 @@ func (s *Settler) submit(
 	tx := orderbook.StagedTx{ID: staged.ID, Cheque: r.ID, Raw: staged.Raw, Expires: staged.Expires}
 	if err := s.Book.StageTx(ctx, tx, now); err != nil {
 		return nil, err
+	}
+	if r.Wait != nil {
+		s.found(r.Wait.Reason)
 	}
 	s.spending += staged.Fee
 	s.Log.InfoContext(ctx, "cheque submitted", "cheque", r.ID, "payee", r.Cheque.To, "amount",
