@@ -6,7 +6,6 @@ import (
 	"github.com/everseed/everseed/cmd/redeem"
 	"github.com/everseed/everseed/cmd/terminal"
 	"github.com/everseed/everseed/seederagent"
-	"github.com/everseed/everseed/seederagent/purse"
 )
 
 func chequesCommand(path *string) *cobra.Command {
@@ -24,7 +23,7 @@ market: see ` + "`everseed-agent redeem`" + `.`,
 			if err != nil {
 				return err
 			}
-			held, err := cheques(config.Purse())
+			held, err := redeem.Held(config.Purse())
 			if err != nil {
 				return err
 			}
@@ -36,14 +35,6 @@ market: see ` + "`everseed-agent redeem`" + `.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with signatures and where to redeem them")
 	return cmd
-}
-
-func cheques(dir string) ([]purse.Held, error) {
-	p, err := purse.Open(dir, purse.Place{})
-	if err != nil {
-		return nil, err
-	}
-	return p.Cheques()
 }
 
 func redeemCommand(path *string, getenv func(string) string) *cobra.Command {
@@ -77,7 +68,7 @@ The key is read from EVERSEED_AGENT_KEY, from --key, or from agent.key in the da
 			if err != nil {
 				return err
 			}
-			held, err := cheques(dir)
+			held, err := redeem.Held(dir)
 			if err != nil {
 				return err
 			}

@@ -81,15 +81,7 @@ func (o *options) held(cmd *cobra.Command, dir string) ([]purse.Held, error) {
 	if _, err := collect(ctx, client.New(o.market), dir, k.Address()); err != nil {
 		cmd.PrintErrf("newer cheques cannot be read (%v); these were kept before\n", err)
 	}
-	return cheques(purseOf(dir, k.Address()))
-}
-
-func cheques(dir string) ([]purse.Held, error) {
-	p, err := purse.Open(dir, purse.Place{})
-	if err != nil {
-		return nil, err
-	}
-	return p.Cheques()
+	return redeem.Held(purseOf(dir, k.Address()))
 }
 
 func chequesCommand(o *options) *cobra.Command {
@@ -151,7 +143,7 @@ what lies in a folder.`,
 			}
 			var held []purse.Held
 			if folder != "" {
-				held, err = cheques(folder)
+				held, err = redeem.Held(folder)
 			} else {
 				held, err = o.held(cmd, dir)
 			}

@@ -16,6 +16,15 @@ import (
 // askMarketWithin bounds how long a list waits for a market that may be down.
 const askMarketWithin = 3 * time.Second
 
+// Held returns the cheques that lie in a folder.
+func Held(dir string) ([]purse.Held, error) {
+	p, err := purse.Open(dir, purse.Place{})
+	if err != nil {
+		return nil, err
+	}
+	return p.Cheques()
+}
+
 // List shows what is held with the market's word on it, if the market is there. The program's own
 // redeem command is named where it is not.
 func List(cmd *cobra.Command, market string, held []purse.Held) error {
