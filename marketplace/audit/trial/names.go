@@ -14,7 +14,7 @@ type sharers struct {
 	oneLine   int     // replicas of one bounty that three names behind one line may get
 	flagged   took    // until two of three names behind three lines scored as one owner
 	until     float64 // % of what one of them was paid until then, for one disk
-	score     int     // bps, the least of the two that are most alike, after all days
+	score     int     // bps, the least of two such names after all days
 	strangers int     // bps, the most of two strangers after all days
 }
 
@@ -38,7 +38,7 @@ func (w World) sharers() (s sharers) {
 			at = int(w.epochs())
 		}
 		paid, honest = paid.Add(shared.paid(at)), honest.Add(shared.careers[0].paid[at-1])
-		s.score = min(s.score, shared.scores(slices.Max))
+		s.score = min(s.score, shared.scores(slices.Min))
 		s.strangers = max(s.strangers, strange.scores(slices.Max))
 	}
 	s.flagged, s.until = epochs(flagged), percent(paid, honest)
