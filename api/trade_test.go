@@ -12,6 +12,7 @@ import (
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/metainfo"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
@@ -214,18 +215,9 @@ func TestHostileTorrentsAreRefusedAtTheDoor(t *testing.T) {
 func TestAnAgentTakesALeaseOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	poster, agent := newKey(t), newKey(t)
-	r.fund(poster.Address(), marketplace.BTT(1000))
-	c, a := r.as(poster), r.as(agent)
-	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
-	must(t, err)
-	b, err := c.PostBounty(t.Context(), "", bountyOf(tor.Infohash))
-	must(t, err)
-	o, err := a.PutOffer(t.Context(), offerTerms(agent.Address()))
-	must(t, err)
-	l := r.fill(b, o)
+	l, agent, c, a := r.reserved(marketplace.BTT(1000))
 
-	_, err = c.Accept(t.Context(), l.ID)
+	_, err := c.Accept(t.Context(), l.ID)
 	wantKind(t, err, marketplace.Forbidden)
 	if l, err = a.Accept(t.Context(), l.ID); err != nil || l.State != marketplace.Fetching {
 		t.Errorf("%+v %v", l, err)
@@ -245,7 +237,7 @@ func TestAnAgentTakesALeaseOn(t *testing.T) {
 	if live, err = r.visitor().LiveLeases(t.Context(), agent.Address()); err != nil || len(live) != 0 {
 		t.Errorf("%v %v", live, err)
 	}
-	all, err := r.visitor().LeasesOf(t.Context(), b.ID)
+	all, err := r.visitor().LeasesOf(t.Context(), l.Bounty)
 	if err != nil || len(all) != 1 {
 		t.Errorf("%v %v", all, err)
 	}
@@ -254,18 +246,9 @@ func TestAnAgentTakesALeaseOn(t *testing.T) {
 func TestAnAgentCommitsToARootOnceAndBeforeItsFirstAuditHasPassed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	poster, agent := newKey(t), newKey(t)
-	r.fund(poster.Address(), marketplace.BTT(1000))
-	c, a := r.as(poster), r.as(agent)
-	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
-	must(t, err)
-	b, err := c.PostBounty(t.Context(), "", bountyOf(tor.Infohash))
-	must(t, err)
-	o, err := a.PutOffer(t.Context(), offerTerms(agent.Address()))
-	must(t, err)
-	l := r.fill(b, o)
+	l, agent, c, a := r.reserved(marketplace.BTT(1000))
 	root := marketplace.Hash{1, 2, 3}
-	_, err = a.Ready(t.Context(), l.ID, root)
+	_, err := a.Ready(t.Context(), l.ID, root)
 	wantKind(t, err, marketplace.Conflict) // not accepted yet
 	_, err = a.Accept(t.Context(), l.ID)
 	must(t, err)
@@ -293,6 +276,23 @@ func TestAnAgentCommitsToARootOnceAndBeforeItsFirstAuditHasPassed(t *testing.T) 
 	if l, err = r.visitor().Lease(t.Context(), l.ID); err != nil || l.Root != root {
 		t.Errorf("shown is %s: %v", l.Root, err)
 	}
+}
+
+// reserved returns a lease that its agent has not answered yet, the agent, and the clients of the poster, who
+// has so much money, and of the agent.
+func (r *rig) reserved(money marketplace.Amount) (l marketplace.Lease, agent escrow.Key, c, a *client.Client) {
+	r.t.Helper()
+	ctx, poster := r.t.Context(), newKey(r.t)
+	agent = newKey(r.t)
+	r.fund(poster.Address(), money)
+	c, a = r.as(poster), r.as(agent)
+	tor, err := c.AddTorrent(ctx, metainfoOf("a"))
+	must(r.t, err)
+	b, err := c.PostBounty(ctx, "", bountyOf(tor.Infohash))
+	must(r.t, err)
+	o, err := a.PutOffer(ctx, offerTerms(agent.Address()))
+	must(r.t, err)
+	return r.fill(b, o), agent, c, a
 }
 
 // fill gives one replica of a bounty to an offer, as a call of the matcher would.
@@ -351,17 +351,8 @@ func TestListsAreReadPageByPage(t *testing.T) {
 func TestAReasonMayBeLongAndInAnyLanguage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	poster, agent := newKey(t), newKey(t)
-	r.fund(poster.Address(), marketplace.BTT(1000))
-	c, a := r.as(poster), r.as(agent)
-	tor, err := c.AddTorrent(t.Context(), metainfoOf("a"))
-	must(t, err)
-	b, err := c.PostBounty(t.Context(), "", bountyOf(tor.Infohash))
-	must(t, err)
-	o, err := a.PutOffer(t.Context(), offerTerms(agent.Address()))
-	must(t, err)
-	l := r.fill(b, o)
-	_, err = a.Decline(t.Context(), l.ID, "a\x00b")
+	l, _, _, a := r.reserved(marketplace.BTT(1000))
+	_, err := a.Decline(t.Context(), l.ID, "a\x00b")
 	wantKind(t, err, marketplace.Invalid)
 	if l, err = a.Decline(t.Context(), l.ID, "x"+strings.Repeat("é", 499)); err != nil ||
 		l.State != marketplace.Released {
