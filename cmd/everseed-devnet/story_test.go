@@ -289,8 +289,19 @@ func (s *story) await(_ *testscript.TestScript, args []string) error {
 	return nil
 }
 
-// inState counts the bounty's leases, or all cheques, in a state.
+// inState counts the bounty's leases, or all cheques, in a state; or the solid cheques to a lease's payee.
 func (s *story) inState(what, state string) (n int, err error) {
+	if what == "paid" {
+		cheques, err := s.client.Cheques(s.ctx, client.ChequeFilter{State: marketplace.ChequeSolid})
+		for _, c := range cheques {
+			if id, convErr := strconv.ParseInt(state, 10, 64); convErr != nil {
+				return 0, convErr
+			} else if l, leaseErr := s.client.Lease(s.ctx, id); leaseErr == nil && l.Payee == c.Cheque.To {
+				n++
+			}
+		}
+		return n, err
+	}
 	if what == "cheque" {
 		cheques, err := s.client.Cheques(s.ctx, client.ChequeFilter{
 			State: marketplace.ChequeState(state)})
