@@ -18,6 +18,7 @@ type OfferTerms struct {
 	TorrentMax int64      `json:"torrent_max" doc:"Largest torrent, bytes"`
 	Region     string     `json:"region"`
 	Peer       string     `json:"peer,omitempty" doc:"Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks"`
+	Carry      bool       `json:"carry,omitempty" doc:"Auditors' visits to other agents may come by its line"`
 	Payee      Address    `json:"payee" doc:"Who is paid; a cold address is best"`
 	DenyPoster []Address  `json:"deny_posters,omitempty"`
 	DenyHash   []Infohash `json:"deny_infohashes,omitempty"`

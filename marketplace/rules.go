@@ -24,6 +24,8 @@ type Rules struct {
 	Challenges   int  `json:"challenges" doc:"Random blocks asked for per audit"`
 	WholeEvery   Span `json:"whole_every" doc:"A whole piece is asked of a replica about this often"`
 
+	CarriedBps int `json:"carried_bps" doc:"Part of visits that come by another agent's line"`
+
 	Seasoned int `json:"seasoned" doc:"Epochs a replica has passed when blocks of a v1 torrent are asked of it alone"`
 
 	Quiet      Span  `json:"quiet" doc:"Length of a quiet window, in which agents serve a torrent to auditors only"`
@@ -77,7 +79,8 @@ func DefaultRules() Rules {
 		Epoch: sec(6 * 3600), Grace: sec(2 * 3600), ReportSlack: sec(600),
 		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
 		Challenges: 8, WholeEvery: days(1), Seasoned: 3, CanarySealed: days(30),
-		Quiet: sec(20), QuietEvery: days(1), BurstMax: 4 << 20,
+		CarriedBps: 5000,
+		Quiet:      sec(20), QuietEvery: days(1), BurstMax: 4 << 20,
 		HoldbackBps: 2500, FeeBps: 100, AuditShareBps: 5000, BilledMin: 64 << 20, BountyMin: BTT(100_000),
 		FundersMax: 16,
 		KeepMin:    sec(3600), KeepMax: days(540), GoodFor: days(7), ReplicasMax: 100, OpenMax: 100,
