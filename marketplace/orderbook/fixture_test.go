@@ -143,11 +143,15 @@ func (s *stage) postTerms(t marketplace.BountyTerms) marketplace.Bounty {
 func (s *stage) agent(n int) marketplace.Offer {
 	s.Helper()
 	a := person(fmt.Sprint("agent ", n))
-	o, err := s.PutOffer(s.Context(), a, marketplace.OfferTerms{Storage: 1 << 30, UploadRate: 1 << 20,
-		LeasesMax: 10, PriceMin: marketplace.BTT(1000), TermMax: marketplace.Span(marketplace.Day),
-		TorrentMax: 1 << 30, Region: "europe", Peer: fmt.Sprintf("10.0.%d.1:6881", n), Payee: a}, s.now)
+	o, err := s.PutOffer(s.Context(), a, selling(a, fmt.Sprintf("10.0.%d.1:6881", n)), s.now)
 	s.must(err)
 	return o
+}
+
+func selling(payee marketplace.Address, peer string) marketplace.OfferTerms {
+	return marketplace.OfferTerms{Storage: 1 << 30, UploadRate: 1 << 20, LeasesMax: 10,
+		PriceMin: marketplace.BTT(1000), TermMax: marketplace.Span(marketplace.Day),
+		TorrentMax: 1 << 30, Region: "europe", Peer: peer, Payee: payee}
 }
 
 // clear records a call that gives replicas of a bounty to offers at 2000 BTT.
