@@ -76,11 +76,42 @@ func (j *judge) tries(of voice, v Visit, r marketplace.Report) {
 	if sum := gravest(r.Answers); len(r.Answers) > 0 && sum != r.Tries[last] {
 		j.fault(BadTries, of, "its answers are of a try that found %s, and say %s", r.Tries[last], sum)
 	}
+	j.carriers(of, v, r)
 	if len(r.Began) == 0 {
 		j.unchecked("when auditor %s tried lease %d: its report does not tell", of.auditor, of.lease)
 		return
 	}
 	j.times(of, v, r)
+}
+
+// carriers looks at by whose lines an auditor came. That it came by its own where none was there is for it to
+// say: how often it does is counted.
+func (j *judge) carriers(of voice, v Visit, r marketplace.Report) {
+	if v.Carried {
+		j.Carriable += len(r.Tries)
+	}
+	if len(r.Carriers) == 0 {
+		return
+	}
+	if len(r.Carriers) != len(r.Tries) {
+		j.fault(BadTries, of, "%d tries, and %d are told of by whose line they came", len(r.Tries),
+			len(r.Carriers))
+		return
+	}
+	seen := map[marketplace.Address]bool{j.leases[of.lease].Agent: true}
+	for _, who := range r.Carriers {
+		switch {
+		case who.IsZero():
+			continue
+		case !v.Carried:
+			j.fault(BadTries, of, "came by the line of %s, and had to come by its own", who)
+		case seen[who]:
+			j.fault(BadTries, of, "came by the line of %s twice, or of whom it visited", who)
+		default:
+			j.Carried++
+		}
+		seen[who] = true
+	}
 }
 
 // times compares when tries began with the schedule.

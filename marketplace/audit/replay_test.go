@@ -54,6 +54,7 @@ func pastEpochOf(t *testing.T, format metainfo.Format) *past {
 	p.t = parse(t, raw)
 	const epoch = 400_000_000
 	p.Rules = marketplace.DevnetRules()
+	p.Rules.CarriedBps = 10_000                        // all, but in quiet windows
 	p.Rules.WholeEvery = marketplace.Span(time.Second) // so that everybody asks for a whole piece
 	p.Signer = escrow.RecoverText
 	p.Torrents = map[marketplace.Infohash]*metainfo.Torrent{p.t.Infohash: p.t}
@@ -138,6 +139,9 @@ func (p *past) tell() {
 			if asks = audit.Again(l, p.t, asks); v.Window {
 				asks = audit.Burst(p.Rules, seed, p.t, asks)
 			}
+			if v.Carried {
+				r.Carriers = []marketplace.Address{{77}}
+			}
 			for _, c := range asks {
 				r.Answers = append(r.Answers, p.answer(c.Piece, c.Block))
 			}
@@ -213,6 +217,15 @@ func (p *past) accusedBefore() *marketplace.Proof {
 	before.At = p.Log.Epoch.OpenedAt.Add(time.Second)
 	p.Log.Proofs[0].Seconds = 0
 	return before
+}
+
+// twice has the first report tell of two tries, and by whose lines they came.
+func (p *past) twice(carriers ...marketplace.Address) {
+	p.lie(func(r *marketplace.Report) {
+		late := p.Rules.EpochStart(r.Epoch + 1).Add(-time.Second)
+		r.Tries, r.Began, r.At = []marketplace.Outcome{away, pass}, append(r.Began, late), late
+		r.Carriers = carriers
+	})
 }
 
 // lie lets the author of the first report say something else, which it signs and commits to.
@@ -464,6 +477,16 @@ var falsifications = map[string]struct {
 			r.At = r.Began[0]
 		})
 	}},
+	"a line that was not to be lent": {audit.BadTries, func(p *past) { p.Rules.CarriedBps = 0 }},
+	"more lines than tries": {audit.BadTries, func(p *past) {
+		p.lie(func(r *marketplace.Report) { r.Carriers = append(r.Carriers, marketplace.Address{78}) })
+	}},
+	"the line of whom it visited": {audit.BadTries, func(p *past) {
+		p.lie(func(r *marketplace.Report) { r.Carriers[0] = p.Log.Epoch.Leases[0].Agent })
+	}},
+	"one line twice": {audit.BadTries, func(p *past) {
+		p.twice(marketplace.Address{77}, marketplace.Address{77})
+	}},
 	"tries closer than the gap": {audit.BadTries, func(p *past) {
 		p.lie(func(r *marketplace.Report) {
 			late := p.Rules.EpochStart(r.Epoch + 1).Add(-200 * time.Millisecond)
@@ -714,5 +737,21 @@ func TestARootTellsABlockOnlyWhereItIsTheWholePiece(t *testing.T) {
 		if ok != tells || ok && h != sha256.Sum256(make([]byte, size)) {
 			t.Errorf("%d bytes: %s %v", size, h, ok)
 		}
+	}
+}
+
+func TestVisitsThatWereCarriedAreCounted(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	carried := 0
+	for _, r := range p.Log.Reports {
+		carried += len(r.Carriers)
+	}
+	if r := p.Judge(); len(r.Faults) > 0 || carried == 0 || r.Carried != carried || r.Carriable != carried {
+		t.Errorf("%d visits were carried: %+v", carried, r)
+	}
+	p.twice(marketplace.Address{}, marketplace.Address{78}) // nobody was there at first
+	if r := p.Judge(); len(r.Faults) > 0 || r.Carried != carried || r.Carriable != carried+1 {
+		t.Errorf("%d of %d tries were carried: %+v", carried, carried+1, r)
 	}
 }
