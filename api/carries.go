@@ -11,7 +11,7 @@ import (
 type carryBody struct {
 	Body struct {
 		marketplace.Carry
-		Not []marketplace.Address `json:"not,omitempty" maxItems:"20" doc:"Agents that shall not be asked: they were, and did not come, or carried an earlier try"`
+		marketplace.CarrierWish
 	} `nameHint:"CarryBody"`
 }
 
@@ -38,7 +38,7 @@ func (s *Server) carry(ctx context.Context, in *carryBody) (out marketplace.Carr
 		return out, err
 	}
 	c.Door = to.String()
-	if out, err = s.Book.Carry(ctx, c, in.Body.Not, now); err == nil {
+	if out, err = s.Book.Carry(ctx, c, in.Body.CarrierWish, now); err == nil {
 		s.hub.notify()
 	}
 	return out, err

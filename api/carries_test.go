@@ -42,7 +42,7 @@ func TestOnlyTheCarrierIsToldWhomToVisit(t *testing.T) {
 	want := c
 	want.Door = "127.0.0.1:7001"
 	for end := time.Now().Add(20 * time.Second); ; {
-		drawn, err := own.Carry(t.Context(), c, nil)
+		drawn, err := own.Carry(t.Context(), c, marketplace.CarrierWish{})
 		if err != nil || drawn.Agent != carrier.Address() {
 			t.Fatalf("drawn: %v %v", drawn, err)
 		}
@@ -59,7 +59,7 @@ func TestOnlyTheCarrierIsToldWhomToVisit(t *testing.T) {
 		}
 		break
 	}
-	_, err := own.Carry(t.Context(), c, nil) // the hub is past the first one when this is told
+	_, err := own.Carry(t.Context(), c, marketplace.CarrierWish{}) // the hub is past the first one when this is told
 	must(t, err)
 	<-heard
 	select {
@@ -67,7 +67,7 @@ func TestOnlyTheCarrierIsToldWhomToVisit(t *testing.T) {
 		t.Errorf("everybody is told %+v", c)
 	default:
 	}
-	_, err = own.Carry(t.Context(), c, []marketplace.Address{carrier.Address()})
+	_, err = own.Carry(t.Context(), c, marketplace.CarrierWish{Not: []marketplace.Address{carrier.Address()}})
 	wantKind(t, err, marketplace.NotFound)
 }
 
@@ -98,7 +98,7 @@ func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 	} {
 		asked := good
 		c.with(&asked)
-		_, err := r.as(c.by).Carry(t.Context(), asked, nil)
+		_, err := r.as(c.by).Carry(t.Context(), asked, marketplace.CarrierWish{})
 		if c.kind == "" {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -108,6 +108,6 @@ func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 		t.Log(name)
 		wantKind(t, err, c.kind)
 	}
-	_, err := r.visitor().Carry(t.Context(), good, nil)
+	_, err := r.visitor().Carry(t.Context(), good, marketplace.CarrierWish{})
 	wantKind(t, err, marketplace.Unauthorized)
 }

@@ -109,12 +109,12 @@ func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
 
 // Carry has another agent's line lent for a visit of the caller, an auditor, and returns whose it is. NotFound:
 // there is none.
-func (c *Client) Carry(ctx context.Context, carry marketplace.Carry, not []marketplace.Address) (
+func (c *Client) Carry(ctx context.Context, carry marketplace.Carry, w marketplace.CarrierWish) (
 	marketplace.Carrier, error) {
 	return send[marketplace.Carrier](ctx, c, http.MethodPost, "/v1/carries", "", struct {
 		marketplace.Carry
-		Not []marketplace.Address `json:"not,omitempty"`
-	}{carry, not})
+		marketplace.CarrierWish
+	}{carry, w})
 }
 
 // Reach has the market connect to where the caller, an auditor, listens, and says whether it could.

@@ -124,9 +124,9 @@ func (r reporter) Knock(ctx context.Context, k marketplace.Knock) error {
 	return r.again(ctx, r.market.Knock(ctx, k))
 }
 
-func (r reporter) Carry(ctx context.Context, c marketplace.Carry, not []marketplace.Address) (
+func (r reporter) Carry(ctx context.Context, c marketplace.Carry, w marketplace.CarrierWish) (
 	marketplace.Carrier, error) {
-	found, err := r.market.Carry(ctx, c, not)
+	found, err := r.market.Carry(ctx, c, w)
 	return found, r.again(ctx, err)
 }
 

@@ -29,9 +29,8 @@ type Market interface {
 	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.NotTaken, error)
 	// Knock has an agent told where to connect to.
 	Knock(ctx context.Context, k marketplace.Knock) error
-	// Carry has an agent lend its line for a visit, none of those that it shall not be. NotFound says that
-	// none is there.
-	Carry(ctx context.Context, c marketplace.Carry, not []marketplace.Address) (marketplace.Carrier, error)
+	// Carry has an agent lend its line for a visit. NotFound says that none is there.
+	Carry(ctx context.Context, c marketplace.Carry, w marketplace.CarrierWish) (marketplace.Carrier, error)
 	// Reach tries to connect to where we listen, as an agent would that was told of it.
 	Reach(ctx context.Context, address string) (bool, error)
 }
@@ -76,7 +75,7 @@ type duty struct {
 	rooted bool        // blocks may be asked for alone, proven by the lease's root
 
 	carried  bool                  // tries come by other agents' lines
-	carriers []marketplace.Address // that were asked
+	carriers []marketplace.Address // that were asked, the last one at the end
 	doubted  bool                  // wrong bytes came by one
 
 	found  marketplace.Report

@@ -79,7 +79,7 @@ func (a *Auditor) board(ctx context.Context, d *duty, within time.Duration) (_ *
 	if carry.Signature, err = a.Sign(carry.Text()); err != nil {
 		return nil, err
 	}
-	found, err := a.Market.Carry(ctx, carry, d.carriers)
+	found, err := a.Market.Carry(ctx, carry, d.wish())
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +91,17 @@ func (a *Auditor) board(ctx context.Context, d *duty, within time.Duration) (_ *
 	case <-ctx.Done():
 	}
 	return nil, fmt.Errorf("%w: %s", errNoCarrier, r.carrier)
+}
+
+// wish says whose line a try shall come by. The second comes by the first one's, and the third by another,
+// else three lines would be tried for one that the agent knows, or one carrier could fail the visit. A
+// carrier that left, or that may have spoiled what came, does not come again.
+func (d *duty) wish() marketplace.CarrierWish {
+	w, by := marketplace.CarrierWish{Not: d.carriers}, d.found.Carriers
+	if len(by) == 1 && slices.Equal(by, d.carriers) && d.found.Tries[0] != marketplace.AuditorFault && !d.doubted {
+		w.Again = &by[0]
+	}
+	return w
 }
 
 // A ride is a carrier at our door.

@@ -128,11 +128,11 @@ func aCarried(t *testing.T, porters ...*porter) *carried {
 		}
 	})
 	c.leases[0].Peer = front.String()
-	c.carries = func(asked marketplace.Carry, not []marketplace.Address) (marketplace.Carrier, error) {
+	c.carries = func(asked marketplace.Carry, w marketplace.CarrierWish) (marketplace.Carrier, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, p := range porters {
-			if slices.Contains(not, p.address) {
+			if slices.Contains(w.Not, p.address) && (w.Again == nil || *w.Again != p.address) {
 				continue
 			}
 			c.asked = append(c.asked, p.address)
@@ -254,6 +254,18 @@ func TestACarrierThatLeavesSaysNothingOfTheAgent(t *testing.T) {
 	r := aCarried(t, &porter{address: marketplace.Address{6}, carry: leaves},
 		&porter{address: marketplace.Address{7}, from: "127.0.0.7"}).report()
 	if r.Outcome != pass || len(r.Carriers) != 2 || r.Tries[0] != marketplace.AuditorFault {
+		t.Errorf("the report: %+v", r)
+	}
+}
+
+func TestTheSecondTryComesByTheSameLineAndTheThirdByAnother(t *testing.T) {
+	t.Parallel()
+	c := aCarried(t, &porter{address: marketplace.Address{6}, from: "127.0.0.6"},
+		&porter{address: marketplace.Address{7}, from: "127.0.0.7"})
+	if err := c.engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := c.report(); r.Outcome == pass || !slices.Equal(r.Carriers, []marketplace.Address{{6}, {6}, {7}}) {
 		t.Errorf("the report: %+v", r)
 	}
 }

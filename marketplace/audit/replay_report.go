@@ -98,21 +98,24 @@ func (j *judge) carriers(of voice, v Visit, r marketplace.Report) {
 			len(r.Carriers))
 		return
 	}
-	seen := map[marketplace.Address]bool{j.leases[of.lease].Agent: true}
+	seen := map[marketplace.Address]int{j.leases[of.lease].Agent: sameLine}
 	for _, who := range r.Carriers {
 		switch {
 		case who.IsZero():
 			continue
 		case !v.Carried:
 			j.fault(BadTries, of, "came by the line of %s, and had to come by its own", who)
-		case seen[who]:
-			j.fault(BadTries, of, "came by the line of %s twice, or of whom it visited", who)
+		case seen[who] == sameLine:
+			j.fault(BadTries, of, "came by the line of %s more than %d times, or visits it", who, sameLine)
 		default:
 			j.Carried++
 		}
-		seen[who] = true
+		seen[who]++
 	}
 }
+
+// sameLine is how many tries of a visit may come by one line.
+const sameLine = 2
 
 // times compares when tries began with the schedule.
 func (j *judge) times(of voice, v Visit, r marketplace.Report) {

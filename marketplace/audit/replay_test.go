@@ -219,12 +219,14 @@ func (p *past) accusedBefore() *marketplace.Proof {
 	return before
 }
 
-// twice has the first report tell of two tries, and by whose lines they came.
-func (p *past) twice(carriers ...marketplace.Address) {
+// tried has the first report tell of more tries, the later ones at the end of the epoch.
+func (p *past) tried(all ...marketplace.Outcome) {
 	p.lie(func(r *marketplace.Report) {
-		late := p.Rules.EpochStart(r.Epoch + 1).Add(-time.Second)
-		r.Tries, r.Began, r.At = []marketplace.Outcome{away, pass}, append(r.Began, late), late
-		r.Carriers = carriers
+		for i := len(all) - 2; i >= 0; i-- {
+			r.At = p.Rules.EpochStart(r.Epoch + 1).Add(-time.Second - time.Duration(i)*p.Rules.AttemptGap.Duration())
+			r.Began = append(r.Began, r.At)
+		}
+		r.Tries = all
 	})
 }
 
@@ -484,8 +486,11 @@ var falsifications = map[string]struct {
 	"the line of whom it visited": {audit.BadTries, func(p *past) {
 		p.lie(func(r *marketplace.Report) { r.Carriers[0] = p.Log.Epoch.Leases[0].Agent })
 	}},
-	"one line twice": {audit.BadTries, func(p *past) {
-		p.twice(marketplace.Address{77}, marketplace.Address{77})
+	"one line for every try": {audit.BadTries, func(p *past) {
+		p.tried(away, away, pass)
+		p.lie(func(r *marketplace.Report) {
+			r.Carriers = []marketplace.Address{{77}, {77}, {77}}
+		})
 	}},
 	"tries closer than the gap": {audit.BadTries, func(p *past) {
 		p.lie(func(r *marketplace.Report) {
@@ -750,8 +755,11 @@ func TestVisitsThatWereCarriedAreCounted(t *testing.T) {
 	if r := p.Judge(); len(r.Faults) > 0 || carried == 0 || r.Carried != carried || r.Carriable != carried {
 		t.Errorf("%d visits were carried: %+v", carried, r)
 	}
-	p.twice(marketplace.Address{}, marketplace.Address{78}) // nobody was there at first
-	if r := p.Judge(); len(r.Faults) > 0 || r.Carried != carried || r.Carriable != carried+1 {
-		t.Errorf("%d of %d tries were carried: %+v", carried, carried+1, r)
+	p.tried(away, away, pass)
+	p.lie(func(r *marketplace.Report) { // nobody was there at first
+		r.Carriers = []marketplace.Address{{}, {78}, {78}}
+	})
+	if r := p.Judge(); len(r.Faults) > 0 || r.Carried != carried+1 || r.Carriable != carried+2 {
+		t.Errorf("%d of %d tries were carried: %+v", carried+1, carried+2, r)
 	}
 }

@@ -28,14 +28,14 @@ const (
 // others would come for it.
 const carriers = `SELECT o.agent, o.terms->>'peer', o.standing = 'vetted', c.at IS NOT NULL
 	FROM offers o LEFT JOIN carried c ON c.agent = $1 AND c.carrier = o.agent
-	WHERE (o.terms->>'carry')::boolean AND o.state <> 'closed' AND o.standing IN ('new', 'vetted')
-		AND o.seen_at > $2 AND o.agent <> $1 AND o.agent <> ALL($3) AND o.terms->>'payee' <> $4
+	WHERE (o.agent = $9 OR o.agent <> ALL($3)) AND (o.terms->>'carry')::boolean AND o.state <> 'closed' AND o.standing IN ('new', 'vetted')
+		AND o.seen_at > $2 AND o.agent <> $1 AND o.terms->>'payee' <> $4
 		AND NOT EXISTS (SELECT FROM together WHERE score >= $5
 			AND (a = $1 AND b = o.agent OR a = o.agent AND b = $1))
 		AND ($6 OR o.terms->>'peer' NOT LIKE '%:0' AND NOT coalesce(o.terms->'held', '[]') @> to_jsonb($7::text)
 			AND NOT EXISTS (SELECT FROM leases l WHERE l.agent = o.agent AND l.infohash = $7
 				AND l.state IN ` + live + `))
-	ORDER BY o.standing = 'vetted' DESC, c.at NULLS FIRST, random() LIMIT $8`
+	ORDER BY o.agent = $9 DESC, o.standing = 'vetted' DESC, c.at NULLS FIRST, random() LIMIT $8`
 
 // A lender is an agent whose line may carry a visit.
 type lender struct {
@@ -47,7 +47,7 @@ type lender struct {
 
 // Carry draws who carries a visit, and has it told so. NotFound: the lease does not live, or nobody is there
 // whose line could be lent.
-func (b *Book) Carry(ctx context.Context, c marketplace.Carry, not []marketplace.Address, now time.Time) (
+func (b *Book) Carry(ctx context.Context, c marketplace.Carry, w marketplace.CarrierWish, now time.Time) (
 	found marketplace.Carrier, err error) {
 	err = b.act(ctx, now, func(a *act) error {
 		l, err := lease(ctx, a.Tx, c.Lease)
@@ -57,7 +57,7 @@ func (b *Book) Carry(ctx context.Context, c marketplace.Carry, not []marketplace
 		if !l.State.Live() {
 			return marketplace.NotFound.Errorf("lease %d is %s", l.ID, l.State)
 		}
-		if found.Agent, err = a.drawCarrier(l, not); err != nil {
+		if found.Agent, err = a.drawCarrier(l, w); err != nil {
 			return err
 		}
 		if _, err := a.exec(`WITH old AS (DELETE FROM notices WHERE at < $5)
@@ -74,17 +74,24 @@ func (b *Book) Carry(ctx context.Context, c marketplace.Carry, not []marketplace
 	return found, err
 }
 
-func (a *act) drawCarrier(l marketplace.Lease, not []marketplace.Address) (who marketplace.Address, err error) {
+func (a *act) drawCarrier(l marketplace.Lease, w marketplace.CarrierWish) (who marketplace.Address, err error) {
 	at, err := netip.ParseAddrPort(l.Peer)
 	if err != nil {
 		return who, marketplace.Invalid.Errorf("lease %d is served at %q", l.ID, l.Peer)
 	}
+	var again marketplace.Address
+	if w.Again != nil {
+		again = *w.Again
+	}
 	lenders, err := many(a.ctx, a.Tx, "carriers", func(row pgx.CollectableRow) (x lender, err error) {
 		return x, row.Scan(&x.agent, &x.peer, &x.vetted, &x.known)
-	}, carriers, l.Agent, a.now.Add(-listensFor), append([]marketplace.Address{}, not...), l.Payee,
-		a.rules.OneOwnerBps, at.Port() != 0, l.Infohash, carriersMax)
+	}, carriers, l.Agent, a.now.Add(-listensFor), append([]marketplace.Address{}, w.Not...), l.Payee,
+		a.rules.OneOwnerBps, at.Port() != 0, l.Infohash, carriersMax, again)
 	if err != nil {
 		return who, err
+	}
+	if len(lenders) > 0 && lenders[0].agent == again {
+		return again, nil
 	}
 	who, ok := drawLender(a.rules, at.Addr(), lenders)
 	if !ok {

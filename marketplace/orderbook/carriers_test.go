@@ -26,7 +26,8 @@ func (s *stage) carries(n int, lease int64, not ...marketplace.Address) map[mark
 	s.Helper()
 	drawn := map[marketplace.Address]int{}
 	for range n {
-		c, err := s.Carry(s.Context(), marketplace.Carry{Lease: lease, Door: "9.9.9.9:1"}, not, s.now)
+		c, err := s.Carry(s.Context(), marketplace.Carry{Lease: lease, Door: "9.9.9.9:1"},
+			marketplace.CarrierWish{Not: not}, s.now)
 		s.must(err)
 		drawn[c.Agent]++
 	}
@@ -53,7 +54,8 @@ func TestACarrierHasNothingToDoWithWhomItVisits(t *testing.T) {
 	if drawn := s.carries(3, l.ID); drawn[good] != 3 {
 		t.Errorf("drawn: %v, want %s only", drawn, good)
 	}
-	if _, err := s.Carry(s.Context(), marketplace.Carry{Lease: l.ID}, []marketplace.Address{good}, s.now); err == nil {
+	if _, err := s.Carry(s.Context(), marketplace.Carry{Lease: l.ID},
+		marketplace.CarrierWish{Not: []marketplace.Address{good}}, s.now); err == nil {
 		t.Error("who is excluded is drawn")
 	}
 	told, err := s.NoticesAfter(s.Context(), 0, 10)
@@ -66,7 +68,7 @@ func TestACarrierHasNothingToDoWithWhomItVisits(t *testing.T) {
 // mustNotCarry wants nobody to be drawn.
 func (s *stage) mustNotCarry(lease int64, why string) {
 	s.Helper()
-	c, err := s.Carry(s.Context(), marketplace.Carry{Lease: lease}, nil, s.now)
+	c, err := s.Carry(s.Context(), marketplace.Carry{Lease: lease}, marketplace.CarrierWish{}, s.now)
 	if err == nil {
 		s.Errorf("%s is drawn, who %s", c.Agent, why)
 	}
@@ -145,4 +147,26 @@ func (s *stage) forgetCarried() {
 func (s *stage) vet(agent marketplace.Address) {
 	s.Helper()
 	s.must(s.Tamper(s.Context(), "UPDATE offers SET standing = 'vetted' WHERE agent = '"+agent.String()+"'"))
+}
+
+func TestTheSameCarrierComesAgainWhenItIsWanted(t *testing.T) {
+	t.Parallel()
+	s := aStage(t)
+	l := s.clear(s.post(1), s.agent(1))[0]
+	for i := range 5 {
+		s.carrier(fmt.Sprint("carrier ", i), fmt.Sprintf("20.0.%d.1:1", i))
+	}
+	again := person("carrier 3")
+	w := marketplace.CarrierWish{Again: &again, Not: []marketplace.Address{again}}
+	for range 3 {
+		if c, err := s.Carry(s.Context(), marketplace.Carry{Lease: l.ID}, w, s.now); err != nil || c.Agent != again {
+			t.Errorf("drawn: %v %v", c, err)
+		}
+	}
+	_, err := s.SetOfferState(s.Context(), again, marketplace.OfferClosed, s.now)
+	s.must(err)
+	c, err := s.Carry(s.Context(), marketplace.Carry{Lease: l.ID}, w, s.now)
+	if err != nil || c.Agent == again {
+		t.Errorf("who is gone is drawn: %v %v", c, err)
+	}
 }
