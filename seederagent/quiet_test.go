@@ -180,12 +180,16 @@ func show(t *testing.T, a *Agent, h marketplace.Infohash, ticket marketplace.Tic
 	}
 }
 
-// employed returns an agent at a market, for a torrent that it has already.
-func employed(t *testing.T, f *fair) (*Agent, marketplace.Lease) {
+// employed returns an agent at a market, for a torrent that it has already. Others can connect to it, or
+// not.
+func employed(t *testing.T, f *fair, reachable bool) (*Agent, marketplace.Lease) {
 	t.Helper()
 	a, raw, h := holder(t, true)
 	a.Market, a.info = f.as(a.Key), f.info
 	a.Config = DefaultConfig()
+	if reachable {
+		a.Config.Peer = a.Engine.Addr().String()
+	}
 	a.Config.Dir, a.Config.KeepFree, a.Config.TermMin = t.TempDir(), 1, marketplace.Span(time.Second)
 	l := f.lease(a, raw)
 	if l.Infohash != h {
@@ -197,7 +201,7 @@ func employed(t *testing.T, f *fair) (*Agent, marketplace.Lease) {
 func TestAnAgentIsQuietForTheAuditorsOfItsLeaseAndForNobodyElse(t *testing.T) {
 	t.Parallel()
 	f := newFair(t)
-	a, l := employed(t, f)
+	a, l := employed(t, f, false)
 	auditor, colleague := f.auditor(true), f.auditor(true)
 	applicant, stranger := f.auditor(false), newKey(t)
 	ctx, stop := context.WithCancel(t.Context())
