@@ -224,6 +224,10 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 		cmd.Printf("%d quiet windows since its start, in which it served a torrent to auditors only\n",
 			s.Quiet)
 	}
+	if s.Lent.Most > 0 {
+		cmd.Printf("visits carried to other agents today: %d; they took %s of the %s that you lend a day\n",
+			s.Lent.Visits, seederagent.Size(s.Lent.Bytes), seederagent.Size(s.Lent.Most))
+	}
 	if s.Trouble != "" {
 		cmd.Printf("trouble: %s\n", s.Trouble)
 	}
