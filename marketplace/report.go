@@ -30,7 +30,7 @@ type Report struct {
 	Answers   []Answer    `json:"answers" doc:"What became of each challenge at the last try, or at the last one that found wrong data"`
 	Tries     []Outcome   `json:"tries" doc:"What each try found, in order"`
 	Began     []time.Time `json:"began,omitempty" doc:"When each try began, in order"`
-	Carriers  []Address   `json:"carriers,omitempty" doc:"By whose line each try came, in order; the zero address: by the auditor's own. Left out: all did"`
+	Carriers  []Address   `json:"carriers,omitempty" doc:"By whose line each try came, in order; the auditor's own address: by its own. Left out: all did"`
 	Bytes     int64       `json:"bytes" doc:"Bytes of content received, all tries"`
 	Wire      int64       `json:"wire" doc:"Bytes on the wire both ways, all tries"`
 	TookMS    int64       `json:"took_ms" doc:"Time of the last try, milliseconds"`

@@ -222,11 +222,15 @@ func (d *duty) doubt(f Finding) Finding {
 
 // cameBy notes by whose line the last try came.
 func (d *duty) cameBy(who marketplace.Address) {
-	if d.found.Carriers == nil && who.IsZero() {
+	by, own := d.found.Carriers, d.found.Auditor
+	if by == nil && who.IsZero() {
 		return
 	}
-	for len(d.found.Carriers) < len(d.found.Tries)-1 {
-		d.found.Carriers = append(d.found.Carriers, marketplace.Address{})
+	for len(by) < len(d.found.Tries)-1 {
+		by = append(by, own)
 	}
-	d.found.Carriers = append(d.found.Carriers, who)
+	if who.IsZero() {
+		who = own
+	}
+	d.found.Carriers = append(by, who)
 }

@@ -269,3 +269,15 @@ func TestTheSecondTryComesByTheSameLineAndTheThirdByAnother(t *testing.T) {
 		t.Errorf("the report: %+v", r)
 	}
 }
+
+func TestATryByTheAuditorsOwnLineIsToldBesideACarriedOne(t *testing.T) {
+	t.Parallel()
+	c := aCarried(t, &porter{address: marketplace.Address{6}, from: "127.0.0.6"})
+	if err := c.engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	own := c.auditors[0]
+	if r := c.report(); !slices.Equal(r.Carriers, []marketplace.Address{{6}, {6}, own}) {
+		t.Errorf("the report: %+v", r)
+	}
+}

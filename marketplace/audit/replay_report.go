@@ -101,7 +101,7 @@ func (j *judge) carriers(of voice, v Visit, r marketplace.Report) {
 	seen := map[marketplace.Address]int{j.leases[of.lease].Agent: sameLine}
 	for _, who := range r.Carriers {
 		switch {
-		case who.IsZero():
+		case who == of.auditor:
 			continue
 		case !v.Carried:
 			j.fault(BadTries, of, "came by the line of %s, and had to come by its own", who)

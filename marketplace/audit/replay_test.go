@@ -757,7 +757,7 @@ func TestVisitsThatWereCarriedAreCounted(t *testing.T) {
 	}
 	p.tried(away, away, pass)
 	p.lie(func(r *marketplace.Report) { // nobody was there at first
-		r.Carriers = []marketplace.Address{{}, {78}, {78}}
+		r.Carriers = []marketplace.Address{r.Auditor, {78}, {78}}
 	})
 	if r := p.Judge(); len(r.Faults) > 0 || r.Carried != carried+1 || r.Carriable != carried+2 {
 		t.Errorf("%d of %d tries were carried: %+v", carried+1, carried+2, r)

@@ -1521,6 +1521,12 @@ export interface components {
         CarryBody: {
             /**
              * Format: tron-address
+             * @description Who carried the first try, if it shall carry the second: goes before not
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            again?: string;
+            /**
+             * Format: tron-address
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             auditor: string;
@@ -1533,7 +1539,7 @@ export interface components {
              * @description Whose agent is visited
              */
             lease: number;
-            /** @description Agents that shall not be asked: they were, and did not come, or carried an earlier try */
+            /** @description Who was asked before */
             not?: string[];
             /**
              * Format: signature
@@ -2612,6 +2618,8 @@ export interface components {
              * @description Bytes of content received, all tries
              */
             bytes: number;
+            /** @description By whose line each try came, in order; the auditor's own address: by its own. Left out: all did */
+            carriers?: string[];
             /** Format: int64 */
             epoch: number;
             /**
