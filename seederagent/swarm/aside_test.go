@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/anacrolix/torrent/mse"
+
 	"github.com/everseed/everseed/deploy/devstack/line"
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/metainfo"
@@ -113,23 +115,40 @@ func TestAPeerThatIsWaitedForIsHandedOutAndItsObfuscationTakenOff(t *testing.T) 
 	t.Parallel()
 	parent, raw := content(t, 64<<10, 100_000)
 	peer, h := seeder(t, parent, raw), parse(t, raw).Infohash
+	stranger := func(t *testing.T, e *Engine, obfuscate func(io.ReadWriter) (io.ReadWriter, error)) {
+		c, err := net.Dial("tcp", e.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		rw, err := obfuscate(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(rw, handshake(h)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	by := func(method mse.CryptoMethod) func(io.ReadWriter) (io.ReadWriter, error) {
+		return func(c io.ReadWriter) (io.ReadWriter, error) {
+			rw, _, err := mse.InitiateHandshake(c, h[:], nil, method)
+			return rw, err
+		}
+	}
 	for name, comes := range map[string]func(t *testing.T, e *Engine){
-		"plainly, over TCP": func(t *testing.T, e *Engine) {
-			c, err := net.Dial("tcp", e.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = c.Close() })
-			if _, err := io.WriteString(c, handshake(h)); err != nil {
-				t.Fatal(err)
-			}
+		"a stranger, plainly": func(t *testing.T, e *Engine) {
+			stranger(t, e, func(c io.ReadWriter) (io.ReadWriter, error) { return c, nil })
 		},
-		"obfuscated, as engines do": func(t *testing.T, e *Engine) {
+		"a stranger, its head obfuscated": func(t *testing.T, e *Engine) {
+			stranger(t, e, by(mse.CryptoMethodPlaintext))
+		},
+		"a stranger, obfuscated": func(t *testing.T, e *Engine) { stranger(t, e, by(mse.CryptoMethodRC4)) },
+		"an engine, over TCP": func(t *testing.T, e *Engine) {
 			if err := peer.AddPeers(h, []netip.AddrPort{e.Addr()}); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"obfuscated, over uTP": func(t *testing.T, e *Engine) {
+		"an engine, over uTP": func(t *testing.T, e *Engine) {
 			between := &line.Line{Queue: 64}
 			if err := peer.AddPeers(h, []netip.AddrPort{between.Open(t, e.Addr())}); err != nil {
 				t.Fatal(err)
@@ -146,7 +165,7 @@ func TestAPeerThatIsWaitedForIsHandedOutAndItsObfuscationTakenOff(t *testing.T) 
 			if n := e.door.awaits.Load(); n != 0 {
 				t.Errorf("%d are waited for still", n)
 			}
-			if strings.HasPrefix(name, "plainly") {
+			if strings.HasPrefix(name, "a stranger") {
 				return // nobody would answer
 			}
 			if _, err := io.WriteString(c, handshake(h)+"\x00\x00\x00\x01\x02"); err != nil {
@@ -168,16 +187,31 @@ func TestWhoComesForAnotherTorrentMeanwhileIsTheLibrarysAsAlways(t *testing.T) {
 	}
 	defer silent.Close()
 	e.Admit(always(long))
-	plain, auditor := visit(t, e, h), visit(t, e, h) // both were heard
-	plain.ask(3)
-	plain.take(3)
+	c, err := net.Dial("tcp", e.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rw, _, err := mse.InitiateHandshake(c, h[:], nil, mse.CryptoMethodRC4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, obfuscated, auditor := visit(t, e, h), meetGuest(t, revealed{c, rw}, h), visit(t, e, h)
+	others := map[string]guest{"a plain peer": plain, "an obfuscated peer": obfuscated}
+	for _, g := range others {
+		g.ask(3)
+		g.take(3)
+	}
 	auditor.enter(ticket(1, 5))
-	plain.ask(100)
 	auditor.ask(100)
 	auditor.take(100)
-	plain.hearsNothing("who was heard")
+	for who, g := range others {
+		g.ask(100)
+		g.hearsNothing(who)
+	}
 	noon(e, h)
-	plain.take(100)
+	for _, g := range others {
+		g.take(100)
+	}
 
 	// Engines come obfuscated.
 	between := &line.Line{Queue: 4096}
