@@ -164,8 +164,18 @@ func (d *door) DialerNetwork() string { return "tcp" }
 // Dial connects to a peer.
 func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
 	return d.call(text, func(addr string) (net.Conn, error) {
-		return d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", addr)
+		return d.dialer().DialContext(ctx, "tcp", addr)
 	})
+}
+
+// dialer connects from the address that the door listens on, if it is a certain one: who binds to one line
+// wants nothing to leave by another.
+func (d *door) dialer() *net.Dialer {
+	dialer := d.guard.Dialer(dialTimeout)
+	if at, ok := d.Addr().(*net.TCPAddr); ok && !at.IP.IsUnspecified() {
+		dialer.LocalAddr = &net.TCPAddr{IP: at.IP, Zone: at.Zone}
+	}
+	return dialer
 }
 
 // call counts in a peer and connects to it.
