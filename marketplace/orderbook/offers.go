@@ -61,6 +61,12 @@ func (b *Book) Offers(ctx context.Context, p Page) ([]marketplace.Offer, error) 
 		AND o.state <> 'closed' ORDER BY o.id DESC LIMIT $2`, p.before(), p.limit())
 }
 
+// Carries says whether auditors' visits may come by an agent's line: its offer is live and says so.
+func (b *Book) Carries(ctx context.Context, agent marketplace.Address) (bool, error) {
+	return one(ctx, b.pool, "offer", pgx.RowTo[bool], `SELECT EXISTS (SELECT FROM offers
+		WHERE agent = $1 AND state = 'live' AND terms->'carry' = 'true')`, agent)
+}
+
 // PutOffer writes an agent's offer, in place of the one it had. A change of price loses the
 // offer's place among equal prices.
 func (b *Book) PutOffer(ctx context.Context, agent marketplace.Address, t marketplace.OfferTerms,

@@ -1843,8 +1843,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks */
-            peer: string;
+            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch its auditors */
+            peer?: string;
             /**
              * Format: tron-address
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
@@ -2085,6 +2085,8 @@ export interface components {
             state: "live" | "paused" | "closed";
         };
         OfferTerms: {
+            /** @description Auditors' visits to other agents may come by its line */
+            carry?: boolean;
             deny_infohashes?: string[];
             deny_posters?: string[];
             /** @description Torrents the agent already holds whole */
@@ -2100,7 +2102,7 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks */
+            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks. Shown to the agent alone */
             peer?: string;
             /**
              * Format: btt
@@ -2651,6 +2653,11 @@ export interface components {
              * @example 30d
              */
             canary_sealed: string;
+            /**
+             * Format: int64
+             * @description Part of visits that come by another agent's line
+             */
+            carried_bps: number;
             /**
              * Format: int64
              * @description Random blocks asked for per audit
