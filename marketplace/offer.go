@@ -166,7 +166,8 @@ type Lost struct {
 	Why      string
 }
 
-// A Call is one run of the matcher, replayable by anyone from its input.
+// A Call is one run of the matcher, replayable by anyone from its input. That has no addresses in it, only
+// who shares a network with whom.
 type Call struct {
 	ID        int64     `json:"id"`
 	Previous  Hash      `json:"previous" doc:"Hash of the call before"`
