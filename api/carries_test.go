@@ -77,8 +77,8 @@ func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 	_, l := r.leased()
 	carrier, stranger := newKey(t), newKey(t)
 	r.lends(carrier, "8.8.8.8:1")
-	own, k := r.auditors[0], r.server.info.Rules.EpochAt(time.Now())
-	good := carryOf(t, own, l.ID, k)
+	own := r.auditors[0]
+	now := func() int64 { return r.server.info.Rules.EpochAt(time.Now()) }
 	for name, c := range map[string]struct {
 		by   escrow.Key
 		kind marketplace.Kind
@@ -86,17 +86,17 @@ func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 	}{
 		"no auditor":      {stranger, marketplace.Forbidden, func(*marketplace.Carry) {}},
 		"another's":       {r.auditors[1], marketplace.Forbidden, func(*marketplace.Carry) {}},
-		"an old epoch":    {own, marketplace.Invalid, func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, k-2) }},
-		"a far epoch":     {own, marketplace.Invalid, func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, k+2) }},
+		"an old epoch":    {own, marketplace.Invalid, func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, now()-2) }},
+		"a far epoch":     {own, marketplace.Invalid, func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, now()+2) }},
 		"a false text":    {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Token = marketplace.Hash{2} }},
-		"no lease":        {own, marketplace.NotFound, func(c *marketplace.Carry) { *c = carryOf(t, own, 99, k) }},
+		"no lease":        {own, marketplace.NotFound, func(c *marketplace.Carry) { *c = carryOf(t, own, 99, now()) }},
 		"another's door":  {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Door = "9.9.9.9:1" }},
 		"no door at all":  {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Door = "" }},
 		"a door inside":   {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Door = "10.0.0.1:1" }},
 		"nothing is odd":  {own, "", func(*marketplace.Carry) {}},
-		"one epoch later": {own, "", func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, k-1) }},
+		"one epoch later": {own, "", func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, now()-1) }},
 	} {
-		asked := good
+		asked := carryOf(t, own, l.ID, now())
 		c.with(&asked)
 		_, err := r.as(c.by).Carry(t.Context(), asked, marketplace.CarrierWish{})
 		if c.kind == "" {
@@ -108,6 +108,6 @@ func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 		t.Log(name)
 		wantKind(t, err, c.kind)
 	}
-	_, err := r.visitor().Carry(t.Context(), good, marketplace.CarrierWish{})
+	_, err := r.visitor().Carry(t.Context(), carryOf(t, own, l.ID, now()), marketplace.CarrierWish{})
 	wantKind(t, err, marketplace.Unauthorized)
 }

@@ -63,8 +63,8 @@ func TestAnAgentThatNobodyCanConnectToIsWhereTheMarketSeesIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	a, l := r.leased()
-	if l.Peer != "127.0.0.1:0" {
-		t.Errorf("it serves at %q", l.Peer)
+	if l, err := a.Lease(t.Context(), l.ID); err != nil || l.Peer != "127.0.0.1:0" {
+		t.Errorf("it serves at %q, %v", l.Peer, err)
 	}
 	terms := offerTerms(newKey(t).Address())
 	terms.Payee = l.Payee

@@ -36,7 +36,7 @@ type Config struct {
 	Region   string              `toml:"region" comment:"africa, asia, europe, north-america, oceania or south-america"`
 
 	Listen string `toml:"listen" comment:"Address for BitTorrent peers to connect to"`
-	Peer   string `toml:"peer" comment:"The same as the internet sees it, ip:port. Empty: nobody can connect to this machine, as behind most home routers, and the agent connects to who asks for it through the market"`
+	Peer   string `toml:"peer" comment:"The same as the internet sees it, ip:port. Empty: nobody can connect to this machine, as behind most home routers, and the agent connects to who asks for it through the market. The market tells it to auditors that are about to look and to agents that hold the same torrent, and publishes it nowhere"`
 
 	UTP bool `toml:"utp" comment:"Serve over uTP besides TCP, on the same port by UDP: it makes room for whatever else your line is used for"`
 

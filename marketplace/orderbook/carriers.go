@@ -100,6 +100,12 @@ func (a *act) drawCarrier(l marketplace.Lease, w marketplace.CarrierWish) (who m
 	return who, nil
 }
 
+// Carries says whether an agent was just asked to carry a visit to another one.
+func (b *Book) Carries(ctx context.Context, carrier, to marketplace.Address, now time.Time) (bool, error) {
+	return one(ctx, b.pool, "carried visit", pgx.RowTo[bool], `SELECT EXISTS (SELECT FROM carried
+		WHERE agent = $1 AND carrier = $2 AND at > $3)`, to, carrier, now.Add(-noticeFor))
+}
+
 // drawLender draws one of the best lines, each network as likely as the next, and never that of the agent
 // that is visited. Of lines that it saw before, the first is the best.
 func drawLender(r marketplace.Rules, visited netip.Addr, all []lender) (who marketplace.Address, ok bool) {

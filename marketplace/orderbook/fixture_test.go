@@ -80,6 +80,7 @@ func emptyStage(owner testing.TB, t tester, canaries ...marketplace.Canaries) *s
 		Name: "museum", Size: size, PieceLength: 1 << 18, Pieces: 256, Files: 3}, []byte("d4:infoe"), s.now)
 	s.must(err)
 	t.Cleanup(s.balanced)
+	t.Cleanup(s.discreet)
 	return s
 }
 
@@ -118,6 +119,14 @@ func (s *stage) balanced() {
 	wrong, err := s.AuditBooks(context.Background()) // the test's own context is over by then
 	if err != nil || len(wrong) > 0 {
 		s.Errorf("books: %v, %v", wrong, err)
+	}
+}
+
+// discreet holds events to what they may tell: whatever happened, none says where an agent serves.
+func (s *stage) discreet() {
+	n, err := s.EventsThatSay(context.Background(), `"peer":`)
+	if err != nil || n > 0 {
+		s.Errorf("%d events say where an agent serves, %v", n, err)
 	}
 }
 

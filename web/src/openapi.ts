@@ -1905,8 +1905,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks */
-            peer: string;
+            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch its auditors */
+            peer?: string;
             /**
              * Format: tron-address
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
@@ -2164,7 +2164,7 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks */
+            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks. Shown to the agent alone */
             peer?: string;
             /**
              * Format: btt

@@ -96,6 +96,10 @@ function Promises({ of: rules }: { of: MarketInfo["rules"] }) {
           {rules.grace}. Only time between two passed audits is paid.
         </li>
         <li>Wrong bytes end the lease at once, and its holdback goes back to the poster.</li>
+        <li>
+          Your address is in no list and on no page. The auditors about to look are told it, and the
+          agents that hold the same torrent; who downloads from you sees it, as with any torrent.
+        </li>
       </ul>
     </Section>
   );
