@@ -16,23 +16,22 @@ type epochIn struct {
 	Epoch int64 `path:"epoch" minimum:"0"`
 }
 
-// auditEpoch hides an epoch's secret until the epoch is over: who knows it knows which pieces
-// will be asked for.
+// auditEpoch hides an epoch's secret until the epoch is over: who knows it knows who will ask whom for what, and
+// when. Until then an auditor on its panel is told its own parts, which give away nothing of others'.
 func (s *Server) auditEpoch(ctx context.Context, in *epochIn) (marketplace.AuditEpoch, error) {
 	e, err := s.Book.AuditEpoch(ctx, in.Epoch)
-	if err != nil {
+	if err != nil || !time.Now().Before(s.info.Rules.EpochStart(in.Epoch+1)) {
 		return e, err
 	}
-	over := !time.Now().Before(s.info.Rules.EpochStart(in.Epoch + 1))
-	if !over && !sits(e, callerOf(ctx).account) {
-		e.Secret = marketplace.Hash{}
+	if who := callerOf(ctx).account; e.Seats(who) {
+		drawn, err := s.Book.Drawn(ctx, in.Epoch)
+		if err != nil {
+			return marketplace.AuditEpoch{}, err
+		}
+		e.Parts = audit.PartsOf(s.info.Rules, e, drawn, who)
 	}
+	e.Secret = marketplace.Hash{}
 	return e, nil
-}
-
-// sits says whether an account is on the panel of an epoch.
-func sits(e marketplace.AuditEpoch, who marketplace.Address) bool {
-	return slices.ContainsFunc(e.Auditors, func(s marketplace.Seat) bool { return s.Auditor == who })
 }
 
 // promises lists what was promised of epochs' secrets, and the secrets of those that are over.

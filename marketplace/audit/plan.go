@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -18,12 +19,14 @@ func number(n int64) []byte {
 // A Visit is one auditor's part in the audit of one lease.
 type Visit struct {
 	Auditor marketplace.Address
-	Tries   []time.Time // after a pass the rest is left out
-	Window  bool        // the first try is in a quiet window of the torrent
+	marketplace.Part
 }
 
 // Plan draws who audits each lease of an epoch ([marketplace.Rules.Draw]), and when. Where a torrent has a
 // quiet window, one auditor of each of its leases comes then with its first try.
+//
+// Nothing of a plan follows from another part of it: each visit has a seed of its own, and what is drawn for
+// several of them, or moved for the sake of others, is told as it came out.
 func Plan(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]Visit {
 	plan, drawn := map[int64][]Visit{}, r.Draw(e)
 	for _, l := range e.Leases {
@@ -41,18 +44,36 @@ func PlanOf(r marketplace.Rules, e marketplace.AuditEpoch, l marketplace.Lease,
 	window := hasWindow(r, seed, l.Infohash)
 	by := newChance(seed, "window by", number(l.ID)).among(len(drawn))
 	for i, who := range drawn {
-		v := Visit{Auditor: who, Window: window && i == by}
+		v := Visit{Auditor: who, Part: marketplace.Part{Lease: l.ID, Seed: visitSeed(seed, l.ID, who)}}
+		// Not of its own seed: who knew where a try was drawn could see that a window moved it, and when that is.
 		draw := newChance(seed, "time", number(l.ID), who[:])
 		first, quiet := draw, newChance(seed, "window at", l.Infohash[:])
-		if v.Window {
-			first = quiet
+		if window && i == by {
+			first, v.Burst = quiet, seed.MAC("burst", l.Infohash[:])
 		}
-		if v.Tries = tries(r, e.Epoch, first, draw); window && !v.Window && len(v.Tries) > 0 {
+		if v.Tries = tries(r, e.Epoch, first, draw); window && !v.InWindow() && len(v.Tries) > 0 {
 			keepOff(r, v.Tries, tries(r, e.Epoch, quiet, quiet)[0])
 		}
 		visits = append(visits, v)
 	}
 	return visits
+}
+
+// visitSeed is what a visit draws from what it asks for.
+func visitSeed(seed marketplace.Hash, lease int64, who marketplace.Address) marketplace.Hash {
+	return seed.MAC("visit", number(lease), who[:])
+}
+
+// PartsOf returns what an epoch asks of one auditor, in the order of its leases, when it is drawn who looks
+// at them ([marketplace.Rules.Draw]).
+func PartsOf(r marketplace.Rules, e marketplace.AuditEpoch, drawn map[int64][]marketplace.Address,
+	who marketplace.Address) (parts []marketplace.Part) {
+	for _, l := range e.Leases {
+		if i := slices.Index(drawn[l.ID], who); i >= 0 {
+			parts = append(parts, PlanOf(r, e, l, drawn[l.ID])[i].Part)
+		}
+	}
+	return parts
 }
 
 // keepOff has tries wait for the end of a quiet window that others are in: the agent would let them wait.

@@ -128,15 +128,15 @@ func (p *past) signed(r marketplace.Report) marketplace.Report {
 // tell lets all auditors pass all leases, and pays for it.
 func (p *past) tell() {
 	e := p.Log.Epoch
-	seed, plan := e.Seed(), audit.Plan(p.Rules, e)
+	plan := audit.Plan(p.Rules, e)
 	for _, l := range e.Leases {
 		for _, v := range plan[l.ID] {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
-			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t, p.known)
-			if asks = audit.Again(l, p.t, asks); v.Window {
-				asks = audit.Burst(p.Rules, seed, p.t, asks)
+			asks := audit.Challenges(p.Rules, v.Seed, p.t, p.known)
+			if asks = audit.Again(l, p.t, asks); v.InWindow() {
+				asks = audit.Burst(p.Rules, v.Burst, p.t, asks)
 			}
 			for _, c := range asks {
 				r.Answers = append(r.Answers, p.answer(c.Piece, c.Block))

@@ -1211,6 +1211,8 @@ export interface components {
             next?: components["schemas"]["Promise"];
             /** Format: date-time */
             opened_at: string;
+            /** @description What the caller has to do, while the epoch lasts and it is on the panel: its own parts alone */
+            parts?: components["schemas"]["Part"][];
             /**
              * Format: date-time
              * @description When the commit was published
@@ -1218,7 +1220,7 @@ export interface components {
             promised_at?: string;
             /**
              * Format: hash
-             * @description Shown to auditors at once, to all afterwards
+             * @description Shown when the epoch is over
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             secret?: string;
@@ -2085,6 +2087,8 @@ export interface components {
             state: "live" | "paused" | "closed";
         };
         OfferTerms: {
+            /** @description Auditors' visits to other agents may come by its line */
+            carry?: boolean;
             deny_infohashes?: string[];
             deny_posters?: string[];
             /** @description Torrents the agent already holds whole */
@@ -2267,6 +2271,24 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
+        };
+        Part: {
+            /**
+             * Format: hash
+             * @description What all replicas of the torrent are asked for in a quiet window is drawn from it; absent if the first try is in none
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            burst?: string;
+            /** Format: int64 */
+            lease: number;
+            /**
+             * Format: hash
+             * @description What it asks for, and over which transport first, is drawn from it
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            seed: string;
+            /** @description Earliest times of its tries; after a pass the rest is left out */
+            tries: string[];
         };
         Partner: {
             /**
@@ -2651,6 +2673,11 @@ export interface components {
              * @example 30d
              */
             canary_sealed: string;
+            /**
+             * Format: int64
+             * @description Part of visits that come by another agent's line
+             */
+            carried_bps: number;
             /**
              * Format: int64
              * @description Random blocks asked for per audit
