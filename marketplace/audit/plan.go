@@ -41,25 +41,35 @@ func Plan(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]Visit {
 func PlanOf(r marketplace.Rules, e marketplace.AuditEpoch, l marketplace.Lease,
 	drawn []marketplace.Address) (visits []Visit) {
 	seed := e.Seed()
-	window := hasWindow(r, seed, l.Infohash)
-	by := newChance(seed, "window by", number(l.ID)).among(len(drawn))
 	for i, who := range drawn {
-		v := Visit{Auditor: who, Part: marketplace.Part{Lease: l.ID, Seed: visitSeed(seed, l.ID, who)}}
-		// Not of its own seed: who knew where a try was drawn could see that a window moved it, and when that is.
-		draw := newChance(seed, "time", number(l.ID), who[:])
-		first, quiet := draw, newChance(seed, "window at", l.Infohash[:])
-		if window && i == by {
-			first, v.Burst = quiet, seed.MAC("burst", l.Infohash[:])
-		}
-		if v.Tries = tries(r, e.Epoch, first, draw); window && !v.InWindow() && len(v.Tries) > 0 {
-			keepOff(r, v.Tries, tries(r, e.Epoch, quiet, quiet)[0])
-		}
-		visits = append(visits, v)
+		visits = append(visits, Visit{Auditor: who, Part: partOf(r, e.Epoch, seed, l, drawn, i)})
 	}
 	return visits
 }
 
-// visitSeed is what a visit draws from what it asks for.
+// partOf draws the ith visit to a lease.
+func partOf(r marketplace.Rules, epoch int64, seed marketplace.Hash, l marketplace.Lease,
+	drawn []marketplace.Address, i int) marketplace.Part {
+	p := marketplace.Part{Lease: l.ID, Seed: visitSeed(seed, l.ID, drawn[i])}
+	// Not of its own seed: who knew where a try was drawn could see that a window moved it, and when that is.
+	draw := newChance(seed, "time", number(l.ID), drawn[i][:])
+	if !hasWindow(r, seed, l.Infohash) {
+		p.Tries = tries(r, epoch, draw, draw)
+		return p
+	}
+	quiet := newChance(seed, "window at", l.Infohash[:])
+	if newChance(seed, "window by", number(l.ID)).among(len(drawn)) == i {
+		p.Burst = seed.MAC("burst", l.Infohash[:])
+		p.Tries = tries(r, epoch, quiet, draw)
+		return p
+	}
+	if p.Tries = tries(r, epoch, draw, draw); len(p.Tries) > 0 {
+		keepOff(r, p.Tries, tries(r, epoch, quiet, quiet)[0])
+	}
+	return p
+}
+
+// visitSeed is what a visit draws its challenges and transports from.
 func visitSeed(seed marketplace.Hash, lease int64, who marketplace.Address) marketplace.Hash {
 	return seed.MAC("visit", number(lease), who[:])
 }
@@ -68,9 +78,10 @@ func visitSeed(seed marketplace.Hash, lease int64, who marketplace.Address) mark
 // at them ([marketplace.Rules.Draw]).
 func PartsOf(r marketplace.Rules, e marketplace.AuditEpoch, drawn map[int64][]marketplace.Address,
 	who marketplace.Address) (parts []marketplace.Part) {
+	seed := e.Seed()
 	for _, l := range e.Leases {
 		if i := slices.Index(drawn[l.ID], who); i >= 0 {
-			parts = append(parts, PlanOf(r, e, l, drawn[l.ID])[i].Part)
+			parts = append(parts, partOf(r, e.Epoch, seed, l, drawn[l.ID], i))
 		}
 	}
 	return parts
