@@ -19,7 +19,7 @@ type Challenge struct {
 // them within the time for a try. At least one challenge is always asked.
 const askedMax = 16 << 20
 
-// Challenges draws what an auditor asks of a lease in an epoch. Blocks are drawn from all of the
+// Challenges draws what a visit asks for, from its seed ([marketplace.Part]). Blocks are drawn from all of the
 // content, each equally likely. One whose piece has a v2 root in the .torrent, or that the auditor knows
 // the hashes of, or of a lease that is rooted (marketplace.Rules.Rooted), is asked for alone; for one in
 // another piece the whole piece is, which can always be checked. Once in WholeEvery on the average a
@@ -28,14 +28,14 @@ const askedMax = 16 << 20
 //
 // An auditor may ask for a whole piece where a block would do, never the other way round: it does
 // where a peer gives no proof of a block.
-func Challenges(r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address,
-	t *metainfo.Torrent, known func(piece int) bool,
+func Challenges(r marketplace.Rules, seed marketplace.Hash, t *metainfo.Torrent,
+	known func(piece int) bool,
 ) []Challenge {
 	l := list{t: t, left: askedMax, seen: map[[2]int]bool{}}
-	if piece, ok := wholePiece(r, seed, lease, who, t); ok {
+	if piece, ok := wholePiece(r, seed, t); ok {
 		l.add(piece, marketplace.WholePiece)
 	}
-	draw := newChance(seed, "block", number(lease), who[:])
+	draw := newChance(seed, "block")
 	per := blocksIn(t.PieceLength)
 	all := int64(t.Pieces-1)*per + blocksIn(t.PieceSize(t.Pieces-1))
 	want := int(min(int64(r.Challenges), all))
@@ -54,11 +54,9 @@ func Challenges(r marketplace.Rules, seed marketplace.Hash, lease int64, who mar
 }
 
 // wholePiece draws whether it is time for a whole piece, and which.
-func wholePiece(r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address,
-	t *metainfo.Torrent,
-) (piece int, ok bool) {
+func wholePiece(r marketplace.Rules, seed marketplace.Hash, t *metainfo.Torrent) (piece int, ok bool) {
 	every := uint64(r.WholeEvery.Duration()) * uint64(r.Auditors) // #nosec G115 -- not negative
-	draw := newChance(seed, "whole", number(lease), who[:])
+	draw := newChance(seed, "whole")
 	if every == 0 || draw.below(every) >= uint64(r.Epoch.Duration()) { // #nosec G115 -- likewise
 		return 0, false
 	}
@@ -101,7 +99,7 @@ func Again(l marketplace.Lease, t *metainfo.Torrent, asks []Challenge) []Challen
 const burstShare = 512
 
 // Burst adds to the challenges of a visit in a quiet window what all replicas of the torrent are asked for in
-// it: whole pieces one after the other, from a drawn one on, of which nothing else is asked for. A torrent
+// it, from the seed that they share ([marketplace.Part]): whole pieces one after the other, from a drawn one on, of which nothing else is asked for. A torrent
 // whose pieces are too large for it has none. Blocks come first then, because they are asked for one by one.
 func Burst(r marketplace.Rules, seed marketplace.Hash, t *metainfo.Torrent, asks []Challenge) []Challenge {
 	n := int(min(r.BurstMax, t.Size/burstShare) / t.PieceLength)
@@ -109,7 +107,7 @@ func Burst(r marketplace.Rules, seed marketplace.Hash, t *metainfo.Torrent, asks
 	for _, c := range asks {
 		l.left -= l.size(c.Piece, c.Block)
 	}
-	first := newChance(seed, "burst", t.Infohash[:]).among(t.Pieces)
+	first := newChance(seed, "first").among(t.Pieces)
 	for i := range n {
 		piece := (first + i) % t.Pieces
 		if !slices.ContainsFunc(asks, func(c Challenge) bool { return c.Piece == piece }) {

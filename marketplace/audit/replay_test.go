@@ -129,17 +129,17 @@ func (p *past) signed(r marketplace.Report) marketplace.Report {
 // tell lets all auditors pass all leases, and pays for it.
 func (p *past) tell() {
 	e := p.Log.Epoch
-	seed, plan := e.Seed(), audit.Plan(p.Rules, e)
+	plan := audit.Plan(p.Rules, e)
 	for _, l := range e.Leases {
 		for _, v := range plan[l.ID] {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
-			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t, p.known)
-			if asks = audit.Again(l, p.t, asks); v.Window {
-				asks = audit.Burst(p.Rules, seed, p.t, asks)
+			asks := audit.Challenges(p.Rules, v.Seed, p.t, p.known)
+			if asks = audit.Again(l, p.t, asks); v.InWindow() {
+				asks = audit.Burst(p.Rules, v.Burst, p.t, asks)
 			}
-			if v.Carried {
+			if audit.IsCarried(p.Rules, v.Part) {
 				r.Carriers = []marketplace.Address{{77}}
 			}
 			for _, c := range asks {
@@ -260,6 +260,7 @@ func (p *past) gaveUp(found marketplace.Outcome, tries int) {
 		plan := audit.Plan(p.Rules, p.Log.Epoch)[r.Lease]
 		i := slices.IndexFunc(plan, func(v audit.Visit) bool { return v.Auditor == r.Auditor })
 		r.Outcome, r.Tries = found, slices.Repeat([]marketplace.Outcome{found}, tries)
+		r.Carriers = []marketplace.Address{{77}, {77}, {78}}[:tries]
 		r.Began, r.Answers = slices.Clone(plan[i].Tries[:tries]), slices.Clone(r.Answers)
 		for j := range r.Began {
 			r.Began[j] = r.Began[j].Add(time.Millisecond)

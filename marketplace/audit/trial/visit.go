@@ -14,7 +14,6 @@ type visit struct {
 	w      World
 	epoch  int64
 	lease  marketplace.Lease // as it stood when the epoch opened
-	seed   marketplace.Hash
 	chance *rand.Rand
 	agent  answer
 	asked  []audit.Challenge // what was drawn, once somebody needs it
@@ -35,22 +34,25 @@ func (v *visit) asks() []audit.Challenge {
 		alone := v.lease.Root.IsZero() || v.w.Rules.Rooted(open)[v.lease.ID]
 		known := func(int) bool { return alone }
 		v.asked = audit.Again(v.lease, &v.w.Torrent,
-			audit.Challenges(v.w.Rules, v.seed, v.lease.ID, v.Auditor, &v.w.Torrent, known))
-		if v.Window {
-			v.asked = audit.Burst(v.w.Rules, v.seed, &v.w.Torrent, v.asked)
+			audit.Challenges(v.w.Rules, v.Seed, &v.w.Torrent, known))
+		if v.InWindow() {
+			v.asked = audit.Burst(v.w.Rules, v.Burst, &v.w.Torrent, v.asked)
 		}
 	}
 	return v.asked
 }
 
+// carried says whether it comes by another agent's line.
+func (v *visit) carried() bool { return audit.IsCarried(v.w.Rules, v.Part) }
+
 // quiet says whether a try is in a quiet window, of which the agent was shown a ticket.
-func (v *visit) quiet(at time.Time) bool { return v.Window && at.Equal(v.Tries[0]) }
+func (v *visit) quiet(at time.Time) bool { return v.InWindow() && at.Equal(v.Tries[0]) }
 
 // report is what is said of some tries.
 func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
 	rep := marketplace.Report{Lease: v.lease.ID, Epoch: v.epoch, Auditor: v.Auditor,
 		Outcome: marketplace.Settle(tries), Tries: tries}
-	if v.Window {
+	if v.InWindow() {
 		rep.Window = &marketplace.Window{Quiet: true, Served: tries[0] == marketplace.Pass}
 	}
 	for _, piece := range v.wrong {
@@ -65,7 +67,7 @@ func look(v *visit) (marketplace.Report, bool) {
 	tries, doubted := make([]marketplace.Outcome, 0, len(v.Tries)), false
 	for _, at := range v.Tries {
 		found := v.agent(v, at)
-		if v.Carried && found == marketplace.BadData && !doubted { // the carrier may have spoiled it
+		if v.carried() && found == marketplace.BadData && !doubted { // the carrier may have spoiled it
 			doubted, found, v.wrong = true, marketplace.Timeout, nil
 		}
 		tries = append(tries, found)
