@@ -110,8 +110,8 @@ func (a *Auditor) vouch(ctx context.Context, epoch int64, all []*envelope) error
 func (a *Auditor) checked(ctx context.Context, epoch int64, untrue error) {
 	if untrue != nil {
 		a.Log.ErrorContext(ctx, "false part of an epoch", "epoch", epoch, "err", untrue, "kept",
-			rosterName(epoch), "do", "our reports of it are withheld and its cheques not signed; ask other"+
-				" auditors what they were told, and the operator why")
+			rosterName(epoch), "do", "our reports of it are withheld, and its cheques not signed while the roster"+
+				" is kept; ask other auditors what they were told, and the operator why")
 	} else if err := a.Envelopes.forget(epoch); err != nil {
 		a.Log.ErrorContext(ctx, "what we were told not tidied", "epoch", epoch, "err", err)
 	}
