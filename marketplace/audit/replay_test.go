@@ -128,15 +128,16 @@ func (p *past) signed(r marketplace.Report) marketplace.Report {
 // tell lets all auditors pass all leases, and pays for it.
 func (p *past) tell() {
 	e := p.Log.Epoch
-	seed, plan := e.Seed(), audit.Plan(p.Rules, e)
+	seed, plan, rooted := e.Seed(), audit.Plan(p.Rules, e), p.Rules.Rooted(e)
 	for _, l := range e.Leases {
+		share := audit.RationOf(p.Rules, p.t, l, rooted[l.ID])
 		for _, v := range plan[l.ID] {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
-			asks := audit.Challenges(p.Rules, seed, l.ID, v.Auditor, p.t, p.known)
-			if asks = audit.Again(l, p.t, asks); v.Window {
-				asks = audit.Burst(p.Rules, seed, p.t, asks)
+			asks := audit.Challenges(share, seed, l.ID, v.Auditor, p.t, p.known)
+			if asks = audit.Again(share, l, p.t, asks); v.Window {
+				asks = audit.Burst(share, seed, p.t, asks)
 			}
 			for _, c := range asks {
 				r.Answers = append(r.Answers, p.answer(c.Piece, c.Block))

@@ -2085,6 +2085,8 @@ export interface components {
             state: "live" | "paused" | "closed";
         };
         OfferTerms: {
+            /** @description Auditors' visits to other agents may come by its line */
+            carry?: boolean;
             deny_infohashes?: string[];
             deny_posters?: string[];
             /** @description Torrents the agent already holds whole */
@@ -2610,6 +2612,11 @@ export interface components {
             attempts: number;
             /**
              * Format: int64
+             * @description Part of its content that audits of a replica take a day, at most
+             */
+            audit_bps: number;
+            /**
+             * Format: int64
              * @description How many of them must pass a replica
              */
             audit_quorum: number;
@@ -2653,7 +2660,12 @@ export interface components {
             canary_sealed: string;
             /**
              * Format: int64
-             * @description Random blocks asked for per audit
+             * @description Part of visits that come by another agent's line
+             */
+            carried_bps: number;
+            /**
+             * Format: int64
+             * @description Random blocks asked for per audit, where that part allows so many
              */
             challenges: number;
             /**
@@ -2811,7 +2823,7 @@ export interface components {
             reputation_warn_bps: number;
             /**
              * Format: int64
-             * @description Epochs a replica has passed when blocks of a v1 torrent are asked of it alone
+             * @description Whole pieces of a v1 torrent that replicas show to be of the root they committed to, before it is believed
              */
             seasoned: number;
             /**
@@ -2842,7 +2854,7 @@ export interface components {
             vet_audits: number;
             /**
              * Format: span
-             * @description A whole piece is asked of a replica about this often
+             * @description A whole piece is asked of a replica about this often, or more seldom where it is large
              * @example 30d
              */
             whole_every: string;

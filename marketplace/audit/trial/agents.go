@@ -99,7 +99,7 @@ func commits(share float64) func(World, *rand.Rand) answer {
 			made[i] = true
 		}
 		return func(v *visit, _ time.Time) marketplace.Outcome {
-			v.lease.Root, v.wrong = marketplace.Hash{1}, nil
+			v.fresh, v.wrong = true, nil
 			for _, c := range v.asks() {
 				if made[c.Piece] && c.Block == marketplace.WholePiece {
 					v.wrong = append(v.wrong, c.Piece)
@@ -197,7 +197,7 @@ func partial() []kind {
 		{name: "makes up 10 %; one of three auditors colludes", begin: without(0.1, marketplace.BadData),
 			panel: 3, others: []word{vouch}, why: "the other two find it in four epochs of five"},
 		{name: "commits to 10 % made-up data, on v1", begin: commits(0.1),
-			why: "could prove its blocks from the second day on, and is asked for whole pieces on the first"},
+			why: "proves its blocks, and is asked for whole pieces besides until its root is believed"},
 		{name: "5 % of its disk is corrupt", begin: without(0.05, marketplace.BadData),
 			why: "34 % of audits and 71 % of epochs hit it; a hearing always does"},
 		{name: "corrupts 5 % of what it sends", begin: spoils(0.05),
