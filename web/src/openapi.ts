@@ -2470,7 +2470,7 @@ export interface components {
         ReadyBody: {
             /**
              * Format: hash
-             * @description Merkle root of the torrent, if its .torrent tells none: set once
+             * @description Merkle root of the torrent, where its .torrent tells none: set once, and required
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             root?: string;
