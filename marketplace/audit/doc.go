@@ -55,7 +55,7 @@
 // have 4,096 pieces) who makes up 10 % is paid 10 % of an honest agent until it is cut off; with 1 GiB in 2,048
 // pieces it would be 26 %, in 1,024 41 %, in 256 66 %, and of 64 MiB 62 %. With 1 % made up half are cut off
 // after sixteen epochs and 95 of 100 within thirty days. What it wins is the disk for what it makes up, against
-// its holdback and its name; and one replica with another root is enough to have nobody's believed.
+// its holdback and its name. Who is silent about it instead is not caught (ADVERSARIES.md). One replica with another root is enough to have nobody's believed.
 //
 // By lot for each auditor and epoch a whole piece comes on top about once a day and replica at most
 // (Rules.WholeEvery), also when a root is believed: what was made up and not found is found later.

@@ -40,7 +40,7 @@ func (w World) Hold() Trial {
 	tenth := without(0.1, marketplace.BadData)
 	all.Go(func() { t.found = w.found(tenth, 1, w.Lives) })
 	all.Go(func() { t.small = w.small().found(tenth, smallDays, w.Lives) })
-	all.Go(func() { t.fresh = w.found(commits(0.1), freshDays, w.Lives) })
+	all.Go(func() { t.fresh = w.found(commits(0.1, marketplace.BadData), freshDays, w.Lives) })
 	all.Go(func() { t.missed, t.of = w.missed(2 * w.Lives) })
 	all.Go(func() { t.fates = w.fates() })
 	all.Go(func() { t.tallies = w.tallies() })
