@@ -23,11 +23,11 @@ type Rules struct {
 	ProbeTimeout Span `json:"probe_timeout" doc:"Longest time one try may take"`
 	AuditBps     int  `json:"audit_bps" doc:"Part of its content that audits of a replica take a day, at most"`
 	Challenges   int  `json:"challenges" doc:"Random blocks asked for per audit, where that part allows so many"`
-	WholeEvery   Span `json:"whole_every" doc:"A whole piece is asked of a replica about this often, or more seldom where it is large"`
+	WholeEvery   Span `json:"whole_every" doc:"A whole piece is asked of a replica about this often, a large one more seldom"`
 
 	CarriedBps int `json:"carried_bps" doc:"Part of visits that come by another agent's line"`
 
-	Seasoned int `json:"seasoned" doc:"Whole pieces of a v1 torrent that replicas show to be of the root they committed to, before it is believed"`
+	Seasoned int `json:"seasoned" doc:"Whole pieces that replicas of a v1 torrent show to be of their root until it is believed"`
 
 	Quiet      Span  `json:"quiet" doc:"Length of a quiet window, in which agents serve a torrent to auditors only"`
 	QuietEvery Span  `json:"quiet_every" doc:"A torrent under lease has a quiet window about this often"`

@@ -20,11 +20,12 @@
 // finds f = 10 % within the day with 99.996 %, 5 % with 99.3 %, 1 % with 62 %. Of a small torrent n is what
 // a hundredth of it allows (see What it costs).
 //
-// A block can be checked alone only by who knows its SHA-256. A v2 torrent tells the root of each
-// piece's tree, and the peer proves the block by the hashes that lead there: so of v2 torrents,
-// and of hybrids whose v2 half is whole, every challenge but the daily piece is a block, and follows from the seed and the .torrent alone. Hashes come by BEP 52, or from
-// agents by messages of their own (metainfo.HashesExtension), which also works in hybrids. A
-// proof is no part of a report: whoever has the torrent can make it.
+// A block can be checked alone only by who knows its SHA-256. A v2 torrent tells the root of each piece's
+// tree, and the peer proves the block by the hashes that lead there: so of v2 torrents, and of hybrids
+// whose v2 half is whole, every challenge but the daily piece is a block, and follows from the seed and
+// the .torrent alone. Hashes come by BEP 52, or from agents by messages of their own
+// (metainfo.HashesExtension), which also works in hybrids. A proof is no part of a report: whoever has the
+// torrent can make it.
 //
 // A v1 torrent tells nothing of blocks. An agent that has the content knows their hashes, and commits to their
 // root when it says that it is ready (marketplace.Lease.Root): the root that BEP 52 would give one file with
@@ -50,12 +51,13 @@
 // holds a hybrid whose halves disagree is judged by the half that it could check.
 //
 // Who commits to a root over made-up data, a part f of the pieces, proves its blocks, and survives w whole
-// pieces with (1−f)^w. At 1 GiB w is 26 a day where pieces have 256 KiB, 6.5 at 1 MiB, 2.1 at 4 MiB; at
-// 10 GiB 24 at 4 MiB and 6.3 at 16 MiB; and what a burst asks for. In the trial (package trial; its torrents
-// have 4,096 pieces) who makes up 10 % is paid 10 % of an honest agent until it is cut off; with 1 GiB in 2,048
-// pieces it would be 26 %, in 1,024 41 %, in 256 66 %, and of 64 MiB 62 %. With 1 % made up half are cut off
-// after sixteen epochs and 95 of 100 within thirty days. What it wins is the disk for what it makes up, against
-// its holdback and its name. Who is silent about it instead is not caught (ADVERSARIES.md). One replica with another root is enough to have nobody's believed.
+// pieces with (1−f)^w. At 1 GiB w is 26 a day where pieces have 256 KiB, 6.5 at 1 MiB, 2.1 at 4 MiB; at 10
+// GiB 24 at 4 MiB and 6.3 at 16 MiB; and what a burst asks for. In the trial (package trial; its torrents
+// have 4,096 pieces) who makes up 10 % is paid 10 % of an honest agent until it is cut off; with 1 GiB in
+// 2,048 pieces it would be 26 %, in 1,024 41 %, in 256 66 %, and of 64 MiB 62 %. With 1 % made up half are
+// cut off after sixteen epochs and 95 of 100 within thirty days. What it wins is the disk for what it
+// makes up, against its holdback and its name. Who is silent about it instead is not caught
+// (ADVERSARIES.md). One replica with another root is enough to have nobody's believed.
 //
 // By lot for each auditor and epoch a whole piece comes on top about once a day and replica at most
 // (Rules.WholeEvery), also when a root is believed: what was made up and not found is found later.
@@ -77,24 +79,24 @@
 //
 // # What it costs
 //
-// Reports say what was spent (Wire), and the market publishes it. What is asked for follows from a budget: a day
-// of audits takes Rules.AuditBps of the content at most, a hundredth, with all that is on the wire ([Ration]; the
-// costs that it reckons with are held against the wire by TestATryCostsWhatWasReckoned). That is of audits that
-// pass at the first try. From 256 MiB on it is enough for all: 96 blocks, a piece, and a burst of a 512th of the
-// content or 4 MiB, which take 0.96 % at 256 MiB and 0.46 % at 1 GiB, in 1,024 pieces. Proofs are 0.04 MiB of
-// that, 334 bytes each at 1 MiB a piece, and 654 by a root of 1 GiB. Where a whole piece is too large for what
-// blocks leave, it is asked for more seldom: 16 MiB of 1 GiB every second day. As long as a root is fresh all
-// of the hundredth is used.
+// Reports say what was spent (Wire), and the market publishes it. What is asked for follows from a budget:
+// a day of audits takes Rules.AuditBps of the content at most, a hundredth, with all that is on the wire
+// ([Ration]; the costs that it reckons with are held against the wire by TestATryCostsWhatWasReckoned).
+// That is of audits that pass at the first try. From 256 MiB on it is enough for all: 96 blocks, a piece,
+// and a burst of a 512th of the content or 4 MiB, which take 0.96 % at 256 MiB and 0.46 % at 1 GiB, in
+// 1,024 pieces. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a piece, and 654 by a root of 1 GiB.
+// Where a whole piece is too large for what blocks leave, it is asked for more seldom: 16 MiB of 1 GiB
+// every second day. As long as a root is fresh all of the hundredth is used.
 //
-// Below 256 MiB blocks become fewer, at 128 MiB 67 a day, which find 10 % within the day with 99.9 %; below, the
-// budget stays and finding takes longer: of 64 MiB 33 a day find it with 97 %, and within three days with
-// 99.99 %. While its root is fresh a v1 torrent of 64 MiB is asked for 23 a day. Every audit asks for one block
-// at least, so below 26 MiB a day costs 270 kB whatever the size.
+// Below 256 MiB blocks become fewer, at 128 MiB 67 a day, which find 10 % within the day with 99.9 %;
+// below, the budget stays and finding takes longer: of 64 MiB 33 a day find it with 97 %, and within three
+// days with 99.99 %. While its root is fresh a v1 torrent of 64 MiB is asked for 23 a day. Every audit
+// asks for one block at least, so below 26 MiB a day costs up to 270 kB whatever the size.
 //
-// A v1 torrent whose agent committed to no root is asked for whole pieces in place of blocks that the auditor
-// does not know, as many as the budget allows and one in each audit: too little to find what is missing, and
-// above the budget where there are fewer than about 1,300 pieces. So the market takes no such agent (api, Ready).
-// What an auditor knows follows from the log: the pieces that answered whole, with a pass, in its own reports of
-// earlier epochs for the same infohash. A peer that proves nothing costs more than a hundredth, and so do a
-// hearing (Again) and further tries: agents of ours prove.
+// A v1 torrent whose agent committed to no root is asked for whole pieces in place of blocks that the
+// auditor does not know, as many as the budget allows and one in each audit: too little to find what is
+// missing, and above the budget where there are fewer than about 1,300 pieces. So the market takes no such
+// agent (api, Ready). What an auditor knows follows from the log: the pieces that answered whole, with a
+// pass, in its own reports of earlier epochs for the same infohash. A peer that proves nothing costs more
+// than a hundredth, and so do a hearing (Again) and further tries: agents of ours prove.
 package audit

@@ -172,7 +172,7 @@ func TestWhoGivesNoPathPassesNothingAndHasNoDataFault(t *testing.T) {
 	known := blocks(t, parent, meta)[:1]
 	want(t, ask(t, e.Addr(), other, withPath(append(whole(1), known...))), timeout, timeout, timeout)
 	want(t, ask(t, e.Addr(), other, withPath([]audit.Challenge{{Piece: 1, Block: 2}})), timeout, timeout)
-	// Blocks of a root that is believed need no path: it is asked for the piece in their place, as of a v2 torrent.
+	// Of a root that is believed blocks need no path: it is asked for the piece instead, as of a v2 torrent.
 	f := ask(t, e.Addr(), other, []audit.Challenge{{Piece: 1, Block: 2}})
 	want(t, f, pass, pass)
 	if f.Answers[0].Block != marketplace.WholePiece {

@@ -2823,7 +2823,7 @@ export interface components {
             reputation_warn_bps: number;
             /**
              * Format: int64
-             * @description Whole pieces of a v1 torrent that replicas show to be of the root they committed to, before it is believed
+             * @description Whole pieces that replicas of a v1 torrent show to be of their root until it is believed
              */
             seasoned: number;
             /**
@@ -2854,7 +2854,7 @@ export interface components {
             vet_audits: number;
             /**
              * Format: span
-             * @description A whole piece is asked of a replica about this often, or more seldom where it is large
+             * @description A whole piece is asked of a replica about this often, a large one more seldom
              * @example 30d
              */
             whole_every: string;
