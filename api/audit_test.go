@@ -36,7 +36,7 @@ func (r *rig) proving() (marketplace.Lease, *client.Client) {
 	l, _, c, a := r.reserved(marketplace.BTT(100_000))
 	_, err := a.Accept(ctx, l.ID)
 	must(r.t, err)
-	l, err = a.Ready(ctx, l.ID, marketplace.Hash{})
+	l, err = a.Ready(ctx, l.ID, marketplace.Hash{1})
 	must(r.t, err)
 	return l, c
 }

@@ -141,7 +141,7 @@ func (s *Server) accept(ctx context.Context, in *ByID) (marketplace.Lease, error
 type readyBody struct {
 	ByID
 	Body *struct {
-		Root marketplace.Hash `json:"root,omitzero" doc:"Merkle root of the torrent, if its .torrent tells none: set once"`
+		Root marketplace.Hash `json:"root,omitzero" doc:"Merkle root of the torrent, where its .torrent tells none: set once, and required"`
 	} `nameHint:"ReadyBody"`
 }
 
@@ -150,7 +150,31 @@ func (s *Server) ready(ctx context.Context, in *readyBody) (marketplace.Lease, e
 	if in.Body != nil {
 		root = in.Body.Root
 	}
+	if root.IsZero() {
+		if err := s.provable(ctx, in.ID); err != nil {
+			return marketplace.Lease{}, err
+		}
+	}
 	return s.Book.Ready(ctx, callerOf(ctx).account, in.ID, root, time.Now())
+}
+
+// provable says why blocks of a lease cannot be proven: its .torrent tells no Merkle roots, and its agent
+// committed to none.
+func (s *Server) provable(ctx context.Context, lease int64) error {
+	l, err := s.Book.Lease(ctx, lease)
+	if err != nil || !l.Root.IsZero() {
+		return err
+	}
+	raw, err := s.Book.Metainfo(ctx, l.Infohash)
+	if err != nil {
+		return err
+	}
+	t, err := metainfo.Parse(raw, metainfo.DefaultLimits())
+	if err == nil && !t.TellsRoots() {
+		return marketplace.Invalid.Errorf("root: is missing; the .torrent of lease %d tells no hashes of blocks, and"+
+			" audits prove them by the root that its agent commits to", lease)
+	}
+	return err
 }
 
 type reasonBody struct {

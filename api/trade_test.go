@@ -222,7 +222,7 @@ func TestAnAgentTakesALeaseOn(t *testing.T) {
 	if l, err = a.Accept(t.Context(), l.ID); err != nil || l.State != marketplace.Fetching {
 		t.Errorf("%+v %v", l, err)
 	}
-	if l, err = a.Ready(t.Context(), l.ID, marketplace.Hash{}); err != nil ||
+	if l, err = a.Ready(t.Context(), l.ID, marketplace.Hash{1}); err != nil ||
 		l.State != marketplace.Proving {
 		t.Errorf("%+v %v", l, err)
 	}
@@ -257,9 +257,8 @@ func TestAnAgentCommitsToARootOnceAndBeforeItsFirstAuditHasPassed(t *testing.T) 
 		resp, text := r.raw(token, "POST", path, body)
 		wantProblem(t, resp, text, 422, marketplace.Invalid)
 	}
-	if l, err = a.Ready(t.Context(), l.ID, marketplace.Hash{}); err != nil || !l.Root.IsZero() {
-		t.Errorf("an agent that commits to nothing: %+v %v", l, err)
-	}
+	_, err = a.Ready(t.Context(), l.ID, marketplace.Hash{}) // nothing could be proven by
+	wantKind(t, err, marketplace.Invalid)
 	for range 2 { // said twice it is answered twice
 		l, err = a.Ready(t.Context(), l.ID, root)
 		if err != nil || l.Root != root || l.State != marketplace.Proving {

@@ -1,15 +1,16 @@
 package marketplace
 
 // A v1 torrent tells no hashes of blocks, so that blocks can be asked for alone only of who committed to
-// the root of them all (metainfo.Torrent.Committed). What an agent commits to may be made up. Until it has
-// passed so many epochs as Rules.Seasoned says, whole pieces are asked of it, and of each piece the proof
-// that its root has it: three, because an epoch opens before the last one is judged, are a day of four.
+// the root of them all (metainfo.Torrent.Committed). What an agent commits to may be made up. So whole pieces
+// are asked of it as well, as many as Rules.AuditBps allows, and of each the proof that its root has it, until
+// so many have shown it as Rules.Seasoned says. All who have the content have the same root: what one replica
+// has shown of it holds for all that committed to it.
 
-// Rooted returns which leases of an epoch are asked for blocks alone of a torrent that tells no hashes
-// of them. As long as two agents committed to different roots of one torrent, at least one of them to
-// something else than the torrent, whole pieces are asked of all.
-func (r Rules) Rooted(e AuditEpoch) map[int64]bool {
-	roots, disputed := map[Infohash]Hash{}, map[Infohash]bool{}
+// Rooted returns for how many passed epochs the root of each lease of an epoch was held against whole pieces:
+// of all its leases together. As long as two agents committed to different roots of one torrent, at least one
+// of them to something else than the torrent, that is none.
+func (r Rules) Rooted(e AuditEpoch) map[int64]int {
+	roots, disputed, passed := map[Infohash]Hash{}, map[Infohash]bool{}, map[Infohash]int{}
 	for _, l := range e.Leases {
 		if l.Root.IsZero() {
 			continue
@@ -18,11 +19,12 @@ func (r Rules) Rooted(e AuditEpoch) map[int64]bool {
 			disputed[l.Infohash] = true
 		}
 		roots[l.Infohash] = l.Root
+		passed[l.Infohash] += l.Passed
 	}
-	all := map[int64]bool{}
+	all := map[int64]int{}
 	for _, l := range e.Leases {
-		if !l.Root.IsZero() && l.Passed >= r.Seasoned && !disputed[l.Infohash] {
-			all[l.ID] = true
+		if !l.Root.IsZero() && !disputed[l.Infohash] {
+			all[l.ID] = passed[l.Infohash]
 		}
 	}
 	return all

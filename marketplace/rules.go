@@ -21,12 +21,13 @@ type Rules struct {
 	Attempts     int  `json:"attempts" doc:"Tries an auditor has per epoch, all on the same pieces"`
 	AttemptGap   Span `json:"attempt_gap" doc:"Least time between two tries"`
 	ProbeTimeout Span `json:"probe_timeout" doc:"Longest time one try may take"`
-	Challenges   int  `json:"challenges" doc:"Random blocks asked for per audit"`
-	WholeEvery   Span `json:"whole_every" doc:"A whole piece is asked of a replica about this often"`
+	AuditBps     int  `json:"audit_bps" doc:"Part of its content that audits of a replica take a day, at most"`
+	Challenges   int  `json:"challenges" doc:"Random blocks asked for per audit, where that part allows so many"`
+	WholeEvery   Span `json:"whole_every" doc:"A whole piece is asked of a replica about this often, a large one more seldom"`
 
 	CarriedBps int `json:"carried_bps" doc:"Part of visits that come by another agent's line"`
 
-	Seasoned int `json:"seasoned" doc:"Epochs a replica has passed when blocks of a v1 torrent are asked of it alone"`
+	Seasoned int `json:"seasoned" doc:"Whole pieces that replicas of a v1 torrent show to be of their root until it is believed"`
 
 	Quiet      Span  `json:"quiet" doc:"Length of a quiet window, in which agents serve a torrent to auditors only"`
 	QuietEvery Span  `json:"quiet_every" doc:"A torrent under lease has a quiet window about this often"`
@@ -78,7 +79,7 @@ func DefaultRules() Rules {
 		ProveDeadline: sec(14 * 3600), Notice: days(1),
 		Epoch: sec(6 * 3600), Grace: sec(2 * 3600), ReportSlack: sec(600),
 		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
-		Challenges: 8, WholeEvery: days(1), Seasoned: 3, CanarySealed: days(30),
+		AuditBps: 100, Challenges: 8, WholeEvery: days(1), Seasoned: 96, CanarySealed: days(30),
 		CarriedBps: 6667,
 		Quiet:      sec(20), QuietEvery: days(1), BurstMax: 4 << 20,
 		HoldbackBps: 2500, FeeBps: 100, AuditShareBps: 5000, BilledMin: 64 << 20, BountyMin: BTT(100_000),
@@ -99,7 +100,8 @@ func DevnetRules() Rules {
 	r.CallEvery, r.AcceptDeadline, r.FetchDeadline = sec(1), sec(10), sec(60)
 	r.ProveDeadline, r.Notice = sec(20), sec(8)
 	r.Epoch, r.Grace, r.ReportSlack = sec(5), sec(4), sec(2)
-	r.WholeEvery, r.Seasoned, r.CanarySealed = sec(20), 2, sec(60)
+	r.WholeEvery, r.Seasoned, r.CanarySealed = sec(20), 48, sec(60)
+	r.AuditBps = 1_000_000_000 // some bytes each second are many a day
 	r.Quiet, r.QuietEvery = sec(1), sec(10)
 	r.AttemptGap, r.ProbeTimeout = Span(300*time.Millisecond), Span(1500*time.Millisecond)
 	r.BilledMin, r.BountyMin = 1<<20, MustAmount("0.001")

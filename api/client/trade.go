@@ -79,7 +79,7 @@ func (c *Client) Decline(ctx context.Context, id int64, why string) (marketplace
 }
 
 // Ready says that the agent holds and serves all of a lease's data, and commits to its root, unless that
-// is zero.
+// is zero. A lease whose .torrent tells no roots needs one: Invalid.
 func (c *Client) Ready(
 	ctx context.Context, id int64, root marketplace.Hash,
 ) (marketplace.Lease, error) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
 	"github.com/everseed/everseed/seederagent"
 )
 
@@ -96,7 +97,7 @@ func (s *storyOfChaos) prepare(size chaos) (err error) {
 		}
 	}
 	file := filepath.Join(s.dir, "chaos.torrent")
-	if s.hash, err = s.seed(file, seederagent.Size(1<<20)); err != nil {
+	if s.hash, err = s.seed(metainfo.V1, file, seederagent.Size(1<<20)); err != nil {
 		return err
 	}
 	info, err := s.client.Rules(s.ctx)

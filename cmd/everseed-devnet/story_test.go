@@ -142,17 +142,17 @@ func (s *story) makeTorrent(ts *testscript.TestScript, args []string) error {
 	if err := size.UnmarshalText([]byte(args[1])); err != nil {
 		return err
 	}
-	h, err := s.seed(ts.MkAbs(args[0]), size)
+	h, err := s.seed(metainfo.V1, ts.MkAbs(args[0]), size)
 	ts.Setenv("HASH", h.String())
 	return err
 }
 
-func (s *story) seed(file string, size seederagent.Size) (h marketplace.Infohash, err error) {
+func (s *story) seed(format metainfo.Format, file string, size seederagent.Size) (h marketplace.Infohash, err error) {
 	path := filepath.Join(s.dir, "content", "archive")
 	if err := makeContent(path, int64(size), 7); err != nil {
 		return h, err
 	}
-	raw, err := metainfo.Build(s.ctx, path, 0, nil)
+	raw, err := format.Build(s.ctx, path, 0, nil)
 	if err != nil {
 		return h, err
 	}

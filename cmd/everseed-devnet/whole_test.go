@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/metainfo"
 	"github.com/everseed/everseed/seederagent"
 )
 
@@ -92,7 +93,7 @@ func (s *story) trade() (err error) {
 		return err
 	}
 	file := filepath.Join(s.dir, "page.torrent")
-	h, err := s.seed(file, seederagent.Size(1<<20))
+	h, err := s.seed(metainfo.V1, file, seederagent.Size(1<<20))
 	if err != nil {
 		return err
 	}

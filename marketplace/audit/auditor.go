@@ -72,7 +72,7 @@ type duty struct {
 	times  []time.Time // of tries that are left
 	window time.Time   // when a quiet window begins, if the next try is in one
 	asks   []Challenge // the same at every try
-	rooted bool        // blocks may be asked for alone, proven by the lease's root
+	rooted int         // epochs for which the lease's root was held against whole pieces
 
 	carried  bool                  // tries come by other agents' lines
 	carriers []marketplace.Address // that were asked, the last one at the end
@@ -399,16 +399,16 @@ func (a *Auditor) quiet(ctx context.Context, d *duty) *Quiet {
 // the draw is made again: a block must not be asked for alone and with its piece, for a peer may
 // hang up on who asks twice.
 func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challenge {
-	known := func(piece int) bool { return d.rooted || v.shelf.knows(piece, d.epoch) }
+	share := RationOf(a.Rules, v.torrent, d.lease, d.rooted)
+	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
-		asks := Again(d.lease, v.torrent,
-			Challenges(a.Rules, d.part.Seed, v.torrent, known))
+		asks := Again(share, d.lease, v.torrent, Challenges(share, d.part.Seed, v.torrent, known))
 		if d.part.InWindow() {
-			asks = Burst(a.Rules, d.part.Burst, v.torrent, asks)
+			asks = Burst(share, d.part.Burst, v.torrent, asks)
 		}
-		err := v.shelf.fill(v.torrent, asks, d.rooted)
+		err := v.shelf.fill(v.torrent, asks, share)
 		if err == nil {
-			return withPaths(asks, d.lease, v.torrent, d.rooted)
+			return asks
 		}
 		a.Log.ErrorContext(ctx, "hashes lost", "infohash", d.lease.Infohash, "err", err)
 	}

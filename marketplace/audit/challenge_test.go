@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/metainfo"
@@ -17,14 +16,17 @@ func torrentOf(size, pieceLength int64, files ...metainfo.File) *metainfo.Torren
 		Pieces: int((size + pieceLength - 1) / pieceLength)}
 }
 
+// eight is what is asked for where nothing is scarce, of a peer that proves nothing.
+var eight = Ration{Blocks: 8 * lots, Pieces: lots / 12}
+
 func all(int) bool  { return true }
 func none(int) bool { return false }
 
 func TestSeedsLeasesAndAuditorsGetChallengesOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	r, who, meta := marketplace.DefaultRules(), auditors(2), torrentOf(1<<33, 1<<20)
+	who, meta := auditors(2), torrentOf(1<<33, 1<<20)
 	draw := func(seed byte, lease int64, who marketplace.Address) []Challenge {
-		return Challenges(r, visitSeed(marketplace.Hash{seed}, lease, who), meta, all)
+		return Challenges(eight, visitSeed(marketplace.Hash{seed}, lease, who), meta, all)
 	}
 	base := draw(1, 1, who[0])
 	for name, other := range map[string][]Challenge{
@@ -41,7 +43,7 @@ func TestSeedsLeasesAndAuditorsGetChallengesOfTheirOwn(t *testing.T) {
 
 func TestChallengesAreDistinctInRangeAndNotTooMuch(t *testing.T) {
 	t.Parallel()
-	r, who := marketplace.DefaultRules(), auditors(1)[0]
+	who := auditors(1)[0]
 	for _, tc := range []struct {
 		size, pieceLength int64
 		known             func(int) bool
@@ -53,13 +55,13 @@ func TestChallengesAreDistinctInRangeAndNotTooMuch(t *testing.T) {
 		{100 << 20, 1 << 20, none, 5, 9},
 		{100 << 20, 4 << 20, none, 2, 4},
 		{10 << 30, 32 << 20, none, 1, 1},
-		{10 << 30, 32 << 20, all, 1, 9}, // a whole piece of 32 MiB leaves no room beside it
+		{10 << 30, 32 << 20, all, 8, 9}, // a whole piece leaves room for blocks beside it
 		{1_000_000, 100_000, all, 6, 9}, // three of the eight may be of the piece that is asked for whole
 	} {
 		meta := torrentOf(tc.size, tc.pieceLength)
 		for lease := range int64(100) {
-			got := Challenges(r, visitSeed(marketplace.Hash{3}, lease, who), meta, tc.known)
-			seen, bytes := map[[2]int]bool{}, int64(0)
+			got := Challenges(eight, visitSeed(marketplace.Hash{3}, lease, who), meta, tc.known)
+			seen, bytes, wholes := map[[2]int]bool{}, int64(0), 0
 			for _, c := range got {
 				begin := int64(c.Piece)*tc.pieceLength + int64(max(0, c.Block))*16384
 				if seen[[2]int{c.Piece, c.Block}] || c.Piece < 0 || begin >= tc.size ||
@@ -67,13 +69,13 @@ func TestChallengesAreDistinctInRangeAndNotTooMuch(t *testing.T) {
 					t.Fatalf("%+v: drew %v", tc, got)
 				}
 				seen[[2]int{c.Piece, c.Block}] = true
-				bytes += 16384
 				if c.Block == marketplace.WholePiece {
-					bytes += meta.PieceSize(c.Piece) - 16384
+					wholes++
+					bytes += meta.PieceSize(c.Piece)
 				}
 			}
-			if len(got) < tc.least || len(got) > tc.most || len(got) > 1 && bytes > askedMax {
-				t.Fatalf("%+v: drew %d bytes in %v", tc, bytes, got)
+			if len(got) < tc.least || len(got) > tc.most || wholes > 1 && bytes > askedMax {
+				t.Fatalf("%+v: drew %d bytes of whole pieces in %v", tc, bytes, got)
 			}
 		}
 	}
@@ -85,8 +87,6 @@ func TestBlocksOfAV2TorrentAreAskedForAloneFromTheFirstDay(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 3<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := marketplace.DefaultRules()
-	r.WholeEvery = 0
 	for format, block := range map[metainfo.Format]bool{
 		metainfo.V1: false, metainfo.V2: true, metainfo.Hybrid: true,
 	} {
@@ -98,7 +98,7 @@ func TestBlocksOfAV2TorrentAreAskedForAloneFromTheFirstDay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		asks := Challenges(r, marketplace.Hash{5}, &meta, none)
+		asks := Challenges(Ration{Blocks: 8 * lots}, marketplace.Hash{5}, &meta, none)
 		if len(asks) == 0 {
 			t.Errorf("%s: asks for nothing", format)
 		}
@@ -116,8 +116,7 @@ func TestPaddingIsNeverAskedFor(t *testing.T) {
 		metainfo.File{Offset: 20_000, Length: 40<<20 - 20_000 - 1, Pad: true},
 		metainfo.File{Offset: 40<<20 - 1, Length: 1})
 	for lease := range int64(200) {
-		got := Challenges(marketplace.DefaultRules(), visitSeed(marketplace.Hash{4}, lease, auditors(1)[0]),
-			meta, all)
+		got := Challenges(eight, visitSeed(marketplace.Hash{4}, lease, auditors(1)[0]), meta, all)
 		for _, c := range got {
 			if c.Block != marketplace.WholePiece && c.Piece != 39 && (c.Piece != 0 || c.Block > 1) {
 				t.Fatalf("asks for padding: %v", got)
@@ -163,12 +162,11 @@ func TestMissingDataIsFoundAsOftenAsReckoned(t *testing.T) {
 // oneDay asks for what a day's audits of a lease ask for, and returns the lowest number of what was
 // asked for, of 10,000: who misses f of the content misses the numbers below 10,000·f.
 func oneDay(day int64, known func(int) bool) (asked, lowest int) {
-	r, meta, lowest := marketplace.DefaultRules(), torrentOf(10_000<<20, 1<<20), 10_000
-	r.WholeEvery = 0 // it only helps
+	meta, lowest := torrentOf(10_000<<20, 1<<20), 10_000
 	for epoch := range int64(4) {
 		seed := marketplace.AuditEpoch{Epoch: day*4 + epoch, Secret: marketplace.Hash{1}}.Seed()
 		for _, who := range auditors(3) {
-			for _, c := range Challenges(r, visitSeed(seed, 1, who), meta, known) {
+			for _, c := range Challenges(Ration{Blocks: 8 * lots}, visitSeed(seed, 1, who), meta, known) {
 				asked++
 				i := c.Piece
 				if c.Block != marketplace.WholePiece {
@@ -183,12 +181,13 @@ func oneDay(day int64, known func(int) bool) (asked, lowest int) {
 
 func TestAWholePieceIsAskedForAboutOnceADay(t *testing.T) {
 	t.Parallel()
-	r, meta, wholes := marketplace.DefaultRules(), torrentOf(10<<30, 1<<20), 0
+	meta, wholes := torrentOf(10<<30, 1<<20), 0
+	share := RationOf(marketplace.DefaultRules(), meta, marketplace.Lease{Root: marketplace.Hash{1}}, 1000)
 	const days = 1000
 	for epoch := range int64(4 * days) {
 		seed := marketplace.AuditEpoch{Epoch: epoch}.Seed()
 		for _, who := range auditors(3) {
-			for _, c := range Challenges(r, visitSeed(seed, 1, who), meta, all) {
+			for _, c := range Challenges(share, visitSeed(seed, 1, who), meta, none) {
 				if c.Block == marketplace.WholePiece {
 					wholes++
 				}
@@ -200,65 +199,35 @@ func TestAWholePieceIsAskedForAboutOnceADay(t *testing.T) {
 	}
 }
 
-// TestAuditsTakeAtMostAHundredthOfTheContentADay says from which size on that holds by default,
-// with pieces as our own .torrents have them.
-func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
-	t.Parallel()
-	r := marketplace.DefaultRules()
-	share := func(size int64, by Proof, known float64) float64 {
-		pieceLength := int64(16 << 10)
-		for pieceLength < 16<<20 && size/pieceLength > 1500 {
-			pieceLength *= 2
-		}
-		return float64(Spend(r, size, pieceLength, by, known)) / float64(size)
-	}
-	for size := int64(256 << 20); size < 1<<43; size += size / 7 {
-		for _, by := range []Proof{Unproven, ByTorrent, ByRoot} {
-			if s := share(size, by, 1); s > 0.01 {
-				t.Errorf("%d MiB, proven by %d: %.4f a day", size>>20, by, s)
-			}
-		}
-	}
-	for _, size := range []int64{64 << 20, 256 << 20, 1 << 30, 16 << 30, 256 << 30} {
-		t.Logf("%6d MiB: %.2f %% a day when all pieces are known, half %.2f %%, none %.2f %%; v2 %.2f %%;"+
-			" v1 by a root %.2f %%", size>>20, 100*share(size, Unproven, 1), 100*share(size, Unproven, 0.5),
-			100*share(size, Unproven, 0), 100*share(size, ByTorrent, 0), 100*share(size, ByRoot, 0))
-	}
-	r.WholeEvery = marketplace.Span(time.Hour)
-	if Spend(r, 1<<30, 1<<20, Unproven, 1) <= Spend(marketplace.DefaultRules(), 1<<30, 1<<20, Unproven, 1) {
-		t.Error("more whole pieces cost nothing")
-	}
-}
-
 func TestAHearingAsksForThePiecesInQuestionAsAWhole(t *testing.T) {
 	t.Parallel()
 	meta := &metainfo.Torrent{V1: true, Pieces: 64, PieceLength: 1 << 18, Size: 64 << 18}
 	asks := []Challenge{{Piece: 5, Block: 2}, {Piece: 9, Block: 0}, {Piece: 7, Block: marketplace.WholePiece}}
 	l := marketplace.Lease{ID: 1}
-	if got := Again(l, meta, asks); !slices.Equal(got, asks) {
+	if got := Again(Ration{}, l, meta, asks); !slices.Equal(got, asks) {
 		t.Errorf("without an accusation %v are asked", got)
 	}
 	l.Accused = &marketplace.Accusation{Pieces: []int{9, 7, 64, -1, 9}}
 	want := []Challenge{{Piece: 9, Block: marketplace.WholePiece}, {Piece: 7, Block: marketplace.WholePiece},
 		{Piece: 5, Block: 2}}
-	if got := Again(l, meta, asks); !slices.Equal(got, want) {
+	if got := Again(Ration{}, l, meta, asks); !slices.Equal(got, want) {
 		t.Errorf("asked are %v, want %v", got, want)
 	}
 	l.Accused.Refuted = 3
-	if got := Again(l, meta, asks); !slices.Equal(got, asks) {
+	if got := Again(Ration{}, l, meta, asks); !slices.Equal(got, asks) {
 		t.Errorf("after the hearing %v are asked", got)
 	}
 }
 
 func TestInAQuietWindowAllReplicasAreAskedForTheSamePiecesAndBlocksComeFirst(t *testing.T) {
 	t.Parallel()
-	r, meta, firsts := marketplace.DefaultRules(), torrentOf(4<<30, 1<<20), map[int]bool{}
+	meta, firsts := torrentOf(4<<30, 1<<20), map[int]bool{}
+	share := ration(marketplace.DefaultRules(), meta.Size, meta.PieceLength, ByRoot, false)
 	for n := range byte(20) {
 		seed, all, leases := marketplace.Hash{n}, map[int]bool{}, [5]map[int]int{}
 		for lease := range leases {
-			asks := Challenges(r, visitSeed(seed, int64(lease), auditors(3)[lease%3]), meta,
-				func(int) bool { return true })
-			got, asked := Burst(r, seed, meta, asks), map[int]int{}
+			asks := Challenges(share, visitSeed(seed, int64(lease), auditors(3)[lease%3]), meta, none)
+			got, asked := Burst(share, seed, meta, asks), map[int]int{}
 			blocks := slices.DeleteFunc(slices.Clone(got), isWhole)
 			if !slices.Equal(got[:len(blocks)], blocks) {
 				t.Fatalf("blocks and pieces are mixed: %v", got)
@@ -286,8 +255,9 @@ func TestInAQuietWindowAllReplicasAreAskedForTheSamePiecesAndBlocksComeFirst(t *
 		t.Errorf("20 seeds draw only %d pieces", len(firsts))
 	}
 	small := torrentOf(100<<20, 1<<20)
-	asks := Challenges(r, marketplace.Hash{1}, small, func(int) bool { return true })
-	if got := Burst(r, marketplace.Hash{1}, small, asks); len(got) != len(asks) {
+	share = ration(marketplace.DefaultRules(), small.Size, small.PieceLength, ByRoot, false)
+	asks := Challenges(share, marketplace.Hash{1}, small, none)
+	if got := Burst(share, marketplace.Hash{1}, small, asks); len(got) != len(asks) {
 		t.Errorf("a torrent of 100 MiB has a burst of whole MiBs: %v", got)
 	}
 }

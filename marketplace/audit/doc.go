@@ -23,50 +23,51 @@
 // # What is asked, and how anyone recomputes it
 //
 // A challenge is a block of 16 KiB. Blocks are drawn from the whole content, so n challenges find
-// a missing part f with 1 − (1−f)^n, whatever the auditor knows: by default n is 96 a day (3
-// auditors, 4 epochs, 8 blocks), which finds f = 10 % within the day with 99.996 %, 5 % with
-// 99.3 %, 1 % with 62 %.
+// a missing part f with 1 − (1−f)^n: by default n is 96 a day (3 auditors, 4 epochs, 8 blocks), which
+// finds f = 10 % within the day with 99.996 %, 5 % with 99.3 %, 1 % with 62 %. Of a small torrent n is what
+// a hundredth of it allows (see What it costs).
 //
-// A block can be checked alone only by who knows its SHA-256. A v2 torrent tells the root of each
-// piece's tree, and the peer proves the block by the hashes that lead there: so of v2 torrents,
-// and of hybrids whose v2 half is whole, every challenge but the daily piece is a block, from the
-// first day on, and follows from the seed and the .torrent alone. Hashes come by BEP 52, or from
-// agents by messages of their own (metainfo.HashesExtension), which also works in hybrids. A
-// proof is no part of a report: whoever has the torrent can make it.
+// A block can be checked alone only by who knows its SHA-256. A v2 torrent tells the root of each piece's
+// tree, and the peer proves the block by the hashes that lead there: so of v2 torrents, and of hybrids
+// whose v2 half is whole, every challenge but the daily piece is a block, and follows from the seed and
+// the .torrent alone. Hashes come by BEP 52, or from agents by messages of their own
+// (metainfo.HashesExtension), which also works in hybrids. A proof is no part of a report: whoever has the
+// torrent can make it.
 //
-// A v1 torrent tells nothing of blocks. So an auditor keeps their hashes ([Leaves]) from whole
-// pieces that passed, whose hash the .torrent tells. In place of a block from another piece it asks
-// for the whole piece. What an auditor knows in an epoch follows from the log: the pieces that
-// answered whole, with a pass, in its own reports of earlier epochs for the same infohash. An
-// auditor that lost its hashes asks for whole pieces anew.
+// A v1 torrent tells nothing of blocks. An agent that has the content knows their hashes, and commits to their
+// root when it says that it is ready (marketplace.Lease.Root): the root that BEP 52 would give one file with
+// all of the torrent (metainfo.Torrent.Committed). Blocks are asked for alone from the first day on, and
+// proven up to that root. It may have made up what it committed to. So whole pieces, whose hash the .torrent
+// tells, are asked for besides, as many as a hundredth of the content allows, and the peer must show by a path
+// that its root has each of them. An auditor keeps the hashes of blocks of pieces that passed ([Leaves]): where
+// it knows that of a block it need not be proven, and the path of a fresh root must lead from it.
 //
-// An agent that has the content of a v1 torrent knows these hashes, and may commit to their root when it
-// says that it is ready (marketplace.Lease.Root): the root that BEP 52 would give one file with all of the
-// torrent (metainfo.Torrent.Committed). Of a lease that is rooted (marketplace.Rules.Rooted), which follows
-// from the public epoch, blocks are asked for alone as of a v2 torrent, and proven up to that root. A lease
-// is rooted when it has passed three epochs (Rules.Seasoned), and when no other lease of its torrent has
-// another root: all who have the content have the same. Until then whole pieces are asked for, and the peer
-// must show by a path that its root has each of them, and each block whose hash the auditor knew; of a
-// whole piece always. A path that leads to the root from another hash than that of what came proves that
-// the root was made up, and is bad data: the answer's hash is the one that was committed to. Without a
-// path, or with one that leads nowhere, which proves nothing, there is no pass (Timeout), but no data fault
-// either. So a root that nobody can prove anything by is never paid for.
+// A root is believed when as many whole pieces were shown to be of it as Rules.Seasoned says, or all: after so
+// many passed epochs of all leases that committed to it (marketplace.Rules.Rooted) as ask for that many on the
+// average. It follows from the public epoch. All who have the content have the same root, so none is as long
+// as two leases of a torrent have different ones. From then on a v1 torrent is asked for what a v2 one is.
 //
-// To ask for more than was due is never a fault, to ask for less is one. A peer that gives no
-// proof, or one that leads nowhere, is asked for the whole piece instead, in the same try; what
+// A path that leads to the root from another hash than that of what came proves that the root was made up, and
+// is bad data: the answer's hash is the one that was committed to. Without a path, or with one that leads
+// nowhere, which proves nothing, there is no pass (Timeout), but no data fault either. Of a root that is not
+// believed yet the same holds for blocks. So one that nobody can prove anything by is never paid for.
+//
+// To ask for more than was due is never a fault, to ask for less is one. A peer that otherwise gives no
+// proof of a block, or one that leads nowhere, is asked for the whole piece instead, in the same try; what
 // it sent already is not asked for again. So nobody gains by proving nothing, and an agent that
 // holds a hybrid whose halves disagree is judged by the half that it could check.
 //
-// Who commits to a root over made-up data, a part f of the pieces, would be asked for blocks of it that it can
-// prove. Its first four epochs ask for 96 whole pieces, which it survives with (1−f)^96: 0.004 % at
-// f = 10 %, 38 % at 1 %. After that the daily whole piece, the burst of a quiet window, and every auditor that
-// knows a made-up piece from elsewhere still find it, and one is enough. With pieces above 2 MiB fewer fit
-// into an audit (48 of 4 MiB in four epochs, 12 of 16 MiB), and it survives the more often. What it could win
-// is the disk for a part that small, against its holdback and its name: in the trial (package trial), with 1 %
-// made up, half are cut off after five epochs and 98 of 100 within thirty days.
+// Who commits to a root over made-up data, a part f of the pieces, proves its blocks, and survives w whole
+// pieces with (1−f)^w. At 1 GiB w is 26 a day where pieces have 256 KiB, 6.5 at 1 MiB, 2.1 at 4 MiB; at 10
+// GiB 24 at 4 MiB and 6.3 at 16 MiB; and what a burst asks for. In the trial (package trial; its torrents
+// have 4,096 pieces) who makes up 10 % is paid 10 % of an honest agent until it is cut off; with 1 GiB in
+// 2,048 pieces it would be 26 %, in 1,024 41 %, in 256 66 %, and of 64 MiB 62 %. With 1 % made up half are
+// cut off after sixteen epochs and 95 of 100 within thirty days. What it wins is the disk for what it
+// makes up, against its holdback and its name. Who is silent about it instead is not caught
+// (ADVERSARIES.md). One replica with another root is enough to have nobody's believed.
 //
-// On top comes a whole piece about once a day and replica (Rules.WholeEvery), by lot for each
-// auditor and epoch: it finds agents that keep only blocks that were asked for before.
+// By lot for each auditor and epoch a whole piece comes on top about once a day and replica at most
+// (Rules.WholeEvery), also when a root is believed: what was made up and not found is found later.
 //
 // # Quiet windows
 //
@@ -85,17 +86,24 @@
 //
 // # What it costs
 //
-// Reports say what was spent (Wire), and the market publishes it. The figures here are reckoned by a
-// formula that tests hold against the wire (spend_test.go).
-// When blocks can be checked alone, the defaults cost about 1.7 MiB and one piece a day, and a burst of at
-// most 4 MiB or a 512th of the content: at most 1 % of the content from 256 MiB on. Proofs are 0.03 MiB of
-// that, 334 bytes each at 1 MiB a piece, and 654 by a root of 1 GiB. Below, 96 blocks are more than 1 %, up to
-// 3 % of the smallest billed size, and stay: to ask less would find less. The first four epochs of a lease on a
-// v1 torrent, a day, fetch whole pieces: 9.7 % of content that has 1,000 of them, at most 16 MiB an audit. From
-// then on it costs what v2 does, 0.46 % a day at 1 GiB.
+// Reports say what was spent (Wire), and the market publishes it. What is asked for follows from a budget:
+// a day of audits takes Rules.AuditBps of the content at most, a hundredth, with all that is on the wire
+// ([Ration]; the costs that it reckons with are held against the wire by TestATryCostsWhatWasReckoned).
+// That is of audits that pass at the first try. From 256 MiB on it is enough for all: 96 blocks, a piece,
+// and a burst of a 512th of the content or 4 MiB, which take 0.96 % at 256 MiB and 0.46 % at 1 GiB, in
+// 1,024 pieces. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a piece, and 654 by a root of 1 GiB.
+// Where a whole piece is too large for what blocks leave, it is asked for more seldom: 16 MiB of 1 GiB
+// every second day. As long as a root is fresh all of the hundredth is used.
 //
-// Of an agent that committed to no root it costs that until the auditors know the pieces: every
-// piece is fetched whole once by every auditor, over the torrent's life and not the lease's, shared by all
-// its replicas. Where 8 pieces are more than 16 MiB, fewer are asked for, and n is smaller until more are
-// known. A proof makes the agent read and hash the whole piece, which is nothing next to sending it.
+// Below 256 MiB blocks become fewer, at 128 MiB 67 a day, which find 10 % within the day with 99.9 %;
+// below, the budget stays and finding takes longer: of 64 MiB 33 a day find it with 97 %, and within three
+// days with 99.99 %. While its root is fresh a v1 torrent of 64 MiB is asked for 23 a day. Every audit
+// asks for one block at least, so below 26 MiB a day costs up to 270 kB whatever the size.
+//
+// A v1 torrent whose agent committed to no root is asked for whole pieces in place of blocks that the
+// auditor does not know, as many as the budget allows and one in each audit: too little to find what is
+// missing, and above the budget where there are fewer than about 1,300 pieces. So the market takes no such
+// agent (api, Ready). What an auditor knows follows from the log: the pieces that answered whole, with a
+// pass, in its own reports of earlier epochs for the same infohash. A peer that proves nothing costs more
+// than a hundredth, and so do a hearing (Again) and further tries: agents of ours prove.
 package audit

@@ -105,13 +105,13 @@ func (s *shelf) knows(piece int, epoch int64) bool {
 }
 
 // fill puts the known hashes to the blocks that are asked for. A piece whose hashes cannot be read
-// is forgotten. Blocks of v2 pieces, and of who is rooted, can do without.
-func (s *shelf) fill(t *metainfo.Torrent, asks []Challenge, rooted bool) error {
+// is forgotten. Blocks that the peer can prove can do without.
+func (s *shelf) fill(t *metainfo.Torrent, asks []Challenge, share Ration) error {
 	for i, c := range asks {
 		if c.Block == marketplace.WholePiece {
 			continue
 		}
-		if _, isV2 := t.PieceRoot(c.Piece); (isV2 || rooted) && !s.knows(c.Piece, math.MaxInt64) {
+		if share.alone(t, c.Piece) && !s.knows(c.Piece, math.MaxInt64) {
 			continue // the peer will be asked for a proof
 		}
 		leaf, err := s.leaf(c.Piece, c.Block)

@@ -94,7 +94,7 @@ func TestHashesOfBlocksSurviveAKillInTheMiddle(t *testing.T) {
 		t.Errorf("rotten hash %s came back", h)
 	}
 	asks := []Challenge{{Piece: 1}, {Piece: 0}, {Piece: 1, Block: 1}}
-	if err := s.fill(torrentOf(1<<20, 64<<10), asks, false); err == nil {
+	if err := s.fill(torrentOf(1<<20, 64<<10), asks, Ration{}); err == nil {
 		t.Error("rotten hashes are used")
 	}
 	if s.knows(0, 9) {

@@ -185,11 +185,12 @@ func (p *probe) await(deadline time.Time) (until time.Time, wait bool) {
 
 // insist asks for the whole piece of every block that the peer does not prove: nobody gains by
 // giving no proofs. What does not fit any more is left out, as where blocks of a v1 torrent are not
-// known (see Challenges). A path that is missing proves nothing, but nobody passes without.
+// known (see Challenges). A path that is missing proves nothing, but nobody passes without; neither does a
+// block of a root that is not believed yet.
 func (p *probe) insist() {
 	came := map[[2]int][]byte{} // by piece and begin
 	for of, one := range p.proofs {
-		if one.path {
+		if one.path || p.asks[of].Path {
 			delete(p.proofs, of)
 			p.leaveUnproven(of)
 			continue

@@ -82,7 +82,7 @@ type judge struct {
 	plan        map[int64][]Visit
 	leases      map[int64]marketplace.Lease
 	visits      map[voice]Visit
-	rooted      map[int64]bool
+	rooted      map[int64]int
 	commitments map[voice]marketplace.Commitment
 	known       map[knowledge]bool
 	seen        map[spot]sighting

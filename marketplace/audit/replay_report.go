@@ -183,42 +183,38 @@ func gravest(answers []marketplace.Answer) marketplace.Outcome {
 }
 
 // challenges compares what was asked for with what was due. Where a report asks for a block of a piece
-// that the .torrent has no root of, its author must have known the piece, or the lease be rooted; where it
+// that the .torrent has no root of, its author must have known the piece, or the lease have a root; where it
 // asks for a whole piece, it need not have.
 func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) {
 	if len(r.Answers) == 0 && len(r.Tries) > 0 &&
 		r.Tries[len(r.Tries)-1] == marketplace.AuditorFault {
 		return // it could not even ask
 	}
-	provable := func(piece int) bool {
-		_, isV2 := t.PieceRoot(piece)
-		return isV2 || j.rooted[of.lease]
-	}
+	lease := j.leases[of.lease]
+	share := RationOf(j.Rules, t, lease, j.rooted[of.lease])
 	blocks := map[int]bool{}
 	for _, a := range r.Answers {
 		if a.Block == marketplace.WholePiece || blocks[a.Piece] {
 			continue
 		}
 		blocks[a.Piece] = true
-		if !provable(a.Piece) && !j.known[knowledge{of.auditor, t.Infohash, a.Piece}] {
+		if !share.alone(t, a.Piece) && !j.known[knowledge{of.auditor, t.Infohash, a.Piece}] {
 			j.fault(BadChallenges, of, "asked for block %d of piece %d and could not check it: no report of"+
 				" an earlier epoch shows that it knew the piece", a.Block, a.Piece)
 		}
 	}
 	v := j.visits[of]
-	due := Challenges(j.Rules, v.Seed, t,
-		func(piece int) bool { return blocks[piece] || provable(piece) })
-	due = Again(j.leases[of.lease], t, due)
-	if v.InWindow() {
-		due = Burst(j.Rules, v.Burst, t, due)
+	due := Challenges(share, v.Seed, t, func(piece int) bool { return blocks[piece] })
+	if due = Again(share, lease, t, due); v.InWindow() {
+		due = Burst(share, v.Burst, t, due)
 	}
 	answers := r.Answers
 	for _, c := range due {
 		switch {
 		case len(answers) > 0 && answers[0].Piece == c.Piece && answers[0].Block == c.Block,
-			len(answers) > 0 && answers[0].Piece == c.Piece && provable(c.Piece) && insisted(c, answers[0]):
+			len(answers) > 0 && answers[0].Piece == c.Piece && share.alone(t, c.Piece) && insisted(c, answers[0]):
 			answers = answers[1:]
-		case provable(c.Piece) && dropped(c, r.Answers, t):
+		case share.alone(t, c.Piece) && dropped(c, r.Answers, t):
 		default:
 			j.fault(BadChallenges, of, "did not ask for %s, which was due", spotOf(t, c.Piece, c.Block))
 			return

@@ -129,15 +129,16 @@ func (p *past) signed(r marketplace.Report) marketplace.Report {
 // tell lets all auditors pass all leases, and pays for it.
 func (p *past) tell() {
 	e := p.Log.Epoch
-	plan := audit.Plan(p.Rules, e)
+	plan, rooted := audit.Plan(p.Rules, e), p.Rules.Rooted(e)
 	for _, l := range e.Leases {
+		share := audit.RationOf(p.Rules, p.t, l, rooted[l.ID])
 		for _, v := range plan[l.ID] {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
-			asks := audit.Challenges(p.Rules, v.Seed, p.t, p.known)
-			if asks = audit.Again(l, p.t, asks); v.InWindow() {
-				asks = audit.Burst(p.Rules, v.Burst, p.t, asks)
+			asks := audit.Challenges(share, v.Seed, p.t, p.known)
+			if asks = audit.Again(share, l, p.t, asks); v.InWindow() {
+				asks = audit.Burst(share, v.Burst, p.t, asks)
 			}
 			if audit.IsCarried(p.Rules, v.Part) {
 				r.Carriers = []marketplace.Address{{77}}

@@ -171,7 +171,8 @@ func TestWhoGivesNoPathPassesNothingAndHasNoDataFault(t *testing.T) {
 	other, _ := meta.Committed(marketplace.Hash{1}) // not a root that it can prove anything by
 	known := blocks(t, parent, meta)[:1]
 	want(t, ask(t, e.Addr(), other, withPath(append(whole(1), known...))), timeout, timeout, timeout)
-	// Blocks need no path: it is asked for the piece in their place, as of a v2 torrent.
+	want(t, ask(t, e.Addr(), other, withPath([]audit.Challenge{{Piece: 1, Block: 2}})), timeout, timeout)
+	// Of a root that is believed blocks need no path: it is asked for the piece instead, as of a v2 torrent.
 	f := ask(t, e.Addr(), other, []audit.Challenge{{Piece: 1, Block: 2}})
 	want(t, f, pass, pass)
 	if f.Answers[0].Block != marketplace.WholePiece {
@@ -203,7 +204,7 @@ func TestAsManyPathsAsABurstHasAreAskedForInTurns(t *testing.T) {
 	}
 }
 
-func TestAnAuditorAsksForBlocksAloneOfWhoIsRootedOnly(t *testing.T) {
+func TestAnAuditorAsksForWholePiecesAsLongAsARootIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	parent, raw := built(t, metainfo.V1)
 	meta := parse(t, raw)
@@ -214,6 +215,7 @@ func TestAnAuditorAsksForBlocksAloneOfWhoIsRootedOnly(t *testing.T) {
 	r := rules()
 	r.ProbeTimeout = marketplace.Span(time.Second)
 	r.WholeEvery = 0
+	r.AuditBps *= 10 // all of such a small torrent
 	lease := func(id int64, meta *metainfo.Torrent, e *swarm.Engine, root marketplace.Hash, passed int,
 	) marketplace.Lease {
 		return marketplace.Lease{ID: id, Infohash: meta.Infohash, Peer: e.Addr().String(), Root: root,
@@ -224,7 +226,7 @@ func TestAnAuditorAsksForBlocksAloneOfWhoIsRootedOnly(t *testing.T) {
 		rules: r, auditors: []marketplace.Address{{1}}, heard: make(chan struct{}, 1),
 		torrents: map[marketplace.Infohash][]byte{meta.Infohash: raw, twice.Infohash: disputedRaw},
 		leases: []marketplace.Lease{
-			lease(1, meta, e, root, r.Seasoned), lease(2, meta, e, root, r.Seasoned-1),
+			lease(1, meta, e, root, 100), lease(2, meta, e, root, 0), // believed of both
 			lease(3, meta, e, marketplace.Hash{}, 100),
 			lease(4, twice, other, rootOf(t, other, twice), 100),
 			lease(5, twice, liar, rootOf(t, liar, twice), 100),
@@ -247,7 +249,7 @@ func TestAnAuditorAsksForBlocksAloneOfWhoIsRootedOnly(t *testing.T) {
 		blocks := slices.ContainsFunc(rep.Answers, func(a marketplace.Answer) bool {
 			return a.Block != marketplace.WholePiece
 		})
-		if blocks != (rep.Lease == 1) || wholes == blocks {
+		if believed := rep.Lease <= 2; believed == wholes || believed && !blocks || rep.Lease == 3 && blocks {
 			t.Errorf("lease %d was asked for %+v", rep.Lease, rep.Answers)
 		}
 		if rep.Lease != 5 && rep.Outcome != pass {
@@ -266,7 +268,7 @@ func TestALogOfBlocksByARootReplaysAndWhoAskedThemTooSoonIsNamed(t *testing.T) {
 	p := pastEpochOf(t, metainfo.V1)
 	p.Log.Earlier = nil // nobody knows a piece
 	for i := range p.Log.Epoch.Leases {
-		p.Log.Epoch.Leases[i].Root, p.Log.Epoch.Leases[i].Passed = marketplace.Hash{4}, p.Rules.Seasoned
+		p.Log.Epoch.Leases[i].Root, p.Log.Epoch.Leases[i].Passed = marketplace.Hash{4}, 1
 	}
 	p.Log.Reports, p.Log.Commitments, p.Log.Before, p.Log.Proofs = nil, nil, nil, nil
 	p.known = func(int) bool { return true }
@@ -286,7 +288,7 @@ func TestALogOfBlocksByARootReplaysAndWhoAskedThemTooSoonIsNamed(t *testing.T) {
 	}
 	l := p.Log.Epoch.Leases
 	for name, spoil := range map[string]func(){
-		"not seasoned":     func() { l[0].Passed--; l[1].Passed-- },
+		"not believed yet": func() { l[0].Passed--; l[1].Passed-- },
 		"without a root":   func() { l[0].Root, l[1].Root = marketplace.Hash{}, marketplace.Hash{} },
 		"roots in dispute": func() { l[1].Root = marketplace.Hash{5} },
 	} {

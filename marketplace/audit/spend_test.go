@@ -1,66 +1,157 @@
 package audit
 
 import (
-	"crypto/sha256"
-	"math/bits"
-	"time"
+	"fmt"
+	"testing"
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/metainfo"
 )
 
-// What a try costs on the wire beside content: the handshakes and greetings, and the messages
-// around each block.
-const (
-	meetBytes  = 2500
-	blockBytes = 30
-)
+// Lots are the parts that a ration counts in.
+const Lots = lots
 
-// A Proof is how blocks are proven by whom they are asked of.
-type Proof int
-
-// The ways of proving.
-const (
-	Unproven  Proof = iota // a v1 torrent, or the auditors know their hashes
-	ByTorrent              // its .torrent tells the roots of pieces
-	ByRoot                 // a v1 torrent, by the root that its agent committed to
-)
-
-// proofBytes returns what a proof costs on the wire: a request, its answer's head, the pair that what is
-// proven is of, and an uncle in each layer between it and a root, so many above it.
-func proofBytes(layers int) float64 {
-	if layers == 0 {
-		return 0
-	}
-	return float64(2*(4+3+metainfo.HashRequestSize) + (1+layers)*sha256.Size)
+// Spend returns the bytes on the wire for one replica and day by a ration, when every audit passes at the
+// first try.
+func Spend(r marketplace.Rules, share Ration, size, pieceLength int64) int64 {
+	c, d := costOf(size, pieceLength, share.Proof), dayOf(r)
+	blocks, pieces := float64(share.Blocks)/lots, float64(share.Pieces)/lots
+	return int64(float64(d.audits)*(meetBytes+blocks*float64(c.block)+pieces*float64(c.whole)) +
+		float64(d.windows)*(ticketBytes+blocks*float64(c.warm)+float64(share.Burst*c.whole)))
 }
 
-func layersOver(n int64) int { return bits.Len64(uint64(n - 1)) } // #nosec G115 -- positive
+// usualPieces are lengths with which a torrent has about as many pieces as torrents have.
+func usualPieces(size int64) (all []int64) {
+	for length := int64(16 << 10); length <= 16<<20; length *= 2 {
+		if n := size / length; n >= 500 && n <= 8192 {
+			all = append(all, length)
+		}
+	}
+	return all
+}
 
-// Spend estimates the bytes on the wire for one replica and day, when every audit passes at the
-// first try, and there is a quiet window in which blocks are asked for twice and a burst on top. Blocks are
-// proven by the peer, or the auditors know the hashes of a share of the pieces.
-func Spend(r marketplace.Rules, size, pieceLength int64, by Proof, known float64) int64 {
-	whole := float64(pieceLength + blocksIn(pieceLength)*blockBytes)
-	block := float64(metainfo.BlockSize + blockBytes)
-	below, above := layersOver(blocksIn(pieceLength)), layersOver((size+pieceLength-1)/pieceLength)
-	switch by {
-	case ByTorrent:
-		block, known = block+proofBytes(below), 1
-	case ByRoot:
-		block, known = block+proofBytes(below+above), 1
-		whole += proofBytes(above)
+func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
+	t.Parallel()
+	r := marketplace.DefaultRules()
+	for _, size := range []int64{32 << 20, 64 << 20, 128 << 20, 256 << 20, 1 << 30, 10 << 30, 100 << 30} {
+		for _, length := range usualPieces(size) {
+			for name, share := range map[string]Ration{
+				"v2":        ration(r, size, length, ByTorrent, false),
+				"v1":        ration(r, size, length, ByRoot, false),
+				"v1, fresh": ration(r, size, length, ByRoot, true),
+			} {
+				spent := Spend(r, share, size, length)
+				if spent > size/100 {
+					t.Errorf("%s of %d MiB in %d KiB: %d bytes a day", name, size>>20, length>>10, spent)
+				}
+				audits := float64(dayOf(r).audits)
+				t.Logf("%6d MiB in %5d KiB, %-9s %.1f blocks, %.2f pieces, a burst of %d: %.2f %% a day",
+					size>>20, length>>10, name, audits*float64(share.Blocks)/lots,
+					audits*float64(share.Pieces)/lots, share.Burst, 100*float64(spent)/float64(size))
+				if share.Pieces > lots && share.Pieces*length > lots*askedMax {
+					t.Errorf("%s of %d MiB in %d KiB: more pieces than fit into an audit", name, size>>20,
+						length>>10)
+				}
+				if size >= 128<<20 && !share.Fresh && share.Blocks*dayOf(r).audits < 66*lots {
+					t.Errorf("%s of %d MiB: too few blocks to find a tenth within a day", name, size>>20)
+				}
+				if size >= 256<<20 && share.Blocks != int64(r.Challenges)*lots {
+					t.Errorf("%s of %d MiB in %d KiB: less than all blocks", name, size>>20, length>>10)
+				}
+			}
+		}
 	}
-	asked := min(float64(r.Challenges)*(known*block+(1-known)*whole), max(askedMax, whole))
-	audits := float64(r.Auditors) * float64(24*time.Hour) / float64(r.Epoch)
-	sum := audits * (meetBytes + asked)
-	if r.WholeEvery > 0 {
-		sum += whole * min(audits, float64(24*time.Hour)/float64(r.WholeEvery))
+}
+
+// TestADayAsksForWhatItsRationSays holds what is drawn against what is reckoned.
+func TestADayAsksForWhatItsRationSays(t *testing.T) {
+	t.Parallel()
+	r := marketplace.DefaultRules()
+	for _, meta := range []*metainfo.Torrent{torrentOf(64<<20, 64<<10), torrentOf(1<<30, 1<<20)} {
+		for _, rooted := range []int{0, 1000} {
+			l := marketplace.Lease{ID: 1, Infohash: meta.Infohash, Root: marketplace.Hash{1}}
+			share := RationOf(r, meta, l, rooted)
+			const days = 500
+			var sum int64
+			for day := range int64(days) {
+				sum += drawnDay(r, share, l, meta, day)
+			}
+			spent, reckoned := sum/days, Spend(r, share, meta.Size, meta.PieceLength)
+			t.Logf("%d MiB, fresh %t: %d bytes a day, reckoned %d", meta.Size>>20, share.Fresh, spent, reckoned)
+			if share.Fresh != (rooted == 0) || spent > meta.Size/100*102/100 || spent < reckoned*94/100 {
+				t.Errorf("%d MiB: %d bytes a day, reckoned %d", meta.Size>>20, spent, reckoned)
+			}
+		}
 	}
-	if r.QuietEvery > 0 {
-		burst := float64(min(r.BurstMax, size/burstShare) / pieceLength)
-		windows := min(audits, float64(24*time.Hour)/float64(r.QuietEvery))
-		sum += windows * (burst*whole + known*float64(r.Challenges)*(metainfo.BlockSize+blockBytes))
+}
+
+// drawnDay returns the bytes that the draws of a simulated day ask for, as the wire has them.
+func drawnDay(r marketplace.Rules, share Ration, l marketplace.Lease, t *metainfo.Torrent, day int64,
+) (sum int64) {
+	c := costOf(t.Size, t.PieceLength, share.Proof)
+	for epoch := range int64(4) {
+		e := marketplace.AuditEpoch{Epoch: day*4 + epoch, Leases: []marketplace.Lease{l},
+			Auditors: marketplace.SignersPanel(auditors(3))}
+		for _, v := range Plan(r, e)[l.ID] {
+			asks := Challenges(share, v.Seed, t, none)
+			sum += meetBytes
+			if v.InWindow() {
+				sum += ticketBytes
+				asks = Burst(share, v.Burst, t, asks)
+			}
+			for _, ask := range asks {
+				switch {
+				case isWhole(ask):
+					sum += c.whole
+				case v.InWindow():
+					sum += c.block + c.warm
+				default:
+					sum += c.block
+				}
+			}
+		}
 	}
-	return int64(sum)
+	return sum
+}
+
+// TestBelowAFloorADayCostsTheSame says from which size on a hundredth suffices for one block an audit.
+func TestBelowAFloorADayCostsTheSame(t *testing.T) {
+	t.Parallel()
+	r := marketplace.DefaultRules()
+	for size := int64(1 << 20); size < 27<<20; size += 1 << 20 {
+		for _, by := range []Proof{ByTorrent, ByRoot} {
+			share := ration(r, size, 16<<10, by, by == ByRoot)
+			if spent := Spend(r, share, size, 16<<10); share.Blocks < lots || share.Pieces == 0 ||
+				spent > max(270_000, size/100) {
+				t.Errorf("%d MiB: %d bytes a day for %+v", size>>20, spent, share)
+			}
+		}
+	}
+}
+
+func TestARootIsBelievedWhenSoManyPiecesWereShownToBeOfIt(t *testing.T) {
+	t.Parallel()
+	r := marketplace.DefaultRules()
+	l := marketplace.Lease{Root: marketplace.Hash{1}}
+	for _, tc := range []struct {
+		size, length int64
+		days         int
+	}{{1 << 30, 256 << 10, 4}, {1 << 30, 1 << 20, 15}, {10 << 30, 4 << 20, 4}, {10 << 30, 16 << 20, 16},
+		{64 << 20, 64 << 10, 79}} {
+		meta, epochs := torrentOf(tc.size, tc.length), 0
+		for RationOf(r, meta, l, epochs).Fresh && epochs < 10_000 {
+			epochs++
+		}
+		if days := (epochs + 3) / 4; days != tc.days {
+			t.Errorf("%d MiB in %d KiB: believed after %d days", tc.size>>20, tc.length>>10, days)
+		}
+		at := fmt.Sprintf("%d MiB in %d KiB", tc.size>>20, tc.length>>10)
+		fresh, old := RationOf(r, meta, l, 0), RationOf(r, meta, l, epochs)
+		if fresh.Proof != ByRoot || old.Proof != ByRoot || old.Pieces > fresh.Pieces {
+			t.Errorf("%s: %+v, then %+v", at, fresh, old)
+		}
+	}
+	if share := RationOf(r, torrentOf(1<<30, 1<<20), marketplace.Lease{}, 1000); share.Proof != Unproven {
+		t.Errorf("who committed to nothing: %+v", share)
+	}
 }

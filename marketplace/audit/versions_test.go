@@ -109,30 +109,29 @@ func TestEveryVersionFindsASpoiledByteInItsBlockAndItsPiece(t *testing.T) {
 	}
 }
 
-// TestATryCostsWhatWasReckoned holds Spend against bytes on a real wire.
+// TestATryCostsWhatWasReckoned holds what a ration costs against bytes on a real wire.
 func TestATryCostsWhatWasReckoned(t *testing.T) {
 	t.Parallel()
 	r := marketplace.DefaultRules()
-	r.WholeEvery, r.QuietEvery = 0, 0
-	for by, format := range map[audit.Proof]metainfo.Format{audit.Unproven: metainfo.V1,
+	r.QuietEvery = 0
+	for by, format := range map[audit.Proof]metainfo.Format{
 		audit.ByTorrent: metainfo.V2, audit.ByRoot: metainfo.V1} {
 		parent, raw := built(t, format)
 		meta := parse(t, raw)
-		e, asks := agent(t, parent, raw), blocks(t, parent, meta)[:8]
-		if by != audit.Unproven {
-			asks = unknown(asks)
-		}
+		e, asks := agent(t, parent, raw), unknown(blocks(t, parent, meta)[:8])
+		share := audit.Ration{Proof: by, Blocks: int64(len(asks)) * audit.Lots}
 		if by == audit.ByRoot {
 			meta = committed(t, e, meta)
+			asks, share.Pieces = append(asks, withPath(whole(3))...), audit.Lots
 		}
 		f := audit.Probe(t.Context(), devnet, 10*time.Second, e.Addr(), meta, asks, nil)
-		reckoned := audit.Spend(r, meta.Size, 64<<10, by, 1) / 12
+		reckoned := audit.Spend(r, share, meta.Size, 64<<10) / 12
 		if f.Outcome != pass || f.Wire > reckoned*102/100 || f.Wire < reckoned*98/100 {
-			t.Errorf("%s: %s: 8 blocks took %d bytes, reckoned were %d", format, f.Outcome, f.Wire,
-				reckoned)
+			t.Errorf("%s: %s: %d bytes, reckoned were %d", format, f.Outcome, f.Wire, reckoned)
 		}
-		t.Logf("%s, proven by %d: 8 blocks of 16 KiB took %d bytes", format, by, f.Wire)
-		if len(f.Answers) != 8 {
+		t.Logf("%s, proven by %d: %d asks took %d bytes, reckoned were %d", format, by, len(asks), f.Wire,
+			reckoned)
+		if len(f.Answers) != len(asks) {
 			t.Errorf("%s: answers %+v", format, f.Answers)
 		}
 	}

@@ -2552,7 +2552,7 @@ export interface components {
         ReadyBody: {
             /**
              * Format: hash
-             * @description Merkle root of the torrent, if its .torrent tells none: set once
+             * @description Merkle root of the torrent, where its .torrent tells none: set once, and required
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             root?: string;
@@ -2696,6 +2696,11 @@ export interface components {
             attempts: number;
             /**
              * Format: int64
+             * @description Part of its content that audits of a replica take a day, at most
+             */
+            audit_bps: number;
+            /**
+             * Format: int64
              * @description How many of them must pass a replica
              */
             audit_quorum: number;
@@ -2744,7 +2749,7 @@ export interface components {
             carried_bps: number;
             /**
              * Format: int64
-             * @description Random blocks asked for per audit
+             * @description Random blocks asked for per audit, where that part allows so many
              */
             challenges: number;
             /**
@@ -2902,7 +2907,7 @@ export interface components {
             reputation_warn_bps: number;
             /**
              * Format: int64
-             * @description Epochs a replica has passed when blocks of a v1 torrent are asked of it alone
+             * @description Whole pieces that replicas of a v1 torrent show to be of their root until it is believed
              */
             seasoned: number;
             /**
@@ -2933,7 +2938,7 @@ export interface components {
             vet_audits: number;
             /**
              * Format: span
-             * @description A whole piece is asked of a replica about this often
+             * @description A whole piece is asked of a replica about this often, a large one more seldom
              * @example 30d
              */
             whole_every: string;

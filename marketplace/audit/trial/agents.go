@@ -92,22 +92,22 @@ func without(share float64, other marketplace.Outcome) func(World, *rand.Rand) a
 }
 
 // commits makes up a share of the pieces of a v1 torrent before it says that it is ready, and commits to the
-// root of that: it proves each of their blocks, and no piece.
-func commits(share float64) func(World, *rand.Rand) answer {
+// root of that: it proves each of their blocks, and no piece. Asked for one of those it does the other thing.
+func commits(share float64, other marketplace.Outcome) func(World, *rand.Rand) answer {
 	return func(w World, chance *rand.Rand) answer {
 		made := make([]bool, w.Torrent.Pieces)
 		for _, i := range chance.Perm(len(made))[:int(share*float64(len(made)))] {
 			made[i] = true
 		}
 		return func(v *visit, _ time.Time) marketplace.Outcome {
-			v.lease.Root, v.wrong = marketplace.Hash{1}, nil
+			v.fresh, v.wrong = true, nil
 			for _, c := range v.asks() {
 				if made[c.Piece] && c.Block == marketplace.WholePiece {
 					v.wrong = append(v.wrong, c.Piece)
 				}
 			}
 			if v.wrong != nil {
-				return marketplace.BadData
+				return other
 			}
 			return marketplace.Pass
 		}
@@ -220,8 +220,11 @@ func partial() []kind {
 			why: "no data fault, but 60 % of epochs fail, and two in a row end a lease"},
 		{name: "makes up 10 %; one of three auditors colludes", begin: without(0.1, marketplace.BadData),
 			panel: 3, others: []word{vouch}, why: "the other two find it in four epochs of five"},
-		{name: "commits to 10 % made-up data, on v1", begin: commits(0.1),
-			why: "could prove its blocks from the second day on, and is asked for whole pieces on the first"},
+		{name: "commits to 10 % made-up data, on v1", begin: commits(0.1, marketplace.BadData),
+			why: "proves its blocks, and is asked for whole pieces besides until its root is believed"},
+		{name: "commits to 10 % made-up data, on v1, and is silent about it", free: true, few: 3,
+			begin: commits(0.1, marketplace.Timeout),
+			why:   "not caught: it misses an epoch now and then, and whole pieces become few when its root is believed; see below"},
 		{name: "5 % of its disk is corrupt", begin: without(0.05, marketplace.BadData),
 			why: "34 % of audits and 71 % of epochs hit it; a hearing always does"},
 		{name: "corrupts 5 % of what it sends", begin: spoils(0.05),

@@ -1,15 +1,17 @@
 package trial
 
 import (
+	"math/rand/v2"
+
 	"github.com/everseed/everseed/marketplace"
 )
 
-// firstDay returns in how many of so many lives an agent that lacks a share of its data is found
-// out within its first day.
-func (w World) firstDay(share float64, lives int) (found int) {
-	w.Days, w.Leases = 1, 1
+// found returns in how many of so many lives an agent that has something to hide is found out within so
+// many days: one of its leases is accused.
+func (w World) found(begin func(World, *rand.Rand) answer, days, lives int) (found int) {
+	w.Days, w.Leases = days, 1
 	for run := range lives {
-		c := w.newCareer(run, panel(w.Auditors), without(share, marketplace.BadData))
+		c := w.newCareer(run, panel(w.Auditors), begin)
 		for k := range w.epochs() {
 			if c.live(firstEpoch+k, int(k)+1); c.accused > 0 {
 				found++

@@ -19,17 +19,28 @@ type Sheet struct {
 type Trial struct {
 	world      World
 	found      int // lives in which missing data was found within the first day
+	small      int // ... of a small torrent, within smallDays
+	fresh      int // ... in which made-up data was found under a root, within freshDays
 	missed, of int // epochs that an honest agent failed
 	fates      []fate
 	tallies    []tally
 	sharers    sharers
 }
 
+// Days within which what is not found within the first one is.
+const (
+	smallDays = 3
+	freshDays = 3
+)
+
 // Hold lets everybody live through the world. It takes a few seconds of two processors.
 func (w World) Hold() Trial {
 	t := Trial{world: w}
 	var all sync.WaitGroup
-	all.Go(func() { t.found = w.firstDay(0.1, w.Lives) })
+	tenth := without(0.1, marketplace.BadData)
+	all.Go(func() { t.found = w.found(tenth, 1, w.Lives) })
+	all.Go(func() { t.small = w.small().found(tenth, smallDays, w.Lives) })
+	all.Go(func() { t.fresh = w.found(commits(0.1, marketplace.BadData), freshDays, w.Lives) })
 	all.Go(func() { t.missed, t.of = w.missed(2 * w.Lives) })
 	all.Go(func() { t.fates = w.fates() })
 	all.Go(func() { t.tallies = w.tallies() })
@@ -45,9 +56,12 @@ func (t Trial) Sheets() []Sheet {
 
 // claims are the figures that the market promises, and what came out.
 func (t Trial) claims() Sheet {
+	lives := func(n int) string { return fmt.Sprintf("%d of %d lives", n, t.world.Lives) }
 	return Sheet{Title: "Claims", Header: []string{"claim", ">wanted", ">found"}, Rows: [][]string{
-		{"10 % missing data is found within the first day", "≥ 99.9 %",
-			fmt.Sprintf("%d of %d lives", t.found, t.world.Lives)},
+		{"10 % missing data is found within the first day", "≥ 99.9 %", lives(t.found)},
+		{fmt.Sprintf("... of 64 MiB, within %d days", smallDays), "≥ 99.9 %", lives(t.small)},
+		{fmt.Sprintf("10 %% made-up data, on v1, is found within %d days", freshDays), "≥ 99.9 %",
+			lives(t.fresh)},
 		{"epochs that an honest agent fails when one try in ten does", "< 1 in 10,000",
 			fmt.Sprintf("%d of %d", t.missed, t.of)},
 	}}

@@ -38,10 +38,13 @@ func TestHonestAgentsAreNeverAccused(t *testing.T) {
 	}
 }
 
-func TestMissingDataIsFoundWithinTheFirstDay(t *testing.T) {
+func TestMissingDataIsFoundWithinTheFirstDayAndOfASmallTorrentOrUnderARootSoonAfter(t *testing.T) {
 	t.Parallel()
-	if h := held(); h.found < h.world.Lives*999/1000 {
-		t.Errorf("found in %d of %d lives", h.found, h.world.Lives)
+	h := held()
+	for what, found := range map[string]int{"missing": h.found, "of 64 MiB": h.small, "made up": h.fresh} {
+		if found < h.world.Lives*999/1000 {
+			t.Errorf("%s: found in %d of %d lives", what, found, h.world.Lives)
+		}
 	}
 }
 

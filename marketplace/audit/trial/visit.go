@@ -16,6 +16,7 @@ type visit struct {
 	lease  marketplace.Lease // as it stood when the epoch opened
 	chance *rand.Rand
 	agent  answer
+	fresh  bool              // the root of its lease is made up, and not believed by itself
 	asked  []audit.Challenge // what was drawn, once somebody needs it
 	wrong  []int             // pieces that did not come as they should
 }
@@ -26,21 +27,27 @@ type answer func(v *visit, at time.Time) marketplace.Outcome
 // A word is what an auditor says after a visit; nothing when it is silent.
 type word func(v *visit) (marketplace.Report, bool)
 
-// asks returns what the auditor asks for: the same at every try. It knows the hashes of all blocks,
-// so that it asks for the least; of a v1 torrent whose agent committed to a root it knows none.
+// asks returns what the auditor asks for: the same at every try. Roots are believed, so that it asks for the
+// least, but those of agents that are made up.
 func (v *visit) asks() []audit.Challenge {
 	if v.asked == nil {
-		open := marketplace.AuditEpoch{Leases: []marketplace.Lease{v.lease}}
-		alone := v.lease.Root.IsZero() || v.w.Rules.Rooted(open)[v.lease.ID]
-		known := func(int) bool { return alone }
-		v.asked = audit.Again(v.lease, &v.w.Torrent,
-			audit.Challenges(v.w.Rules, v.Seed, &v.w.Torrent, known))
-		if v.InWindow() {
-			v.asked = audit.Burst(v.w.Rules, v.Burst, &v.w.Torrent, v.asked)
+		rooted := believed
+		if v.fresh {
+			open := marketplace.AuditEpoch{Leases: []marketplace.Lease{v.lease}}
+			rooted = v.w.Rules.Rooted(open)[v.lease.ID]
+		}
+		t, known := &v.w.Torrent, func(int) bool { return false }
+		share := audit.RationOf(v.w.Rules, t, v.lease, rooted)
+		v.asked = audit.Challenges(share, v.Seed, t, known)
+		if v.asked = audit.Again(share, v.lease, t, v.asked); v.InWindow() {
+			v.asked = audit.Burst(share, v.Burst, t, v.asked)
 		}
 	}
 	return v.asked
 }
+
+// believed is for how many epochs a root was held against whole pieces that nobody doubts any more.
+const believed = 1 << 20
 
 // carried says whether it comes by another agent's line.
 func (v *visit) carried() bool { return audit.IsCarried(v.w.Rules, v.Part) }

@@ -20,7 +20,7 @@ type World struct {
 	Runs       int              // careers of each sort of agent
 	Tenures    int              // of each sort of auditor
 	Households int              // of three names on one disk
-	Lives      int              // lives of the first day
+	Lives      int              // lives for each claim
 	Torrent    metainfo.Torrent // of every lease, as far as challenges are drawn from it
 	Seed       uint64
 }
@@ -32,6 +32,13 @@ func Default() World {
 	return World{Rules: r, Auditors: 7, Leases: r.LeasesNewMax, Replicas: 10, Canaries: 1, Days: 30,
 		Runs: 40, Tenures: 4, Households: 6, Lives: 10_000, Seed: 1,
 		Torrent: metainfo.Torrent{V1: true, Pieces: 4096, PieceLength: 256 << 10, Size: 1 << 30}}
+}
+
+// small is the world with torrents of 64 MiB, of which a hundredth does not suffice to find out within a day
+// what is missing.
+func (w World) small() World {
+	w.Torrent = metainfo.Torrent{V1: true, Pieces: 1024, PieceLength: 64 << 10, Size: 64 << 20}
+	return w
 }
 
 // firstEpoch is where careers begin: in 2026.
@@ -64,9 +71,9 @@ func infohash(n int64) (h marketplace.Infohash) {
 	return h
 }
 
-// newLease is a duty for one GiB at a price of 700 BTT.
+// newLease is a duty for the world's torrent at a price of 700 BTT.
 func (w World) newLease(id int64, at time.Time) marketplace.Lease {
-	return marketplace.Lease{ID: id, Infohash: infohash(id), Size: w.Torrent.Size, Billed: w.Rules.Billed(w.Torrent.Size),
+	return marketplace.Lease{ID: id, Infohash: infohash(id), Root: marketplace.Hash{1}, Size: w.Torrent.Size, Billed: w.Rules.Billed(w.Torrent.Size),
 		Price: marketplace.BTT(700), KeepFor: marketplace.Span(time.Duration(w.Days) * marketplace.Day),
 		State: marketplace.Proving, ReservedAt: at, Deadline: at.Add(w.Rules.ProveDeadline.Duration())}
 }
