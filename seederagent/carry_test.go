@@ -10,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -474,6 +476,42 @@ func TestTenThousandEventsMakeAnAgentConnectOnce(t *testing.T) {
 	if len(c.porter.hands) != 0 || len(c.porter.tokens) != 1 {
 		t.Errorf("%d are on, %d were carried", len(c.porter.hands), len(c.porter.tokens))
 	}
+}
+
+func TestAnAgentHearsOnItsStreamThatAVisitIsToBeCarried(t *testing.T) {
+	t.Parallel()
+	f := newFair(t)
+	_, l := employed(t, f, itself)
+	c := carrier(t, f)
+	v := newVisitor(t, f, f.auditor(true), l)
+	data, err := json.Marshal(v.carry)
+	must(t, err)
+	event, err := json.Marshal(marketplace.Event{Kind: marketplace.CarryKind, Data: data})
+	must(t, err)
+	market := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/stream" {
+			f.web.Config.Handler.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", event)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer market.Close()
+	c.Market.Base = market.URL
+	ctx, stop := context.WithCancel(t.Context())
+	wake := c.listen(ctx)
+	if _, answer := v.orders('x'); answer != missedAnswer {
+		t.Errorf("it answers %c", answer)
+	}
+	select {
+	case <-wake:
+		t.Error("its leases have not changed")
+	default:
+	}
+	stop()
+	c.work.Wait()
 }
 
 func TestNoMoreThanFourVisitsAreCarriedAtATime(t *testing.T) {
