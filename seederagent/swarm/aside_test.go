@@ -92,6 +92,41 @@ func TestAPeerIsCalledBesideTheLibrary(t *testing.T) {
 	}
 }
 
+func TestAPeerThatIsCalledWaitsForNoQuietWindowOfATorrentThatItAlsoFetches(t *testing.T) {
+	t.Parallel()
+	parent, raw := content(t, metainfo.BlockSize, 20*metainfo.BlockSize)
+	e, h := seeder(t, parent, raw), parse(t, raw).Infohash
+	e.Admit(always(long))
+	peer := open1(t, config(t.TempDir()))
+	if err := peer.Add(h, raw, nil); err != nil {
+		t.Fatal(err)
+	}
+	called, err := e.Call(t.Context(), "tcp", peer.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.AddPeers(h, []netip.AddrPort{peer.Addr()}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, peer, h)
+	visit(t, e, h).enter(ticket(1, 5))
+	written := make(chan error, 1)
+	go func() {
+		_, first := io.WriteString(called, handshake(h))
+		_, second := io.WriteString(called, "\x00\x00\x00\x01\x02") // what comes first waits nowhere
+		written <- errors.Join(first, second)
+	}()
+	select {
+	case err := <-written:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
+	}
+	answers(t, called, h)
+}
+
 func TestNobodyIsCalledWhomTheGuardForbidsOrWhereThereIsNoUTP(t *testing.T) {
 	t.Parallel()
 	careful := at(t, "127.0.0.1:0")
