@@ -123,8 +123,8 @@ func (a *Agent) checkCarry(ctx context.Context, c marketplace.Carry, now time.Ti
 	case v.lease.Agent == a.Key.Address():
 		return nil, marketplace.Invalid.Errorf("lease %d is my own", c.Lease)
 	}
-	if v.comes() {
-		return v, nil
+	if at, err := netip.ParseAddrPort(v.lease.Peer); err == nil && at.Port() == 0 {
+		return v, nil // nobody can connect to it: it comes
 	}
 	v.peer, err = a.leadsTo(v.lease.Peer)
 	if err != nil {
@@ -167,15 +167,9 @@ type visit struct {
 	token marketplace.Hash
 	door  netip.AddrPort
 	lease marketplace.Lease
-	peer  netip.AddrPort // unless the agent comes by itself
+	peer  netip.AddrPort // zero, which nobody connects to: the agent comes by itself
 
 	meter
-}
-
-// comes says whether nobody can connect to the visited agent.
-func (v *visit) comes() bool {
-	at, err := netip.ParseAddrPort(v.lease.Peer)
-	return err == nil && at.Port() == 0
 }
 
 // run keeps a connection to the auditor open that waits for an order, until the auditor takes no more, and
@@ -260,8 +254,6 @@ func (v *visit) meet(ctx context.Context, order byte) (net.Conn, error) {
 	switch {
 	case order == awaited:
 		return v.await(ctx)
-	case v.comes():
-		return nil, marketplace.Invalid.Errorf("nobody can connect to the agent")
 	case order == overTCP:
 		return v.agent.Engine.Call(ctx, "tcp", v.peer)
 	case order == overUTP:

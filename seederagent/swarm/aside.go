@@ -34,6 +34,7 @@ func (e *Engine) Call(ctx context.Context, network string, peer netip.AddrPort) 
 	if err != nil {
 		return nil, err
 	}
+	c.(*conn).setAside()
 	if tcp, ok := c.(*conn).Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(-1) // what was written last arrives; it fails on a closed connection only
 	}

@@ -92,6 +92,41 @@ func TestAPeerIsCalledBesideTheLibrary(t *testing.T) {
 	}
 }
 
+func TestAPeerThatIsCalledWaitsForNoQuietWindowOfATorrentThatItAlsoFetches(t *testing.T) {
+	t.Parallel()
+	parent, raw := content(t, metainfo.BlockSize, 20*metainfo.BlockSize)
+	e, h := seeder(t, parent, raw), parse(t, raw).Infohash
+	e.Admit(always(long))
+	peer := open1(t, config(t.TempDir()))
+	if err := peer.Add(h, raw, nil); err != nil {
+		t.Fatal(err)
+	}
+	called, err := e.Call(t.Context(), "tcp", peer.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.AddPeers(h, []netip.AddrPort{peer.Addr()}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, peer, h)
+	visit(t, e, h).enter(ticket(1, 5))
+	written := make(chan error, 1)
+	go func() {
+		_, first := io.WriteString(called, handshake(h))
+		_, second := io.WriteString(called, "\x00\x00\x00\x01\x02") // what comes first waits nowhere
+		written <- errors.Join(first, second)
+	}()
+	select {
+	case err := <-written:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
+	}
+	answers(t, called, h)
+}
+
 func TestNobodyIsCalledWhomTheGuardForbidsOrWhereThereIsNoUTP(t *testing.T) {
 	t.Parallel()
 	careful := at(t, "127.0.0.1:0")
@@ -106,8 +141,12 @@ func TestNobodyIsCalledWhomTheGuardForbidsOrWhereThereIsNoUTP(t *testing.T) {
 		}
 	}
 	careful.AllowLoopback, careful.Dir = true, t.TempDir()
-	if _, err := open1(t, careful).Call(t.Context(), "utp", to); !errors.Is(err, marketplace.Unavailable) {
-		t.Errorf("without uTP: %v", err)
+	none, forDHT := open1(t, careful), open1(t, at(t, "127.0.0.1:0"))
+	forDHT.config.NoUTP = true
+	for name, e := range map[string]*Engine{"without UDP": none, "with UDP for the DHT alone": forDHT} {
+		if _, err := e.Call(t.Context(), "utp", to); !errors.Is(err, marketplace.Unavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -270,6 +309,19 @@ func TestSilentStrangersAreCountedAndGoBeforeLong(t *testing.T) {
 	t.Parallel()
 	e := open1(t, at(t, "127.0.0.1:0"))
 	h := marketplace.Infohash{7}
+	comes := func(came <-chan net.Conn) (ours, theirs net.Conn) {
+		t.Helper()
+		theirs, err := net.Dial("tcp", e.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = theirs.Close() })
+		if _, err := io.WriteString(theirs, handshake(h)); err != nil {
+			t.Fatal(err)
+		}
+		return arrival(t, came), theirs
+	}
+	early, theirs := comes(expects(t, e, h))
 	came := expects(t, e, h)
 	for range connsMax {
 		c, err := net.Dial("tcp", e.Addr().String())
@@ -293,15 +345,18 @@ func TestSilentStrangersAreCountedAndGoBeforeLong(t *testing.T) {
 		t.Error("one more is let in")
 	}
 	eventually(t, "they are gone", func() bool { return !full() })
-	c, err := net.Dial("tcp", e.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+	late, _ := comes(came)
+	for _, c := range []net.Conn{early, late} {
+		if _, err := io.ReadFull(c, make([]byte, 68)); err != nil {
+			t.Error(err)
+		}
 	}
-	defer c.Close()
-	if _, err := io.WriteString(c, handshake(h)); err != nil {
-		t.Fatal(err)
+	if _, err := io.WriteString(theirs, "x"); err != nil {
+		t.Error(err)
 	}
-	answers(t, arrival(t, came), h)
+	if _, err := early.Read(make([]byte, 1)); err != nil {
+		t.Errorf("a peer that was handed out is heard for a moment only: %v", err)
+	}
 }
 
 func TestWhatPassesBesideTheLibraryKeepsToTheUploadLimit(t *testing.T) {

@@ -255,6 +255,13 @@ type conn struct {
 
 	of      []marketplace.Infohash // torrents that it may be of; this and the following: the door's mu
 	tickets int                    // that it showed
+	aside   bool                   // it is of none, whatever the library does at the same address
+}
+
+func (c *conn) setAside() {
+	c.door.mu.Lock()
+	defer c.door.mu.Unlock()
+	c.aside, c.of = true, nil
 }
 
 func (c *conn) RemoteAddr() net.Addr { return c.remote }

@@ -50,7 +50,7 @@ func (d *door) learn(peer netip.AddrPort, h marketplace.Infohash) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for c := range d.open {
-		if c.peer != peer || slices.Contains(c.of, h) {
+		if c.peer != peer || c.aside || slices.Contains(c.of, h) {
 			continue
 		}
 		if len(c.of) == 0 {
