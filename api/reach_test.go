@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -178,6 +179,25 @@ func TestACarrierIsToldForAMinute(t *testing.T) {
 	}
 }
 
+func TestAnAuditorIsToldOfTheLeasesThatItIsDrawnFor(t *testing.T) {
+	t.Parallel()
+	s := newStreet(t)
+	guest, epoch := newKey(t), s.running+1
+	s.openEpoch(epoch, time.Now(), guest.Address()) // four auditors, of whom three are drawn
+	e, err := s.book.AuditEpoch(t.Context(), epoch)
+	must(t, err)
+	for id, drawn := range s.server.info.Rules.Draw(e) {
+		for _, k := range append(s.auditors, guest) {
+			read, err := s.as(k).AuditEpoch(t.Context(), epoch)
+			must(t, err)
+			l, _ := read.Lease(id)
+			if told := l.Peer != ""; told != slices.Contains(drawn, k.Address()) {
+				t.Errorf("%s reads %q of lease %d, for which %s are drawn", k.Address(), l.Peer, id, drawn)
+			}
+		}
+	}
+}
+
 // Whatever route there is, and whatever is asked of it: this test knows none by name.
 func TestNoAnswerTellsAStrangerWhereAnAgentServes(t *testing.T) {
 	t.Parallel()
@@ -231,31 +251,23 @@ func TestNoAnswerTellsAStrangerWhereAnAgentServes(t *testing.T) {
 	s.listen()
 }
 
-// listen reads all events that there are as a visitor's stream.
+// listen reads as a visitor's stream what happened until the lease was active.
 func (s *street) listen() {
 	s.t.Helper()
-	last := ""
-	for {
-		events, next, err := s.visitor().Events(s.t.Context(), last, marketplace.Address{}, 200)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	told := map[string]bool{}
+	for e, err := range s.visitor().Stream(ctx, marketplace.Address{}, "0-0") {
 		must(s.t, err)
-		if len(events) == 0 {
-			break
-		}
-		last = next
-	}
-	kinds := map[string]bool{}
-	for e, err := range s.visitor().Stream(s.t.Context(), marketplace.Address{}, "0-0") {
-		must(s.t, err)
-		kinds[e.Kind] = true
 		if data := string(e.Data); strings.Contains(data, homes) || strings.Contains(data, `"peer":`) {
 			s.t.Errorf("the stream tells where an agent serves: %s %s", e.Kind, data)
 		}
-		if e.ID == last {
+		if told[e.Kind] = true; e.Kind == "lease.active" {
 			break
 		}
 	}
-	if !kinds["offer.live"] || !kinds["lease.reserved"] || !kinds["lease.proving"] {
-		s.t.Errorf("the stream tells of %v only", kinds)
+	if !told["offer.live"] || !told["lease.reserved"] || !told["lease.active"] {
+		s.t.Errorf("the stream tells of %v only", told)
 	}
 }
 

@@ -116,7 +116,7 @@ type Lease struct {
 	Funders    Funders    `json:"funders" doc:"Who pays, each pro rata to its pledge"`
 	Agent      Address    `json:"agent"`
 	Payee      Address    `json:"payee"`
-	Peer       string     `json:"peer,omitempty" doc:"Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch its auditors"`
+	Peer       string     `json:"peer,omitempty" doc:"Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch the auditors drawn for it"`
 	Infohash   Infohash   `json:"infohash"`
 	Size       int64      `json:"size"`
 	Billed     int64      `json:"billed"`

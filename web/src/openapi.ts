@@ -1907,7 +1907,7 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch its auditors */
+            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch the auditors drawn for it */
             peer?: string;
             /**
              * Format: tron-address
