@@ -17,15 +17,21 @@ type epochIn struct {
 }
 
 // auditEpoch hides an epoch's secret until the epoch is over: who knows it knows which pieces
-// will be asked for.
+// will be asked for. Where agents serve is hidden then too, and from all others always.
 func (s *Server) auditEpoch(ctx context.Context, in *epochIn) (marketplace.AuditEpoch, error) {
 	e, err := s.Book.AuditEpoch(ctx, in.Epoch)
 	if err != nil {
 		return e, err
 	}
 	over := !time.Now().Before(s.info.Rules.EpochStart(in.Epoch + 1))
-	if !over && !sits(e, callerOf(ctx).account) {
+	visits := !over && sits(e, callerOf(ctx).account)
+	if !over && !visits {
 		e.Secret = marketplace.Hash{}
+	}
+	if !visits {
+		for i := range e.Leases {
+			e.Leases[i].Peer = ""
+		}
 	}
 	return e, nil
 }

@@ -26,7 +26,7 @@ const (
 // until it has caught up. Streams pull: none of them can hold the hub or another one up.
 type hub struct {
 	book *orderbook.Book
-	bell chan struct{} // rung when somebody knocks in this process
+	bell chan struct{} // rung when there is a notice in this process
 
 	mu    sync.Mutex // guards the fields below
 	log   []marketplace.Event
@@ -36,8 +36,8 @@ type hub struct {
 	news  chan struct{} // closed when tail moves
 	over  bool          // run has returned
 
-	knocks  []orderbook.PassedKnock // the newest, for the streams of those they are for
-	knocked int64                   // id of the newest
+	notices []orderbook.Notice // the newest, for the streams of those they are for
+	noticed int64              // id of the newest
 }
 
 func newHub(b *orderbook.Book) *hub {
@@ -76,7 +76,7 @@ func (h *hub) read(ctx context.Context) error {
 	if err := h.begin(ctx); err != nil {
 		return err
 	}
-	if err := h.readKnocks(ctx); err != nil {
+	if err := h.readNotices(ctx); err != nil {
 		return err
 	}
 	for {
@@ -103,13 +103,13 @@ func (h *hub) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the newest event: %w", err)
 	}
-	knocked, err := h.book.LastKnock(ctx)
+	noticed, err := h.book.LastNotice(ctx)
 	if err != nil {
 		return err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.begun, h.knocked = true, knocked
+	h.begun, h.noticed = true, noticed
 	if len(last) > 0 {
 		h.tail = last[len(last)-1].ID
 	}

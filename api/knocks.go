@@ -2,19 +2,14 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
 	"github.com/everseed/everseed/marketplace/metainfo"
-	"github.com/everseed/everseed/marketplace/orderbook"
 )
-
-// knocksMax is how many of the newest knocks the hub keeps.
-const knocksMax = 1024
 
 type knockBody struct{ Body marketplace.Knock }
 
@@ -23,11 +18,8 @@ type knockBody struct{ Body marketplace.Knock }
 func (s *Server) knock(ctx context.Context, in *knockBody) error {
 	v := visitOf(ctx)
 	k, now := in.Body, time.Now()
-	to, err := k.From(s.info.Rules, v.from)
+	to, err := s.leads(ctx, k.Address)
 	if err != nil {
-		return err
-	}
-	if err := (metainfo.Guard{Loopback: s.info.Rules.AllowLoopback}).Check(to); err != nil {
 		return err
 	}
 	k.Address = to.String()
@@ -43,10 +35,7 @@ func (s *Server) knock(ctx context.Context, in *knockBody) error {
 	if err := s.Book.Knock(ctx, k, now); err != nil {
 		return err
 	}
-	select {
-	case s.hub.bell <- struct{}{}:
-	default:
-	}
+	s.hub.notify()
 	return nil
 }
 
@@ -58,19 +47,12 @@ type doorBody struct{ Body marketplace.Door }
 // door tries to connect to where an auditor listens, as an agent would. It leads to the caller's own
 // network, as a knock does, and sends nothing.
 func (s *Server) door(ctx context.Context, in *doorBody) (out marketplace.DoorState, err error) {
-	to, err := marketplace.Knock{Address: in.Body.Address}.From(s.info.Rules, visitOf(ctx).from)
+	to, err := s.leads(ctx, in.Body.Address)
 	if err != nil {
 		return out, err
 	}
-	if err := (metainfo.Guard{Loopback: s.info.Rules.AllowLoopback}).Check(to); err != nil {
+	if _, err := s.auditing(ctx); err != nil {
 		return out, err
-	}
-	self := callerOf(ctx).account
-	switch known, err := s.Book.Audits(ctx, self); {
-	case err != nil:
-		return out, err
-	case !known && !slices.Contains(s.info.Auditors, self):
-		return out, marketplace.Forbidden.Errorf("%s is no auditor of this market", self)
 	}
 	ctx, cancel := context.WithTimeout(ctx, doorWithin)
 	defer cancel()
@@ -82,63 +64,21 @@ func (s *Server) door(ctx context.Context, in *doorBody) (out marketplace.DoorSt
 	return marketplace.DoorState{Reached: true}, c.Close()
 }
 
-// readKnocks takes new knocks out of the book.
-func (h *hub) readKnocks(ctx context.Context) error {
-	_, last := h.knocksAfter(0)
-	more, err := h.book.KnocksAfter(ctx, last, readMax)
+// leads returns where an address leads that the caller listens at.
+func (s *Server) leads(ctx context.Context, address string) (netip.AddrPort, error) {
+	to, err := marketplace.Knock{Address: address}.From(s.info.Rules, visitOf(ctx).from)
 	if err != nil {
-		return err
+		return to, err
 	}
-	if len(more) == 0 {
-		return nil
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.knocks = append(h.knocks, more...)
-	if extra := len(h.knocks) - knocksMax; extra > 0 {
-		h.knocks = slices.Clone(h.knocks[extra:])
-	}
-	h.knocked = more[len(more)-1].ID
-	h.wakeAll()
-	return nil
+	return to, metainfo.Guard{Loopback: s.info.Rules.AllowLoopback}.Check(to)
 }
 
-// knocksAfter returns the knocks after the one with an id, and the id of the newest.
-func (h *hub) knocksAfter(id int64) (more []orderbook.PassedKnock, last int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	i := len(h.knocks)
-	for i > 0 && h.knocks[i-1].ID > id {
-		i--
+// auditing returns the caller, who must be an auditor.
+func (s *Server) auditing(ctx context.Context) (marketplace.Address, error) {
+	self := callerOf(ctx).account
+	known, err := s.Book.Audits(ctx, self)
+	if err == nil && !known && !slices.Contains(s.info.Auditors, self) {
+		err = marketplace.Forbidden.Errorf("%s is no auditor of this market", self)
 	}
-	return h.knocks[i:len(h.knocks):len(h.knocks)], h.knocked
-}
-
-// passKnocks tells the client who knocks at its door. It has no id to resume by: a knock that was
-// missed is repeated by who knocks.
-func (c *stream) passKnocks() error {
-	if !c.own {
-		return nil
-	}
-	more, last := c.server.hub.knocksAfter(c.knocked)
-	c.knocked = last
-	for _, k := range more {
-		if k.Agent != *c.who {
-			continue
-		}
-		noun, err := json.Marshal(k.Knock)
-		if err != nil {
-			return fmt.Errorf("encode knock: %w", err)
-		}
-		e := marketplace.Event{Kind: marketplace.KnockKind, Who: []marketplace.Address{k.Agent},
-			Data: noun, At: time.Now().UTC()}
-		data, err := json.Marshal(e)
-		if err != nil {
-			return fmt.Errorf("encode knock: %w", err)
-		}
-		if err := c.write(fmt.Appendf(nil, "event: %s\ndata: %s\n\n", e.Kind, data)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return self, err
 }

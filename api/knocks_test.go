@@ -11,19 +11,19 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-// told follows an account's events as a client and hands on the knocks among them.
-func told(t *testing.T, c *client.Client, who marketplace.Address) <-chan marketplace.Knock {
+// told follows an account's events as a client and hands on what notices of a kind say.
+func told[N any](t *testing.T, c *client.Client, who marketplace.Address, kind string) <-chan N {
 	t.Helper()
-	heard := make(chan marketplace.Knock, 100)
+	heard := make(chan N, 100)
 	ctx, stop := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	t.Cleanup(func() { stop(); <-over })
 	go func() {
 		defer close(over)
 		for e, err := range c.Stream(ctx, who, "") {
-			var k marketplace.Knock
-			if err == nil && e.Kind == marketplace.KnockKind && json.Unmarshal(e.Data, &k) == nil {
-				heard <- k
+			var n N
+			if err == nil && e.Kind == kind && json.Unmarshal(e.Data, &n) == nil {
+				heard <- n
 			}
 		}
 	}()
@@ -63,8 +63,8 @@ func TestAnAgentThatNobodyCanConnectToIsWhereTheMarketSeesIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	a, l := r.leased()
-	if l.Peer != "127.0.0.1:0" {
-		t.Errorf("it serves at %q", l.Peer)
+	if l, err := a.Lease(t.Context(), l.ID); err != nil || l.Peer != "127.0.0.1:0" {
+		t.Errorf("it serves at %q, %v", l.Peer, err)
 	}
 	terms := offerTerms(newKey(t).Address())
 	terms.Payee = l.Payee
@@ -82,15 +82,18 @@ func TestOnlyTheAgentIsToldWhoKnocks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	a, l := r.leased()
-	mine := told(t, a, l.Agent)
-	others := []<-chan marketplace.Knock{told(t, r.visitor(), l.Agent),
-		told(t, r.as(newKey(t)), l.Agent), told(t, a, l.Poster)}
+	hears := func(c *client.Client, who marketplace.Address) <-chan marketplace.Knock {
+		return told[marketplace.Knock](t, c, who, marketplace.KnockKind)
+	}
+	mine := hears(a, l.Agent)
+	others := []<-chan marketplace.Knock{hears(r.visitor(), l.Agent), hears(r.as(newKey(t)), l.Agent),
+		hears(a, l.Poster)}
 	r.streaming(4)
 	guest := r.as(newKey(t))
 	k := marketplace.Knock{Infohash: l.Infohash, Agent: l.Agent, Address: ":7001"}
 	want := k
 	want.Address = "127.0.0.1:7001"
-	hears := func() bool { // a stream that has only just begun may miss the first
+	heard := func() bool { // a stream that has only just begun may miss the first
 		must(t, guest.Knock(t.Context(), k))
 		select {
 		case got := <-mine:
@@ -102,7 +105,7 @@ func TestOnlyTheAgentIsToldWhoKnocks(t *testing.T) {
 			return false
 		}
 	}
-	for end := time.Now().Add(20 * time.Second); !hears(); {
+	for end := time.Now().Add(20 * time.Second); !heard(); {
 		if time.Now().After(end) {
 			t.Fatal("the agent is not told")
 		}
@@ -168,7 +171,7 @@ func TestAKnockIsOldAfterAMinute(t *testing.T) {
 	for i := range 3 {
 		must(t, r.book.Knock(t.Context(), k, now.Add(time.Duration(i)*40*time.Second)))
 	}
-	kept, err := r.book.KnocksAfter(t.Context(), 0, 10)
+	kept, err := r.book.NoticesAfter(t.Context(), 0, 10)
 	must(t, err)
 	if len(kept) != 2 {
 		t.Errorf("%d knocks are kept, want those of the last minute", len(kept))

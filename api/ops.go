@@ -49,8 +49,8 @@ func describeStream(op *huma.Operation) {
 	op.Description = "Server-sent events: `id` is the event's id, `event` its kind, `data` an " +
 		"Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes " +
 		"every 15 s; a client that reads too slowly is cut and resumes by its last id. An account that " +
-		"follows its own events also gets `knock`, whose data holds a Knock: it has no id and is not " +
-		"repeated."
+		"follows its own events also gets `knock`, whose data holds a Knock, and `carry`, whose data holds a " +
+		"Carry: they have no id and are not repeated."
 	cursor := &huma.Schema{Type: huma.TypeString}
 	op.Parameters = []*huma.Param{
 		{Name: "who", In: "query", Description: "Only what concerns this account",

@@ -187,11 +187,18 @@ func (s *Server) bounty(ctx context.Context, in *ByID) (marketplace.Bounty, erro
 }
 
 func (s *Server) offers(ctx context.Context, in *Paging) (page[marketplace.Offer], error) {
-	return numbered(ctx, *in, s.Book.Offers, func(o marketplace.Offer) int64 { return o.ID })
+	return numbered(ctx, *in, func(ctx context.Context, p orderbook.Page) ([]marketplace.Offer, error) {
+		all, err := s.Book.Offers(ctx, p)
+		for i := range all {
+			all[i] = own(ctx, all[i])
+		}
+		return all, err
+	}, func(o marketplace.Offer) int64 { return o.ID })
 }
 
 func (s *Server) offer(ctx context.Context, in *ByID) (marketplace.Offer, error) {
-	return s.Book.Offer(ctx, in.ID)
+	o, err := s.Book.Offer(ctx, in.ID)
+	return own(ctx, o), err
 }
 
 type leasesIn struct {
@@ -209,12 +216,25 @@ func (s *Server) leases(ctx context.Context, in *leasesIn) (page[marketplace.Lea
 	return numbered(ctx, in.Paging, func(
 		ctx context.Context, p orderbook.Page,
 	) ([]marketplace.Lease, error) {
-		return s.Book.Leases(ctx, filter, p)
+		all, err := s.Book.Leases(ctx, filter, p)
+		if err != nil {
+			return nil, err
+		}
+		r, err := s.reachOf(ctx, all...)
+		for i := range all {
+			all[i] = r.show(all[i])
+		}
+		return all, err
 	}, func(x marketplace.Lease) int64 { return x.ID })
 }
 
 func (s *Server) lease(ctx context.Context, in *ByID) (marketplace.Lease, error) {
-	return s.Book.Lease(ctx, in.ID)
+	l, err := s.Book.Lease(ctx, in.ID)
+	if err != nil {
+		return l, err
+	}
+	r, err := s.carrierTo(ctx, l)
+	return r.show(l), err
 }
 
 type proofsIn struct {

@@ -66,6 +66,7 @@ func (s *Server) routes(a huma.API) {
 	route(m, "POST /v1/leases/{id}/ready", "Say that all data is served", s.ready, trade)
 	route(m, "POST /v1/leases/{id}/abandon", "Give a lease up early", s.abandon, trade)
 	act(m, "POST /v1/knocks", "Have an agent that you cannot reach connect to you", s.knock, trade)
+	route(m, "POST /v1/carries", "Have another agent's line lent for an auditor's visit", s.carry, trade)
 	route(m, "POST /v1/knocks/door", "Whether agents could reach where you listen", s.door, trade)
 
 	m.tag = "proofs"

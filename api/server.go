@@ -109,7 +109,8 @@ func Spec() ([]byte, error) { return New(Config{}).yaml() }
 func (s *Server) humaConfig() huma.Config {
 	c := huma.DefaultConfig("Everseed market", "1")
 	c.Info.Description = "Posters, agents, auditors and pages speak to a market through this API. " +
-		"Amounts are decimal BTT in strings, sizes are bytes, times RFC 3339 in UTC."
+		"Amounts are decimal BTT in strings, sizes are bytes, times RFC 3339 in UTC. What happens here is " +
+		"public, but for where agents serve: `peer` is left out for all who do not go there."
 	c.Servers = []*huma.Server{{URL: "/"}}
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.CreateHooks = nil // the default one adds $schema to every answer

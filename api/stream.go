@@ -25,8 +25,8 @@ type stream struct {
 	who    *marketplace.Address
 	last   string // everything up to this event was sent or concerns others
 
-	own     bool  // who is the caller, who is told of knocks too
-	knocked int64 // everything up to this knock was passed on or is for others
+	own     bool  // who is the caller, who is told what is for it alone, too
+	noticed int64 // everything up to this notice was passed on or is for others
 }
 
 // streamEvents is GET /v1/stream: server-sent events, in order, without gap or repeat. A client
@@ -73,7 +73,7 @@ func (c *stream) begin(r *http.Request) ([]marketplace.Event, error) {
 		}
 	}
 	c.own = c.who != nil && *c.who == callerOf(r.Context()).account
-	_, c.knocked = c.server.hub.knocksAfter(0)
+	_, c.noticed = c.server.hub.noticesAfter(0)
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		c.last = id
 	}
@@ -146,7 +146,7 @@ func (c *stream) run(ctx context.Context, events []marketplace.Event) error {
 			return err
 		}
 		v := c.server.hub.after(c.last)
-		if err := c.passKnocks(); err != nil {
+		if err := c.passNotices(); err != nil {
 			return err
 		}
 		switch {

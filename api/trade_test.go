@@ -304,6 +304,7 @@ func (r *rig) fill(b marketplace.Bounty, o marketplace.Offer) marketplace.Lease 
 	price := o.Terms.PriceMin
 	_, err = r.book.RecordCall(ctx, leader.Fence(), marketplace.Call{At: time.Now(), Bounties: 1,
 		Offers: 1, Fills: []marketplace.Fill{{Bounty: b.ID, Offer: o.ID, Price: price}},
+		Hash:      marketplace.Hash{byte(b.ID), byte(o.ID)}, // no two are the same
 		Clearings: []marketplace.Price{{Signature: "1", Price: price, Replicas: 1}},
 	}, orderbook.Reasons{}, time.Now())
 	must(r.t, err)

@@ -27,6 +27,12 @@ func (c Carry) Text() string {
 		c.Auditor, c.Token)
 }
 
+// CarrierWish says who shall carry a visit, and who shall not.
+type CarrierWish struct {
+	Again *Address  `json:"again,omitempty" doc:"Who carried the first try, if it shall carry the second: goes before not"`
+	Not   []Address `json:"not,omitempty" maxItems:"20" doc:"Who was asked before"`
+}
+
 // A Carrier is the agent that was asked to carry a visit.
 type Carrier struct {
 	Agent Address `json:"agent"`

@@ -17,7 +17,7 @@ type OfferTerms struct {
 	TermMax    Span       `json:"term_max" doc:"Longest term"`
 	TorrentMax int64      `json:"torrent_max" doc:"Largest torrent, bytes"`
 	Region     string     `json:"region"`
-	Peer       string     `json:"peer,omitempty" doc:"Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks"`
+	Peer       string     `json:"peer,omitempty" doc:"Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks. Shown to the agent alone"`
 	Carry      bool       `json:"carry,omitempty" doc:"Auditors' visits to other agents may come by its line"`
 	Payee      Address    `json:"payee" doc:"Who is paid; a cold address is best"`
 	DenyPoster []Address  `json:"deny_posters,omitempty"`
@@ -116,7 +116,7 @@ type Lease struct {
 	Funders    Funders    `json:"funders" doc:"Who pays, each pro rata to its pledge"`
 	Agent      Address    `json:"agent"`
 	Payee      Address    `json:"payee"`
-	Peer       string     `json:"peer" doc:"Where the agent serves, ip:port; port 0: it comes when one knocks"`
+	Peer       string     `json:"peer,omitempty" doc:"Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch its auditors"`
 	Infohash   Infohash   `json:"infohash"`
 	Size       int64      `json:"size"`
 	Billed     int64      `json:"billed"`
@@ -166,7 +166,8 @@ type Lost struct {
 	Why      string
 }
 
-// A Call is one run of the matcher, replayable by anyone from its input.
+// A Call is one run of the matcher, replayable by anyone from its input. That has no addresses in it, only
+// who shares a network with whom.
 type Call struct {
 	ID        int64     `json:"id"`
 	Previous  Hash      `json:"previous" doc:"Hash of the call before"`

@@ -30,6 +30,7 @@ type Report struct {
 	Answers   []Answer    `json:"answers" doc:"What became of each challenge at the last try, or at the last one that found wrong data"`
 	Tries     []Outcome   `json:"tries" doc:"What each try found, in order"`
 	Began     []time.Time `json:"began,omitempty" doc:"When each try began, in order"`
+	Carriers  []Address   `json:"carriers,omitempty" doc:"By whose line each try came, in order; the auditor's own address: by its own. Left out: all did"`
 	Bytes     int64       `json:"bytes" doc:"Bytes of content received, all tries"`
 	Wire      int64       `json:"wire" doc:"Bytes on the wire both ways, all tries"`
 	TookMS    int64       `json:"took_ms" doc:"Time of the last try, milliseconds"`
@@ -55,7 +56,7 @@ func (a Answer) text() string {
 }
 
 // Text returns what the auditor signs: every field but the number and the signature, one line
-// each, and a line for each answer. Reports without times or a window have no such line.
+// each, and a line for each answer. Reports without times, carriers or a window have no such line.
 func (r Report) Text() string {
 	tries := make([]string, len(r.Tries))
 	for i, t := range r.Tries {
@@ -68,9 +69,16 @@ func (r Report) Text() string {
 	if began != "" {
 		began = "\nbegan" + began
 	}
+	carriers := ""
+	for _, who := range r.Carriers {
+		carriers += " " + who.String()
+	}
+	if carriers != "" {
+		carriers = "\ncarriers" + carriers
+	}
 	text := fmt.Sprintf("Everseed audit report\nlease %d\nepoch %d\nauditor %s\noutcome %s\n"+
-		"tries %s%s\nbytes %d\nwire %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
-		strings.Join(tries, " "), began, r.Bytes, r.Wire, r.TookMS, r.At.UTC().Format(time.RFC3339Nano))
+		"tries %s%s%s\nbytes %d\nwire %d\ntook %d ms\nat %s", r.Lease, r.Epoch, r.Auditor, r.Outcome,
+		strings.Join(tries, " "), began, carriers, r.Bytes, r.Wire, r.TookMS, r.At.UTC().Format(time.RFC3339Nano))
 	if r.Window != nil {
 		text += r.Window.text()
 	}

@@ -80,7 +80,7 @@ func DefaultRules() Rules {
 		Epoch: sec(6 * 3600), Grace: sec(2 * 3600), ReportSlack: sec(600),
 		Auditors: 3, AuditQuorum: 2, Attempts: 3, AttemptGap: sec(1200), ProbeTimeout: sec(60),
 		AuditBps: 100, Challenges: 8, WholeEvery: days(1), Seasoned: 96, CanarySealed: days(30),
-		CarriedBps: 5000,
+		CarriedBps: 6667,
 		Quiet:      sec(20), QuietEvery: days(1), BurstMax: 4 << 20,
 		HoldbackBps: 2500, FeeBps: 100, AuditShareBps: 5000, BilledMin: 64 << 20, BountyMin: BTT(100_000),
 		FundersMax: 16,

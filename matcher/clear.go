@@ -24,7 +24,7 @@ func Clear(f orderbook.Frozen, r marketplace.Rules) (marketplace.Call, orderbook
 		why.Offers[a.ID] = c.offerReason(a)
 	}
 	made := marketplace.Call{
-		Previous: f.Previous, Input: digest(f), Bounties: len(c.bids), Offers: len(c.asks),
+		Previous: f.Previous, Input: digest(f, r), Bounties: len(c.bids), Offers: len(c.asks),
 		Fills: c.fillsAt(prices), Clearings: c.clearings(prices),
 	}
 	made.Hash = callHash(made)
@@ -95,13 +95,13 @@ func (c *call) layAsks(f orderbook.Frozen) {
 	}
 	for i := range f.Offers {
 		o := &f.Offers[i]
-		peer, err := o.Terms.PeerAddr()
-		if o.State != marketplace.OfferLive || err != nil {
+		network := networkOf(c.rules, o.Terms.Peer)
+		if o.State != marketplace.OfferLive || !network.IsValid() {
 			continue
 		}
 		a := &ask{Offer: o, region: regionBits(o.Terms.Region), frozen: roomOf(o, c.rules)}
 		a.now = a.frozen
-		a.holder = holder{o.Agent, o.Terms.Payee, c.rules.Network(peer.Addr()), partners[o.Agent]}
+		a.holder = holder{o.Agent, o.Terms.Payee, network, partners[o.Agent]}
 		a.denyPosters, a.denyHashes = setOf(o.Terms.DenyPoster), setOf(o.Terms.DenyHash)
 		c.asks = append(c.asks, a)
 	}
@@ -169,14 +169,9 @@ func (c *call) market(signature string) *market {
 	return m
 }
 
-// holder of a lease. A peer address that no longer parses is near nobody's network.
+// holder of a lease. One that is nowhere shares no ask's network.
 func (c *call) holder(r marketplace.Lease) holder {
-	h := holder{agent: r.Agent, payee: r.Payee}
-	peer, err := marketplace.OfferTerms{Peer: r.Peer}.PeerAddr()
-	if err == nil {
-		h.network = c.rules.Network(peer.Addr())
-	}
-	return h
+	return holder{agent: r.Agent, payee: r.Payee, network: networkOf(c.rules, r.Peer)}
 }
 
 // rounds gives out replicas: in round k every bounty that has k-1 chooses its k-th, those that

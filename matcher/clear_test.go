@@ -259,7 +259,7 @@ func TestAQuoteSaysWhatPostingWouldGet(t *testing.T) {
 	}
 	terms := bounty(9, 3, "0.4").Terms
 	terms.Regions = []string{"europe"}
-	before := digest(f)
+	before := digest(f, rules)
 	q := NewQuote(f, rules, who(posters+9), terms, gib)
 	want := marketplace.Quote{
 		WorstCase: marketplace.MustAmount("36.36"), Fee: marketplace.MustAmount("0.36"),
@@ -270,7 +270,7 @@ func TestAQuoteSaysWhatPostingWouldGet(t *testing.T) {
 	if fmt.Sprint(q) != fmt.Sprint(want) {
 		t.Errorf("quoted\n     %v\nwant %v", q, want)
 	}
-	if digest(f) != before {
+	if digest(f, rules) != before {
 		t.Error("the quote changed the book")
 	}
 }
@@ -286,13 +286,16 @@ func TestTheHashesBindWhatDecidesAndNothingElse(t *testing.T) {
 		change   func(*Frozen)
 		in, hash bool // whether they change
 	}{
-		"a price":    {func(f *Frozen) { f.Bounties[0].Terms.PriceMax = marketplace.BTT(1) }, true, true},
-		"an ask":     {func(f *Frozen) { f.Offers[0].Terms.PriceMin = marketplace.Tick }, true, true},
-		"a lease":    {func(f *Frozen) { f.Replicas = nil }, true, true},
-		"a bar":      {func(f *Frozen) { f.Barred = nil }, true, true},
-		"the chain":  {func(f *Frozen) { f.Previous[0] = 1 }, false, true},
-		"life signs": {func(f *Frozen) { f.Offers[0].SeenAt = start }, false, false},
-		"a reason":   {func(f *Frozen) { f.Bounties[0].Reason = "so" }, false, false},
+		"a price":                       {func(f *Frozen) { f.Bounties[0].Terms.PriceMax = marketplace.BTT(1) }, true, true},
+		"an ask":                        {func(f *Frozen) { f.Offers[0].Terms.PriceMin = marketplace.Tick }, true, true},
+		"a lease":                       {func(f *Frozen) { f.Replicas = nil }, true, true},
+		"a bar":                         {func(f *Frozen) { f.Barred = nil }, true, true},
+		"a home in the other's network": {func(f *Frozen) { f.Offers[0].Terms.Peer = f.Replicas[0].Peer }, true, true},
+		"a home that is none":           {func(f *Frozen) { f.Offers[0].Terms.Peer = "" }, true, true},
+		"a move to where nobody is":     {func(f *Frozen) { f.Offers[0].Terms.Peer = "203.0.113.9:7" }, false, false},
+		"the chain":                     {func(f *Frozen) { f.Previous[0] = 1 }, false, true},
+		"life signs":                    {func(f *Frozen) { f.Offers[0].SeenAt = start }, false, false},
+		"a reason":                      {func(f *Frozen) { f.Bounties[0].Reason = "so" }, false, false},
 	} {
 		f := book()
 		c.change(&f)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -33,14 +34,17 @@ func sorted[S ~[]E, E comparable](s S, order func(a, b E) int) S {
 
 // digest is the hash of everything in the book that decides, in whatever order it is listed:
 // the input hash of a call. Times of the last contact, counters of money and reasons decide
-// nothing and are left out.
-func digest(f orderbook.Frozen) marketplace.Hash {
-	h := sha256.New()
+// nothing and are left out. Of addresses it has who shares a network with whom: more does not decide, and
+// the input can be shown, or guessed at, without telling where agents live.
+func digest(f orderbook.Frozen, r marketplace.Rules) marketplace.Hash {
+	h, n := sha256.New(), networksOf(f, r)
 	fmt.Fprintln(h, "everseed book")
 	section(h, f.Bounties, bountyLine)
-	section(h, f.Offers, offerLine)
+	section(h, f.Offers, func(o marketplace.Offer) string {
+		return offerLine(o, n.name(o.Terms.Peer))
+	})
 	section(h, f.Replicas, func(l marketplace.Lease) string {
-		return fmt.Sprintf("replica %d %x %x %s", l.Bounty, l.Agent[:], l.Payee[:], l.Peer)
+		return fmt.Sprintf("replica %d %x %x %s", l.Bounty, l.Agent[:], l.Payee[:], n.name(l.Peer))
 	})
 	section(h, f.Barred, func(b orderbook.Bar) string {
 		return fmt.Sprintf("barred %d %x", b.Bounty, b.Agent[:])
@@ -76,12 +80,49 @@ func bountyLine(b marketplace.Bounty) string {
 		Signature(t), b.PostedAt.UnixMicro())
 }
 
-func offerLine(o marketplace.Offer) string {
+func offerLine(o marketplace.Offer, network string) string {
 	t := o.Terms
 	return fmt.Sprintf("offer %d %x %s %s %d/%d %d/%d %d %s %d-%d %d %s %s %x %s %s %d", o.ID,
 		o.Agent[:], o.State, o.Standing, o.Used, t.Storage, o.Leases, t.LeasesMax, t.UploadRate,
-		t.PriceMin, t.TermMin, t.TermMax, t.TorrentMax, t.Region, t.Peer, t.Payee[:],
+		t.PriceMin, t.TermMin, t.TermMax, t.TorrentMax, t.Region, network, t.Payee[:],
 		hexes(t.DenyPoster), hexes(t.DenyHash), o.PostedAt.UnixMicro())
+}
+
+// networks names the networks of a book, each after one who is there.
+type networks struct {
+	rules marketplace.Rules
+	names map[netip.Prefix]string
+}
+
+func networksOf(f orderbook.Frozen, r marketplace.Rules) networks {
+	n := networks{r, map[netip.Prefix]string{}}
+	for _, o := range f.Offers {
+		n.add(o.Terms.Peer, fmt.Sprintf("at-offer-%d", o.ID))
+	}
+	for _, l := range f.Replicas {
+		n.add(l.Peer, fmt.Sprintf("at-replica-%d-%x", l.Bounty, l.Agent[:]))
+	}
+	return n
+}
+
+// add lets a network be named after one who is there, whoever is first by name.
+func (n networks) add(peer, who string) {
+	p := networkOf(n.rules, peer)
+	if was, known := n.names[p]; p.IsValid() && (!known || who < was) {
+		n.names[p] = who
+	}
+}
+
+// name is empty for a peer that is nowhere.
+func (n networks) name(peer string) string { return n.names[networkOf(n.rules, peer)] }
+
+// networkOf returns where a peer is. The zero network is nowhere: its address cannot be read.
+func networkOf(r marketplace.Rules, peer string) netip.Prefix {
+	at, err := marketplace.OfferTerms{Peer: peer}.PeerAddr()
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return r.Network(at.Addr())
 }
 
 // hexes lists names in their own order, whatever order they were given in.

@@ -101,7 +101,7 @@ func (m *Matcher) Step(ctx context.Context, fence int64, now time.Time) (int, er
 	if err != nil {
 		return 0, fmt.Errorf("freeze the book: %w", err)
 	}
-	input := digest(f)
+	input := digest(f, m.Book.Rules())
 	if input == m.settled {
 		return 0, nil
 	}

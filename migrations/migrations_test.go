@@ -132,3 +132,36 @@ func TestEveryStepSaysWhyItIsThere(t *testing.T) {
 		}
 	}
 }
+
+func TestOldEventsForgetWhereAgentsServe(t *testing.T) {
+	t.Parallel()
+	url := devstack.TestDatabase(t)
+	m, err := migrate.New("file://.", strings.Replace(url, "postgres:", "pgx5:", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Migrate(16); err != nil { // events told it until 18
+		t.Fatal(err)
+	}
+	do(t, url, `INSERT INTO events (kind, who, thing, data, at) VALUES
+		('lease.active', '{}', 1, '{"id": 1, "peer": "198.51.100.1:1", "size": 5}', now()),
+		('offer.live', '{}', 2, '{"id": 2, "terms": {"peer": "198.51.100.1:1", "region": "asia"}}', now()),
+		('agent.vetted', '{}', 2, '{"id": 2, "terms": {"peer": "198.51.100.1:1"}}', now()),
+		('bounty.open', '{}', 3, '{"id": 3, "terms": {"replicas": 2}}', now())`)
+	if err := m.Up(); err != nil {
+		t.Fatal(err)
+	}
+	if n := do(t, url, `SELECT count(*) FROM events WHERE data::text LIKE '%198.51%'`); n != 0 {
+		t.Errorf("%d events tell an address", n)
+	}
+	if n := do(t, url, `SELECT count(*) FROM events WHERE data IN ('{"id": 1, "size": 5}',
+		'{"id": 2, "terms": {"region": "asia"}}', '{"id": 2, "terms": {}}',
+		'{"id": 3, "terms": {"replicas": 2}}')`); n != 4 {
+		t.Errorf("of four events %d are what they were but for the address", n)
+	}
+	if n := do(t, url, `SELECT count(*) FROM pg_trigger WHERE tgname = 'events_are_forever'
+		AND tgenabled = 'O'`); n != 1 {
+		t.Error("events can be changed since")
+	}
+}

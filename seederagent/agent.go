@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/everseed/everseed/api/client"
@@ -34,12 +35,19 @@ type Agent struct {
 
 	doorman doorman
 	roll    roll
+	porter  *porter
+	lent    lent
+	work    sync.WaitGroup // that Run began beside its loop
 }
 
 // Run serves until ctx is done. It starts seeding what is on disk before it asks the market for
 // anything, so that a market that is down costs no seeding.
 func (a *Agent) Run(ctx context.Context) error {
-	a.doorman = newDoorman()
+	a.doorman, a.porter = newDoorman(), newPorter()
+	defer a.work.Wait()
+	if err := a.lent.open(a.Config.Dir); err != nil {
+		return err
+	}
 	if a.Canary.On() { // until the market's rules say which epoch this is
 		a.Engine.Hush(true)
 	}
@@ -118,21 +126,24 @@ func (a *Agent) enter(ctx context.Context) error {
 	return nil
 }
 
-// listen turns the market's events about this agent into wake-ups, and opens to who knocks.
+// listen turns the market's events about this agent into wake-ups, opens to who knocks, and carries visits.
 func (a *Agent) listen(ctx context.Context) <-chan struct{} {
 	wake := make(chan struct{}, 1)
-	go func() {
+	a.work.Go(func() {
 		for e := range a.Market.Stream(ctx, a.Key.Address(), "") {
-			if e.Kind == marketplace.KnockKind {
+			switch e.Kind {
+			case marketplace.KnockKind:
 				a.open(ctx, e)
-				continue
-			}
-			select {
-			case wake <- struct{}{}:
+			case marketplace.CarryKind:
+				a.lend(ctx, e)
 			default:
+				select {
+				case wake <- struct{}{}:
+				default:
+				}
 			}
 		}
-	}()
+	})
 	return wake
 }
 

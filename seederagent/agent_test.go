@@ -48,6 +48,20 @@ func TestAConfigurationSurvivesItsFile(t *testing.T) {
 	}
 }
 
+func TestAnAgentOffersToCarryVisitsUnlessItsOwnerLendsNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "agent.toml")
+	for text, want := range map[string]bool{"": true, "carry = '32 MiB'": true, "carry = '0 B'": false} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := ReadConfig(path)
+		if err != nil || c.Offer(marketplace.Address{1}, nil).Carry != want {
+			t.Errorf("%q: %s, %v", text, c.Carry, err)
+		}
+	}
+}
+
 func TestATypoCannotLiftALimit(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
@@ -56,6 +70,7 @@ func TestATypoCannotLiftALimit(t *testing.T) {
 		"storage = 'lots'":      "lots",
 		"market = 'no address'": "https://market.example",
 		"listen = ':6881'":      "ip:port",
+		"carry = '31 MiB'":      "32 MiB",
 	} {
 		path := filepath.Join(t.TempDir(), "agent.toml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

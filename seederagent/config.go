@@ -36,9 +36,11 @@ type Config struct {
 	Region   string              `toml:"region" comment:"africa, asia, europe, north-america, oceania or south-america"`
 
 	Listen string `toml:"listen" comment:"Address for BitTorrent peers to connect to"`
-	Peer   string `toml:"peer" comment:"The same as the internet sees it, ip:port. Empty: nobody can connect to this machine, as behind most home routers, and the agent connects to who asks for it through the market"`
+	Peer   string `toml:"peer" comment:"The same as the internet sees it, ip:port. Empty: nobody can connect to this machine, as behind most home routers, and the agent connects to who asks for it through the market. The market tells it to auditors that are about to look and to agents that hold the same torrent, and publishes it nowhere"`
 
 	UTP bool `toml:"utp" comment:"Serve over uTP besides TCP, on the same port by UDP: it makes room for whatever else your line is used for"`
+
+	Carry Size `toml:"carry" comment:"How much of your line you lend a day (UTC) to auditors that visit other agents: BitTorrent to peers of this market, to nobody else. An agent cannot know then who visits it, so that it serves everybody, as others check yours. At least 32 MiB; '0 B' lends nothing"`
 
 	DenyPosters    []marketplace.Address  `toml:"deny_posters" comment:"Posters never worked for"`
 	DenyInfohashes []marketplace.Infohash `toml:"deny_infohashes" comment:"Torrents never held"`
@@ -56,7 +58,7 @@ func DefaultConfig() Config {
 		Storage: 100 << 30, KeepFree: 10 << 30, UploadRate: 2_500_000, LeasesMax: 100,
 		TorrentMax: 50 << 30, PriceMin: marketplace.BTT(300),
 		TermMin: marketplace.Span(marketplace.Day), TermMax: marketplace.Span(90 * marketplace.Day),
-		Region: "europe", Listen: "0.0.0.0:6881", UTP: true,
+		Region: "europe", Listen: "0.0.0.0:6881", UTP: true, Carry: 256 << 20,
 		OnlyPosters: []marketplace.Address{},
 		DenyPosters: []marketplace.Address{}, DenyInfohashes: []marketplace.Infohash{},
 	}
@@ -156,6 +158,10 @@ func (c Config) Check() error {
 		errs = append(errs, marketplace.Invalid.Errorf(
 			"listen is %q; it must be ip:port like 0.0.0.0:6881", c.Listen))
 	}
+	if c.Carry != 0 && c.Carry < carryBytes {
+		errs = append(errs, marketplace.Invalid.Errorf(
+			"carry is %s a day; one visit may take %s, and 0 B lends nothing", c.Carry, Size(carryBytes)))
+	}
 	if c.Dir == "" {
 		errs = append(errs, marketplace.Invalid.Errorf("dir is empty"))
 	}
@@ -167,7 +173,7 @@ func (c Config) Offer(self marketplace.Address, held []marketplace.Infohash) mar
 	t := marketplace.OfferTerms{
 		Storage: int64(c.Storage), UploadRate: int64(c.UploadRate), LeasesMax: c.LeasesMax,
 		PriceMin: c.PriceMin, TermMin: c.TermMin, TermMax: c.TermMax,
-		TorrentMax: int64(c.TorrentMax), Region: c.Region, Peer: c.Peer, Payee: c.Payee,
+		TorrentMax: int64(c.TorrentMax), Region: c.Region, Peer: c.Peer, Carry: c.Carry > 0, Payee: c.Payee,
 		DenyPoster: c.DenyPosters, DenyHash: c.DenyInfohashes, Held: held,
 	}
 	if t.Payee.IsZero() {

@@ -23,10 +23,11 @@ import (
 
 // A fair is a market's API over a real book.
 type fair struct {
-	t    *testing.T
-	book *orderbook.Book
-	web  *httptest.Server
-	info marketplace.MarketInfo
+	t      *testing.T
+	book   *orderbook.Book
+	web    *httptest.Server
+	info   marketplace.MarketInfo
+	height int64 // of the chain
 }
 
 func newFair(t *testing.T) *fair {
@@ -105,11 +106,14 @@ func (f *fair) lease(agent *Agent, raw []byte) marketplace.Lease {
 	ctx, poster, now := f.t.Context(), newKey(f.t), time.Now()
 	mandate := marketplace.Mandate{Poster: poster.Address(), ID: marketplace.Hash{1}, Threshold: 1,
 		Cap: marketplace.BTT(1000), Signers: f.info.Auditors, Expiry: now.Add(90 * marketplace.Day)}
-	must(f.t, f.book.Apply(ctx, []orderbook.ChainBlock{{Number: 1, Hash: marketplace.Hash{9}, At: now,
-		Events: []orderbook.ChainEvent{
-			{Kind: orderbook.ChainDeposit, Tx: "1", Account: mandate.Poster, Amount: mandate.Cap},
-			{Kind: orderbook.ChainMandate, Tx: "1", Index: 1, Account: mandate.Poster, Mandate: mandate},
-		}}}, now))
+	f.height++
+	block := orderbook.ChainBlock{Number: f.height, Hash: marketplace.Hash{9, byte(f.height)}, At: now}
+	tx := block.Hash.String()
+	block.Events = []orderbook.ChainEvent{
+		{Kind: orderbook.ChainDeposit, Tx: tx, Account: mandate.Poster, Amount: mandate.Cap},
+		{Kind: orderbook.ChainMandate, Tx: tx, Index: 1, Account: mandate.Poster, Mandate: mandate},
+	}
+	must(f.t, f.book.Apply(ctx, []orderbook.ChainBlock{block}, now))
 	c := f.as(poster)
 	torrent, err := c.AddTorrent(ctx, raw)
 	must(f.t, err)
@@ -123,7 +127,7 @@ func (f *fair) lease(agent *Agent, raw []byte) marketplace.Lease {
 	must(f.t, err)
 	defer leader.Resign()
 	price := o.Terms.PriceMin
-	_, err = f.book.RecordCall(ctx, leader.Fence(), marketplace.Call{At: now, Bounties: 1, Offers: 1,
+	_, err = f.book.RecordCall(ctx, leader.Fence(), marketplace.Call{Hash: block.Hash, At: now, Bounties: 1, Offers: 1,
 		Fills:     []marketplace.Fill{{Bounty: b.ID, Offer: o.ID, Price: price}},
 		Clearings: []marketplace.Price{{Signature: "1", Price: price, Replicas: 1}},
 	}, orderbook.Reasons{}, now)
@@ -180,12 +184,19 @@ func show(t *testing.T, a *Agent, h marketplace.Infohash, ticket marketplace.Tic
 	}
 }
 
-// employed returns an agent at a market, for a torrent that it has already.
-func employed(t *testing.T, f *fair) (*Agent, marketplace.Lease) {
+// itself stands for where an agent listens.
+const itself = "itself"
+
+// employed returns an agent at a market, for a torrent that it has already. Others connect to it at an
+// address, or cannot if that is empty.
+func employed(t *testing.T, f *fair, peer string) (*Agent, marketplace.Lease) {
 	t.Helper()
 	a, raw, h := holder(t, true)
 	a.Market, a.info = f.as(a.Key), f.info
 	a.Config = DefaultConfig()
+	if a.Config.Peer = peer; peer == itself {
+		a.Config.Peer = a.Engine.Addr().String()
+	}
 	a.Config.Dir, a.Config.KeepFree, a.Config.TermMin = t.TempDir(), 1, marketplace.Span(time.Second)
 	l := f.lease(a, raw)
 	if l.Infohash != h {
@@ -197,7 +208,7 @@ func employed(t *testing.T, f *fair) (*Agent, marketplace.Lease) {
 func TestAnAgentIsQuietForTheAuditorsOfItsLeaseAndForNobodyElse(t *testing.T) {
 	t.Parallel()
 	f := newFair(t)
-	a, l := employed(t, f)
+	a, l := employed(t, f, "")
 	auditor, colleague := f.auditor(true), f.auditor(true)
 	applicant, stranger := f.auditor(false), newKey(t)
 	ctx, stop := context.WithCancel(t.Context())

@@ -27,6 +27,14 @@ type Status struct {
 	OnCheque  marketplace.Amount  `json:"on_cheque" doc:"BTT on signed cheques in the purse"`
 	DiskFree  int64               `json:"disk_free"`
 	Quiet     int64               `json:"quiet_windows" doc:"Since the agent started: for moments it served auditors only"`
+	Lent      LentStatus          `json:"lent"`
+}
+
+// LentStatus is what visits to other agents took of the line today, a day of UTC.
+type LentStatus struct {
+	Visits int   `json:"visits"`
+	Bytes  int64 `json:"bytes" doc:"Passed on, both ways"`
+	Most   int64 `json:"most" doc:"Bytes a day, by the configuration"`
 }
 
 // TorrentStatus is one lease with what is on disk for it.
@@ -85,6 +93,8 @@ func (a *Agent) Status() (Status, error) {
 	}
 	leases := a.state.leases
 	a.state.mu.Unlock()
+	lent := a.lent.today(time.Now())
+	s.Lent = LentStatus{Visits: lent.Visits, Bytes: lent.Bytes, Most: int64(a.Config.Carry)}
 	for _, l := range leases {
 		t := TorrentStatus{Lease: l}
 		if e, ok := a.Engine.Status(l.Infohash); ok {

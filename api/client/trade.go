@@ -107,6 +107,16 @@ func (c *Client) Knock(ctx context.Context, k marketplace.Knock) error {
 	return err
 }
 
+// Carry has another agent's line lent for a visit of the caller, an auditor, and returns whose it is. NotFound:
+// there is none.
+func (c *Client) Carry(ctx context.Context, carry marketplace.Carry, w marketplace.CarrierWish) (
+	marketplace.Carrier, error) {
+	return send[marketplace.Carrier](ctx, c, http.MethodPost, "/v1/carries", "", struct {
+		marketplace.Carry
+		marketplace.CarrierWish
+	}{carry, w})
+}
+
 // Reach has the market connect to where the caller, an auditor, listens, and says whether it could.
 func (c *Client) Reach(ctx context.Context, address string) (bool, error) {
 	s, err := send[marketplace.DoorState](ctx, c, http.MethodPost, "/v1/knocks/door", "",

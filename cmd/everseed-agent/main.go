@@ -77,7 +77,11 @@ func initCommand(path *string) *cobra.Command {
 		Short: "Write a configuration and a key",
 		Long: `Writes a configuration with a comment above each setting, and a new private key into the
 data folder. Nothing is overwritten. The key signs in to markets; what the agent earns goes to
-the payee of the configuration, whose key can stay on another machine.`,
+the payee of the configuration, whose key can stay on another machine.
+
+The agent also lends a little of its line to auditors that visit other agents, as other agents' lines
+bring them to this one: that is how who serves auditors only is found out. It is ordinary BitTorrent
+traffic to peers of the market, up to what the configuration says (carry); '0 B' there turns it off.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key, err := terminal.MakeKey(keyFile(config))
@@ -223,6 +227,10 @@ func printStatus(cmd *cobra.Command, s seederagent.Status) error {
 	if s.Quiet > 0 {
 		cmd.Printf("%d quiet windows since its start, in which it served a torrent to auditors only\n",
 			s.Quiet)
+	}
+	if s.Lent.Most > 0 {
+		cmd.Printf("visits carried to other agents today: %d; they took %s of the %s that you lend a day\n",
+			s.Lent.Visits, seederagent.Size(s.Lent.Bytes), seederagent.Size(s.Lent.Most))
 	}
 	if s.Trouble != "" {
 		cmd.Printf("trouble: %s\n", s.Trouble)

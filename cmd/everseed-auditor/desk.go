@@ -124,6 +124,12 @@ func (r reporter) Knock(ctx context.Context, k marketplace.Knock) error {
 	return r.again(ctx, r.market.Knock(ctx, k))
 }
 
+func (r reporter) Carry(ctx context.Context, c marketplace.Carry, w marketplace.CarrierWish) (
+	marketplace.Carrier, error) {
+	found, err := r.market.Carry(ctx, c, w)
+	return found, r.again(ctx, err)
+}
+
 func (r reporter) Reach(ctx context.Context, address string) (bool, error) {
 	reached, err := r.market.Reach(ctx, address)
 	return reached, r.again(ctx, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -65,7 +66,7 @@ func TestCheatsEarnLittleBesideAnHonestAgent(t *testing.T) {
 		t.Fatalf("%v\n%s", err, b.market.tail())
 	}
 	honest := paid(leases["honest"])
-	for _, cheat := range []string{"relay", "spoiler", "hider"} {
+	for _, cheat := range cheats {
 		l := leases[cheat]
 		share := 100 * paid(l).Float() / honest.Float()
 		t.Logf("%s: lease %s (%s) after %d epochs, paid %.1f %% of the honest agent's %s BTT", cheat,
@@ -76,6 +77,9 @@ func TestCheatsEarnLittleBesideAnHonestAgent(t *testing.T) {
 	}
 	if l := leases["relay"]; l.Passed == 0 {
 		t.Error("the relay never passed: it was not put on trial")
+	}
+	if l := leases["chooser"]; l.Passed == 0 && l.Missed == 0 {
+		t.Error("the chooser was never audited")
 	}
 	if in := b.quietWindows(t); in.Visits == 0 || in.Served.Good == 0 {
 		t.Errorf("the honest agent's quiet windows: %+v", in)
@@ -143,8 +147,9 @@ func (b *bench) cast() (err error) {
 	if b.data, err = held(b.t, filepath.Join(b.dir, "content")); err != nil {
 		return err
 	}
-	for _, name := range []string{"honest"} {
-		a, err := b.addAgent(name, marketplace.BTT(1000), nil)
+	// The neighbours are too dear to get a replica: they lend their lines.
+	for name, price := range map[string]uint64{"honest": 1000, "neighbour-1": 20_000, "neighbour-2": 20_000} {
+		a, err := b.addAgent(name, marketplace.BTT(price), nil)
 		if err != nil {
 			return err
 		}
@@ -157,11 +162,15 @@ func (b *bench) cast() (err error) {
 		return err
 	}
 	return b.poster.run(b.ctx, &b.bounty, "bounty", "post", b.t.Infohash.String(), "--price-max", "10000",
-		"--keep-for", "10m", "--good-for", "5m", "--replicas", "4")
+		"--keep-for", "10m", "--good-for", "5m", "--replicas", "5")
 }
 
+// cheats are who is on trial beside the honest agent.
+var cheats = []string{"relay", "spoiler", "hider", "chooser"}
+
 // hireCheats brings up who holds nothing and relays from a seeder that nobody pays, who spoils 8 % of the
-// blocks that it sends, and who is silent about a fifth of the pieces.
+// blocks that it sends, who is silent about a fifth of the pieces, and who serves the auditors' own address
+// and nobody else.
 func (b *bench) hireCheats() error {
 	var mu sync.Mutex // guards chance
 	chance := rand.New(rand.NewPCG(1, 2))
@@ -170,7 +179,8 @@ func (b *bench) hireCheats() error {
 		return append([]byte(nil), b.data[at:at+int64(length)]...)
 	}
 	for name, sends := range map[string]func(piece, begin, length int) []byte{
-		"relay": relayed(b.t, b.seeder.Addr().String()),
+		"chooser": block,
+		"relay":   relayed(b.t, b.seeder.Addr().String()),
 		"spoiler": func(piece, begin, length int) []byte {
 			sent := block(piece, begin, length)
 			mu.Lock()
@@ -192,6 +202,9 @@ func (b *bench) hireCheats() error {
 			return err
 		}
 		r := &rogue{name: name, key: key, market: client.New(b.web), torr: b.t, block: sends}
+		if name == "chooser" {
+			r.serves = func(from netip.Addr) bool { return from == netip.MustParseAddr("127.0.0.1") }
+		}
 		b.nextNet++
 		listen := fmt.Sprintf("127.%d.%d.1:6881", b.net, b.nextNet)
 		if err := r.open(b.ctx, listen, marketplace.BTT(1000)); err != nil {
@@ -225,7 +238,7 @@ func (b *bench) watch() (leases map[string]marketplace.Lease, err error) {
 			}
 		}
 		now := marketplace.DevnetRules().EpochAt(time.Now())
-		for _, name := range []string{"relay", "spoiler", "hider"} {
+		for _, name := range cheats {
 			l := leases[name]
 			if l.ID == 0 || l.State.Live() {
 				continue
@@ -238,7 +251,7 @@ func (b *bench) watch() (leases map[string]marketplace.Lease, err error) {
 		if b.seeder != nil && leases["relay"].Passed > 0 && fetched(leases["honest"]) {
 			_ = b.seederLeaves(nil, nil) // a seeder that does not go is seen in what the relay is paid
 		}
-		return cut == 3 && leases["honest"].Verified >= keptLong
+		return cut == len(cheats) && leases["honest"].Verified >= keptLong
 	})
 	return leases, err
 }

@@ -350,10 +350,12 @@ func (d *demo) download(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var peers []netip.AddrPort
-	for _, l := range leases {
-		if l.State == marketplace.Active {
-			ap, err := netip.ParseAddrPort(l.Peer)
+	var peers []netip.AddrPort // the market does not tell where they are; the torrent's tracker would
+	for _, a := range d.agents {
+		if slices.ContainsFunc(leases, func(l marketplace.Lease) bool {
+			return l.Agent == a.key.Address() && l.State == marketplace.Active
+		}) {
+			ap, err := netip.ParseAddrPort(a.config.Peer)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,6 +32,7 @@ type rogue struct {
 	market *client.Client
 	torr   *metainfo.Torrent
 	block  func(piece, begin, length int) []byte // nil: silence
+	serves func(netip.Addr) bool                 // nil: everybody
 }
 
 // open puts up an offer and serves until ctx is done.
@@ -81,6 +83,10 @@ func (r *rogue) listen(ctx context.Context, ln net.Listener) {
 		go func() {
 			stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 			defer stop()
+			if r.serves != nil && !r.serves(netip.MustParseAddrPort(c.RemoteAddr().String()).Addr()) {
+				_ = c.Close()
+				return
+			}
 			_ = r.serve(c) // whoever asked is gone, or spoke another language
 			_ = c.Close()
 		}()

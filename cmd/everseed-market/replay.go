@@ -180,7 +180,7 @@ func drawReplay(w io.Writer, r audit.Replay) error {
 		}
 	}
 	_, err := fmt.Fprintf(w, "epoch %d: %d leases, %d of %d reports, %d passed answers (%d proven by the"+
-		" .torrent, %d more that auditors agree on): %d faults\n", r.Epoch, r.Leases, r.Reports, r.Due,
-		r.Answers, r.Proven, r.Agreed, len(r.Faults))
+		" .torrent, %d more that auditors agree on), %d of %d tries by other agents' lines: %d faults\n", r.Epoch,
+		r.Leases, r.Reports, r.Due, r.Answers, r.Proven, r.Agreed, r.Carried, r.Carriable, len(r.Faults))
 	return err
 }

@@ -300,9 +300,11 @@ func (v *verifier) block(ctx context.Context, e marketplace.AuditEpoch, r *audit
 }
 
 func (v *verifier) draw(w io.Writer) error {
-	t := terminal.Table{Header: []string{">EPOCH", ">REPORTS", ">ANSWERS", ">PROVEN", ">AGREED", ">FAULTS"}}
+	t := terminal.Table{Header: []string{">EPOCH", ">REPORTS", ">ANSWERS", ">PROVEN", ">AGREED", ">CARRIED",
+		">FAULTS"}}
 	for _, r := range v.Epochs {
-		t.Add(r.Epoch, fmt.Sprintf("%d/%d", r.Reports, r.Due), r.Answers, r.Proven, r.Agreed, len(r.Faults))
+		t.Add(r.Epoch, fmt.Sprintf("%d/%d", r.Reports, r.Due), r.Answers, r.Proven, r.Agreed,
+			fmt.Sprintf("%d/%d", r.Carried, r.Carriable), len(r.Faults))
 	}
 	if len(t.Rows) > 0 {
 		if err := t.Write(w); err != nil {

@@ -29,6 +29,8 @@ type Market interface {
 	Reveal(ctx context.Context, all []marketplace.Report) ([]marketplace.NotTaken, error)
 	// Knock has an agent told where to connect to.
 	Knock(ctx context.Context, k marketplace.Knock) error
+	// Carry has an agent lend its line for a visit. NotFound says that none is there.
+	Carry(ctx context.Context, c marketplace.Carry, w marketplace.CarrierWish) (marketplace.Carrier, error)
 	// Reach tries to connect to where we listen, as an agent would that was told of it.
 	Reach(ctx context.Context, address string) (bool, error)
 }
@@ -71,6 +73,11 @@ type duty struct {
 	asks   []Challenge // the same at every try
 	burst  bool        // ... and what is asked for in a quiet window is in it
 	rooted int         // epochs for which the lease's root was held against whole pieces
+
+	carried  bool                  // tries come by other agents' lines
+	carriers []marketplace.Address // that were asked, the last one at the end
+	doubted  bool                  // wrong bytes came by one
+
 	found  marketplace.Report
 	learnt map[int][]marketplace.Hash // by the last try
 }
@@ -243,8 +250,8 @@ func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 			}
 			d := &duty{
 				at: v.Tries[0], lease: l, epoch: open.Epoch, seed: seed, times: v.Tries[1:], burst: v.Window,
-				rooted: rooted[l.ID],
-				found:  marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
+				rooted: rooted[l.ID], carried: v.Carried,
+				found: marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
 			}
 			if v.Window {
 				d.window = d.at
@@ -286,7 +293,7 @@ func (a *Auditor) try(ctx context.Context, d *duty) (again bool) {
 		a.Log.ErrorContext(ctx, "audit missed", "lease", d.lease.ID, "epoch", d.epoch)
 		return false
 	}
-	f := a.probe(ctx, d)
+	f := d.doubt(a.probe(ctx, d))
 	if ctx.Err() != nil {
 		return false
 	}
@@ -299,14 +306,15 @@ func (a *Auditor) try(ctx context.Context, d *duty) (again bool) {
 		d.found.Window = f.Window
 	}
 	d.found.Tries = append(d.found.Tries, f.Outcome)
+	d.cameBy(f.Carrier)
 	d.found.Bytes += f.Bytes
 	d.found.Wire += f.Wire
 	d.found.TookMS = f.Took.Milliseconds()
 	d.found.At = now.UTC().Truncate(time.Microsecond) // as the book keeps it
 	d.found.Outcome = marketplace.Settle(d.found.Tries)
 	a.Log.InfoContext(ctx, "agent audited", "lease", d.lease.ID, "agent", d.lease.Agent,
-		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "over", f.Over, "took", f.Took,
-		"err", f.Err)
+		"infohash", d.lease.Infohash, "epoch", d.epoch, "outcome", f.Outcome, "carrier", f.Carrier, "over", f.Over,
+		"took", f.Took, "err", f.Err)
 	if again = d.again(a.Rules, now); !again {
 		a.seal(ctx, d)
 	}
@@ -348,6 +356,11 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 		return f
 	}
 	within, in := a.Rules.ProbeTimeout.Duration(), a.quiet(ctx, d)
+	if d.carried {
+		if f, ok := a.probeCarried(ctx, d, peer, torrent); ok {
+			return f
+		}
+	}
 	if peer.Port() != 0 {
 		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), in)
 		return probeOver(ctx, first, a.Guard, within, peer, torrent, d.asks, in)

@@ -24,6 +24,7 @@ type desk struct {
 	early    bool // opens epochs and takes reports as soon as it is asked
 	knocked  func(marketplace.Knock)
 	reach    func(address string) (bool, error)
+	carries  func(marketplace.Carry, marketplace.CarrierWish) (marketplace.Carrier, error)
 
 	mu        sync.Mutex // guards the fields below
 	tried     map[[2]int64]bool
@@ -123,6 +124,15 @@ func (d *desk) Knock(_ context.Context, k marketplace.Knock) error {
 	}
 	d.knocked(k)
 	return nil
+}
+
+// Carry is what a carrier would be told.
+func (d *desk) Carry(_ context.Context, c marketplace.Carry, w marketplace.CarrierWish) (
+	marketplace.Carrier, error) {
+	if d.carries == nil {
+		return marketplace.Carrier{}, marketplace.NotFound.Errorf("the desk knows no carrier")
+	}
+	return d.carries(c, w)
 }
 
 // Reach is what a market would find that connects to us.

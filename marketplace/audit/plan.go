@@ -20,6 +20,7 @@ type Visit struct {
 	Auditor marketplace.Address
 	Tries   []time.Time // after a pass the rest is left out
 	Window  bool        // the first try is in a quiet window of the torrent
+	Carried bool        // it comes by another agent's line, if one is to be had (marketplace.Carry)
 }
 
 // Plan draws who audits each lease of an epoch ([marketplace.Rules.Draw]), and when. Where a torrent has a
@@ -42,6 +43,7 @@ func PlanOf(r marketplace.Rules, e marketplace.AuditEpoch, l marketplace.Lease,
 	by := newChance(seed, "window by", number(l.ID)).among(len(drawn))
 	for i, who := range drawn {
 		v := Visit{Auditor: who, Window: window && i == by}
+		v.Carried = !v.Window && isCarried(r, seed, l.ID, who)
 		draw := newChance(seed, "time", number(l.ID), who[:])
 		first, quiet := draw, newChance(seed, "window at", l.Infohash[:])
 		if v.Window {
@@ -53,6 +55,13 @@ func PlanOf(r marketplace.Rules, e marketplace.AuditEpoch, l marketplace.Lease,
 		visits = append(visits, v)
 	}
 	return visits
+}
+
+// isCarried draws whether a visit comes by another agent's line. One that shows a ticket does not: it would
+// give the line away.
+func isCarried(r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address) bool {
+	return newChance(seed, "carried", number(lease), who[:]).below(10_000) <
+		uint64(r.CarriedBps) // #nosec G115 -- a share
 }
 
 // keepOff has tries wait for the end of a quiet window that others are in: the agent would let them wait.

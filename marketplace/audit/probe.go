@@ -24,7 +24,8 @@ type Finding struct {
 	Wire    int64                // both ways, everything
 	Took    time.Duration
 	Window  *marketplace.Window // of a try in a quiet window
-	Over    string              // tcp or utp, what carried it: for the log, like the following
+	Carrier marketplace.Address // whose line it came by; zero: our own
+	Over    string              // tcp or utp: for the log, like the following
 	Err     error               // what ended it, if it is not a pass: for the log, it proves nothing
 
 	learnt map[int][]marketplace.Hash // hashes of the blocks of whole pieces that passed

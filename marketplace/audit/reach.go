@@ -48,6 +48,7 @@ const headStart = time.Second
 // what answers first.
 type caller struct {
 	guard     metainfo.Guard
+	carried   *ride // nil: by our own line
 	first     transport
 	peer      netip.AddrPort
 	t         *metainfo.Torrent
@@ -152,6 +153,9 @@ func (c *caller) reach(ctx context.Context, order []transport) (net.Conn, transp
 
 func (c *caller) dial(ctx context.Context, over transport) (net.Conn, error) {
 	left := time.Until(c.deadline)
+	if c.carried != nil {
+		return c.carried.call(ctx, orders[over], c.deadline)
+	}
 	if over == overTCP {
 		return c.guard.Dialer(left).DialContext(ctx, "tcp", c.peer.String())
 	}

@@ -58,11 +58,13 @@ type Fault struct {
 type Replay struct {
 	Epoch     int64    `json:"epoch"`
 	Leases    int      `json:"leases"`
-	Due       int      `json:"due"`     // reports that the schedule asks for
-	Reports   int      `json:"reports"` // that were found
-	Answers   int      `json:"answers"` // in them that passed
-	Proven    int      `json:"proven"`  // of these, by hashes that the .torrent or the content tells
-	Agreed    int      `json:"agreed"`  // of the others, by auditors who saw the same
+	Due       int      `json:"due"`       // reports that the schedule asks for
+	Reports   int      `json:"reports"`   // that were found
+	Carriable int      `json:"carriable"` // tries in them that had to come by another agent's line, if one was there
+	Carried   int      `json:"carried"`   // of these, that did
+	Answers   int      `json:"answers"`   // in them that passed
+	Proven    int      `json:"proven"`    // of these, by hashes that the .torrent or the content tells
+	Agreed    int      `json:"agreed"`    // of the others, by auditors who saw the same
 	Faults    []Fault  `json:"faults"`
 	Unchecked []string `json:"unchecked"` // what could not be checked, and why
 }

@@ -76,12 +76,46 @@ func (j *judge) tries(of voice, v Visit, r marketplace.Report) {
 	if sum := gravest(r.Answers); len(r.Answers) > 0 && sum != r.Tries[last] {
 		j.fault(BadTries, of, "its answers are of a try that found %s, and say %s", r.Tries[last], sum)
 	}
+	j.carriers(of, v, r)
 	if len(r.Began) == 0 {
 		j.unchecked("when auditor %s tried lease %d: its report does not tell", of.auditor, of.lease)
 		return
 	}
 	j.times(of, v, r)
 }
+
+// carriers looks at by whose lines an auditor came. That it came by its own where none was there is for it to
+// say: how often it does is counted.
+func (j *judge) carriers(of voice, v Visit, r marketplace.Report) {
+	if v.Carried {
+		j.Carriable += len(r.Tries)
+	}
+	if len(r.Carriers) == 0 {
+		return
+	}
+	if len(r.Carriers) != len(r.Tries) {
+		j.fault(BadTries, of, "%d tries, and %d are told of by whose line they came", len(r.Tries),
+			len(r.Carriers))
+		return
+	}
+	seen := map[marketplace.Address]int{j.leases[of.lease].Agent: sameLine}
+	for _, who := range r.Carriers {
+		switch {
+		case who == of.auditor:
+			continue
+		case !v.Carried:
+			j.fault(BadTries, of, "came by the line of %s, and had to come by its own", who)
+		case seen[who] == sameLine:
+			j.fault(BadTries, of, "came by the line of %s more than %d times, or visits it", who, sameLine)
+		default:
+			j.Carried++
+		}
+		seen[who]++
+	}
+}
+
+// sameLine is how many tries of a visit may come by one line.
+const sameLine = 2
 
 // times compares when tries began with the schedule.
 func (j *judge) times(of voice, v Visit, r marketplace.Report) {

@@ -54,6 +54,7 @@ func pastEpochOf(t *testing.T, format metainfo.Format) *past {
 	p.t = parse(t, raw)
 	const epoch = 400_000_000
 	p.Rules = marketplace.DevnetRules()
+	p.Rules.CarriedBps = 10_000                        // all, but in quiet windows
 	p.Rules.WholeEvery = marketplace.Span(time.Second) // so that everybody asks for a whole piece
 	p.Signer = escrow.RecoverText
 	p.Torrents = map[marketplace.Infohash]*metainfo.Torrent{p.t.Infohash: p.t}
@@ -139,6 +140,9 @@ func (p *past) tell() {
 			if asks = audit.Again(share, l, p.t, asks); v.Window {
 				asks = audit.Burst(share, seed, p.t, asks)
 			}
+			if v.Carried {
+				r.Carriers = []marketplace.Address{{77}}
+			}
 			for _, c := range asks {
 				r.Answers = append(r.Answers, p.answer(c.Piece, c.Block))
 			}
@@ -214,6 +218,17 @@ func (p *past) accusedBefore() *marketplace.Proof {
 	before.At = p.Log.Epoch.OpenedAt.Add(time.Second)
 	p.Log.Proofs[0].Seconds = 0
 	return before
+}
+
+// tried has the first report tell of more tries, the later ones at the end of the epoch.
+func (p *past) tried(all ...marketplace.Outcome) {
+	p.lie(func(r *marketplace.Report) {
+		for i := len(all) - 2; i >= 0; i-- {
+			r.At = p.Rules.EpochStart(r.Epoch + 1).Add(-time.Second - time.Duration(i)*p.Rules.AttemptGap.Duration())
+			r.Began = append(r.Began, r.At)
+		}
+		r.Tries = all
+	})
 }
 
 // lie lets the author of the first report say something else, which it signs and commits to.
@@ -463,6 +478,19 @@ var falsifications = map[string]struct {
 		p.lie(func(r *marketplace.Report) {
 			r.Began[0] = p.Rules.EpochStart(r.Epoch + 1)
 			r.At = r.Began[0]
+		})
+	}},
+	"a line that was not to be lent": {audit.BadTries, func(p *past) { p.Rules.CarriedBps = 0 }},
+	"more lines than tries": {audit.BadTries, func(p *past) {
+		p.lie(func(r *marketplace.Report) { r.Carriers = append(r.Carriers, marketplace.Address{78}) })
+	}},
+	"the line of whom it visited": {audit.BadTries, func(p *past) {
+		p.lie(func(r *marketplace.Report) { r.Carriers[0] = p.Log.Epoch.Leases[0].Agent })
+	}},
+	"one line for every try": {audit.BadTries, func(p *past) {
+		p.tried(away, away, pass)
+		p.lie(func(r *marketplace.Report) {
+			r.Carriers = []marketplace.Address{{77}, {77}, {77}}
 		})
 	}},
 	"tries closer than the gap": {audit.BadTries, func(p *past) {
@@ -715,5 +743,24 @@ func TestARootTellsABlockOnlyWhereItIsTheWholePiece(t *testing.T) {
 		if ok != tells || ok && h != sha256.Sum256(make([]byte, size)) {
 			t.Errorf("%d bytes: %s %v", size, h, ok)
 		}
+	}
+}
+
+func TestVisitsThatWereCarriedAreCounted(t *testing.T) {
+	t.Parallel()
+	p := pastEpoch(t)
+	carried := 0
+	for _, r := range p.Log.Reports {
+		carried += len(r.Carriers)
+	}
+	if r := p.Judge(); len(r.Faults) > 0 || carried == 0 || r.Carried != carried || r.Carriable != carried {
+		t.Errorf("%d visits were carried: %+v", carried, r)
+	}
+	p.tried(away, away, pass)
+	p.lie(func(r *marketplace.Report) { // nobody was there at first
+		r.Carriers = []marketplace.Address{r.Auditor, {78}, {78}}
+	})
+	if r := p.Judge(); len(r.Faults) > 0 || r.Carried != carried+1 || r.Carriable != carried+2 {
+		t.Errorf("%d of %d tries were carried: %+v", carried+1, carried+2, r)
 	}
 }

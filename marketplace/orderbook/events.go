@@ -13,9 +13,18 @@ import (
 	"github.com/everseed/everseed/marketplace"
 )
 
-// happened queues an event for the end of the transaction.
+// happened queues an event for the end of the transaction. Everybody reads events, so no event says where
+// an agent serves.
 func (a *act) happened(kind string, thing int64, data any, who ...marketplace.Address) {
 	who = slices.DeleteFunc(who, marketplace.Address.IsZero)
+	switch of := data.(type) {
+	case marketplace.Lease:
+		of.Peer = ""
+		data = of
+	case marketplace.Offer:
+		of.Terms.Peer = ""
+		data = of
+	}
 	a.events = append(a.events, marketplace.Event{Kind: kind, Thing: thing, Who: who,
 		Data: mustJSON(data), At: a.now})
 }

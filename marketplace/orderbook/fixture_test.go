@@ -80,6 +80,7 @@ func emptyStage(owner testing.TB, t tester, canaries ...marketplace.Canaries) *s
 		Name: "museum", Size: size, PieceLength: 1 << 18, Pieces: 256, Files: 3}, []byte("d4:infoe"), s.now)
 	s.must(err)
 	t.Cleanup(s.balanced)
+	t.Cleanup(s.discreet)
 	return s
 }
 
@@ -121,6 +122,14 @@ func (s *stage) balanced() {
 	}
 }
 
+// discreet holds events to what they may tell: whatever happened, none says where an agent serves.
+func (s *stage) discreet() {
+	n, err := s.EventsThatSay(context.Background(), `"peer":`)
+	if err != nil || n > 0 {
+		s.Errorf("%d events say where an agent serves, %v", n, err)
+	}
+}
+
 func terms(replicas int) marketplace.BountyTerms {
 	return marketplace.BountyTerms{Instrument: marketplace.Keepalive, Infohash: infohash,
 		Replicas: replicas, PriceMax: marketplace.BTT(5000), KeepFor: marketplace.Span(time.Minute),
@@ -143,11 +152,15 @@ func (s *stage) postTerms(t marketplace.BountyTerms) marketplace.Bounty {
 func (s *stage) agent(n int) marketplace.Offer {
 	s.Helper()
 	a := person(fmt.Sprint("agent ", n))
-	o, err := s.PutOffer(s.Context(), a, marketplace.OfferTerms{Storage: 1 << 30, UploadRate: 1 << 20,
-		LeasesMax: 10, PriceMin: marketplace.BTT(1000), TermMax: marketplace.Span(marketplace.Day),
-		TorrentMax: 1 << 30, Region: "europe", Peer: fmt.Sprintf("10.0.%d.1:6881", n), Payee: a}, s.now)
+	o, err := s.PutOffer(s.Context(), a, selling(a, fmt.Sprintf("10.0.%d.1:6881", n)), s.now)
 	s.must(err)
 	return o
+}
+
+func selling(payee marketplace.Address, peer string) marketplace.OfferTerms {
+	return marketplace.OfferTerms{Storage: 1 << 30, UploadRate: 1 << 20, LeasesMax: 10,
+		PriceMin: marketplace.BTT(1000), TermMax: marketplace.Span(marketplace.Day),
+		TorrentMax: 1 << 30, Region: "europe", Peer: peer, Payee: payee}
 }
 
 // clear records a call that gives replicas of a bounty to offers at 2000 BTT.

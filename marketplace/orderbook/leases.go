@@ -63,6 +63,14 @@ func (b *Book) Leases(ctx context.Context, f LeaseFilter, p Page) ([]marketplace
 		p.before(), f.Bounty, f.Agent.String(), infohash, f.Live, p.limit(), f.Payee.String())
 }
 
+// Serves returns on which of some torrents an agent has a live lease that it accepted.
+func (b *Book) Serves(ctx context.Context, agent marketplace.Address, of []marketplace.Infohash) (
+	[]marketplace.Infohash, error) {
+	return many(ctx, b.pool, "torrents under lease", pgx.RowTo[marketplace.Infohash], `SELECT DISTINCT infohash
+		FROM leases WHERE agent = $1 AND infohash = ANY($2) AND state <> 'reserved' AND state IN `+live,
+		agent, texts(of))
+}
+
 // Accept takes a reserved lease on: the agent will fetch.
 func (b *Book) Accept(
 	ctx context.Context, agent marketplace.Address, id int64, now time.Time,

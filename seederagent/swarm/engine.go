@@ -47,6 +47,7 @@ type Engine struct {
 	lanes  []*lane
 	desk   *desk
 	usher  *usher
+	upload *rate.Limiter // of all that goes out
 	root   *os.Root
 	files  *handles
 	log    *slog.Logger
@@ -92,7 +93,8 @@ func (e *Engine) listen() error {
 	if err := e.openDoor(); err != nil {
 		return err
 	}
-	e.desk, e.usher = e.openDesk(), e.openUsher()
+	go e.door.welcome()
+	e.desk, e.usher, e.upload = e.openDesk(), e.openUsher(), uploadLimit(e.config.UploadLimit)
 	c, err := torrent.NewClient(e.clientConfig(e.door.Addr().(*net.TCPAddr)))
 	if err != nil {
 		return errors.Join(append(e.leave(), err)...)
@@ -124,6 +126,7 @@ func (e *Engine) openDoor() error {
 			return err
 		}
 		e.door = newDoor(l, e.config.guard(), e.meet)
+		e.door.ours = e.Torrents
 		if e.config.NoUTP && e.config.NoDHT {
 			return nil
 		}
@@ -166,15 +169,21 @@ func (e *Engine) clientConfig(at *net.TCPAddr) *torrent.ClientConfig {
 	c.TotalHalfOpenConns, c.TorrentPeersHighWater, c.TorrentPeersLowWater = 50, 100, 20
 	c.MaxAllocPeerRequestDataPerConn = 256 << 10
 	c.MaxUnverifiedBytes = 32 << 20
-	if limit := e.config.UploadLimit; limit > 0 {
-		c.UploadRateLimiter = rate.NewLimiter(rate.Limit(limit), burst(limit))
-	}
+	c.UploadRateLimiter = e.upload
 	c.Callbacks.ReadExtendedHandshake = clampRequests
 	c.Callbacks.ReadMessage = withhold
 	c.Callbacks.PeerConnAdded = append(c.Callbacks.PeerConnAdded, e.desk.introduce, e.usher.greet)
 	c.Callbacks.PeerConnReadExtensionMessage = append(c.Callbacks.PeerConnReadExtensionMessage,
 		e.desk.hear, e.usher.hear)
 	return c
+}
+
+// uploadLimit returns a limiter of bytes/s; 0 is no limit.
+func uploadLimit(limit int64) *rate.Limiter {
+	if limit == 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(limit), burst(limit))
 }
 
 // burst returns how many bytes may go out at once: at least a few blocks of 16 KiB, at most what

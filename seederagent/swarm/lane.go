@@ -26,11 +26,10 @@ type lane struct {
 	door    *door
 	network string // udp4 or udp6
 	node    func() // ends its part in the DHT, if it has one
+	porch   porch  // for the library; its end is the lane's
 	once    sync.Once
-	gone    chan struct{} // closed with it
 
 	strangers chan struct{} // holds one for each who has not said anything yet
-	came      chan net.Conn
 }
 
 // The bounds of who has not said anything yet. Anybody can call under an invented address, as long
@@ -69,8 +68,7 @@ func openLane(d *door, network, address string, noStreams bool) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lane{door: d, network: network, gone: make(chan struct{}),
-		strangers: make(chan struct{}, strangersMax), came: make(chan net.Conn)}
+	l := &lane{door: d, network: network, porch: newPorch(), strangers: make(chan struct{}, strangersMax)}
 	if l.Socket, err = utp.NewSocketFromPacketConn(gated{packetConn{pc, d.guard}, d}); err != nil {
 		return nil, errors.Join(err, pc.Close())
 	}
@@ -89,14 +87,7 @@ func closeLanes(all []*lane) (err error) {
 }
 
 // Accept waits for a peer that the guard allows.
-func (l *lane) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.came:
-		return c, nil
-	case <-l.gone:
-		return nil, net.ErrClosed
-	}
-}
+func (l *lane) Accept() (net.Conn, error) { return l.porch.take() }
 
 // welcome lets in who comes, until the lane is closed.
 func (l *lane) welcome() {
@@ -122,15 +113,7 @@ func (l *lane) meet(c net.Conn) {
 		_ = c.Close()
 		return
 	}
-	counted, ok := l.door.takeIn(&begun{c, []byte{first}})
-	if !ok {
-		return
-	}
-	select {
-	case l.came <- counted:
-	case <-l.gone:
-		_ = counted.Close()
-	}
+	l.door.takeIn(&begun{c, []byte{first}}, l.porch)
 }
 
 // firstOf waits for the first byte of a stream. Where it returns false, whoever closes the stream
@@ -148,7 +131,7 @@ func (l *lane) firstOf(c net.Conn) (first byte, said bool) {
 	select {
 	case first, said = <-heard:
 	case <-time.After(strangerMax):
-	case <-l.gone:
+	case <-l.porch.gone:
 	}
 	return first, said
 }
@@ -174,16 +157,24 @@ func (l *lane) DialerNetwork() string { return l.network }
 // Dial connects to a peer, after TCP had its time.
 func (l *lane) Dial(ctx context.Context, text string) (net.Conn, error) {
 	addr, err := netip.ParseAddrPort(text)
-	if err != nil || addr.Addr().Unmap().Is4() != (l.network == "udp4") {
+	if err != nil || !l.leadsTo(addr.Addr()) {
 		return nil, marketplace.Invalid.Errorf("peer address %q is none of %s", text, l.network)
 	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-l.gone: // the library calls on after its own end
+	case <-l.porch.gone: // the library calls on after its own end
 		return nil, net.ErrClosed
 	case <-time.After(utpAfter):
 	}
+	return l.call(ctx, text)
+}
+
+// leadsTo says whether the lane is of an address's family.
+func (l *lane) leadsTo(ip netip.Addr) bool { return ip.Unmap().Is4() == (l.network == "udp4") }
+
+// call connects to a peer.
+func (l *lane) call(ctx context.Context, text string) (net.Conn, error) {
 	return l.door.call(text, func(addr string) (net.Conn, error) {
 		within, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
@@ -240,7 +231,7 @@ func (l *lane) join(c *torrent.Client, config Config) error {
 // Close ends the streams and the part in the DHT.
 func (l *lane) Close() error {
 	l.once.Do(func() {
-		close(l.gone)
+		l.porch.close()
 		if l.node != nil {
 			l.node()
 		}

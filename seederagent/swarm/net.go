@@ -3,8 +3,10 @@ package swarm
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,23 +34,31 @@ type door struct {
 	guard metainfo.Guard
 	// meet is told of a peer on this machine that was dialled by its plain address.
 	meet func(netip.AddrPort)
+	// ours returns the torrents that peers come to the library for.
+	ours  func() []marketplace.Infohash
+	porch porch // for the library; its end is the door's
 
 	mu   sync.Mutex         // guards the fields below
 	all  int                // connections, those under way included
 	open map[*conn]bool     // ... that can be closed
 	from map[netip.Addr]int // ... by peer
 	shut bool               // nobody comes in, and nobody is called
+	over bool               // likewise, for good
+
+	awaited []awaited // peers that are waited for
 
 	windows    map[marketplace.Infohash]*window // that are on
 	lastWindow map[occasion]int64               // epoch of the newest, also if it is over
 	turned     chan struct{}                    // closed, and made anew, when others may write
 
-	quiet atomic.Int32 // len(windows), for who only asks whether there are any
+	quiet  atomic.Int32 // len(windows), for who only asks whether there are any
+	awaits atomic.Int32 // len(awaited), likewise
 }
 
 func newDoor(l net.Listener, guard metainfo.Guard, meet func(netip.AddrPort)) *door {
 	return &door{
-		Listener: l, guard: guard, meet: meet, open: map[*conn]bool{}, from: map[netip.Addr]int{},
+		Listener: l, guard: guard, meet: meet, porch: newPorch(),
+		open: map[*conn]bool{}, from: map[netip.Addr]int{},
 		windows: map[marketplace.Infohash]*window{}, lastWindow: map[occasion]int64{},
 		turned: make(chan struct{}),
 	}
@@ -58,39 +68,94 @@ func newDoor(l net.Listener, guard metainfo.Guard, meet func(netip.AddrPort)) *d
 func (d *door) hush(shut bool) {
 	d.mu.Lock()
 	d.shut = shut
-	var all []*conn
-	for c := range d.open {
-		all = append(all, c)
+	d.mu.Unlock()
+	if shut {
+		d.closeAll()
 	}
+}
+
+func (d *door) closeAll() {
+	d.mu.Lock()
+	all := slices.Collect(maps.Keys(d.open))
 	d.mu.Unlock()
 	for _, c := range all {
-		if shut {
-			_ = c.Close() // takes itself off the list
-		}
+		_ = c.Close() // takes itself off the list
 	}
+}
+
+// Close ends the listening, every connection and all waiting for peers.
+func (d *door) Close() error {
+	d.mu.Lock()
+	d.over = true
+	d.mu.Unlock()
+	d.porch.close()
+	d.closeAll()
+	return d.Listener.Close()
 }
 
 // Accept waits for a peer that the guard allows.
-func (d *door) Accept() (net.Conn, error) {
+func (d *door) Accept() (net.Conn, error) { return d.porch.take() }
+
+// acceptPause is how long the door waits when the system has no room for another connection.
+const acceptPause = 100 * time.Millisecond
+
+// welcome lets in who comes over TCP, until the door is closed.
+func (d *door) welcome() {
 	for {
 		c, err := d.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if c, ok := d.takeIn(c); ok {
-			return c, nil
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			time.Sleep(acceptPause)
+		case d.awaits.Load() > 0:
+			go d.takeIn(c, d.porch) // it is heard first, and may keep silent
+		default:
+			d.takeIn(c, d.porch)
 		}
 	}
 }
 
-// takeIn counts in a peer that came, or closes its connection.
-func (d *door) takeIn(c net.Conn) (net.Conn, bool) {
+// takeIn counts in a peer that came and puts it on a porch, unless somebody waits for it, or closes its
+// connection.
+func (d *door) takeIn(c net.Conn, to porch) {
 	addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err == nil && d.guard.Check(addr) == nil && d.enter(alias(addr)) {
-		return d.wrap(c, alias(addr)), true
+	switch {
+	case err != nil || d.guard.Check(addr) != nil || !d.enter(alias(addr)):
+		_ = c.Close() // refused
+	case d.awaits.Load() > 0:
+		d.hail(d.wrap(c, alias(addr)), to)
+	default:
+		to.put(d.wrap(c, alias(addr)))
 	}
-	_ = c.Close() // refused
-	return nil, false
+}
+
+// A porch is where who came stands until the library takes it in.
+type porch struct {
+	came chan net.Conn
+	gone chan struct{} // closed with it
+	once *sync.Once
+}
+
+func newPorch() porch { return porch{make(chan net.Conn), make(chan struct{}), new(sync.Once)} }
+
+func (p porch) close() { p.once.Do(func() { close(p.gone) }) }
+
+func (p porch) put(c net.Conn) {
+	select {
+	case p.came <- c:
+	case <-p.gone:
+		_ = c.Close()
+	}
+}
+
+func (p porch) take() (net.Conn, error) {
+	select {
+	case c := <-p.came:
+		return c, nil
+	case <-p.gone:
+		return nil, net.ErrClosed
+	}
 }
 
 // DialerNetwork names the transport to the library.
@@ -99,8 +164,18 @@ func (d *door) DialerNetwork() string { return "tcp" }
 // Dial connects to a peer.
 func (d *door) Dial(ctx context.Context, text string) (net.Conn, error) {
 	return d.call(text, func(addr string) (net.Conn, error) {
-		return d.guard.Dialer(dialTimeout).DialContext(ctx, "tcp", addr)
+		return d.dialer().DialContext(ctx, "tcp", addr)
 	})
+}
+
+// dialer connects from the address that the door listens on, if it is a certain one: who binds to one line
+// wants nothing to leave by another.
+func (d *door) dialer() *net.Dialer {
+	dialer := d.guard.Dialer(dialTimeout)
+	if at, ok := d.Addr().(*net.TCPAddr); ok && !at.IP.IsUnspecified() {
+		dialer.LocalAddr = &net.TCPAddr{IP: at.IP, Zone: at.Zone}
+	}
+	return dialer
 }
 
 // call counts in a peer and connects to it.
@@ -128,7 +203,7 @@ func (d *door) call(text string, dial func(addr string) (net.Conn, error)) (net.
 func (d *door) enter(peer netip.AddrPort) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.shut || d.all >= connsMax || d.from[peer.Addr()] >= connsPerAddress {
+	if d.shut || d.over || d.all >= connsMax || d.from[peer.Addr()] >= connsPerAddress {
 		return false
 	}
 	d.all++
@@ -158,7 +233,7 @@ func (d *door) wrap(c net.Conn, remote netip.AddrPort) net.Conn {
 		closed: make(chan struct{})}
 	d.mu.Lock()
 	d.open[w] = true
-	shut := d.shut
+	shut := d.shut || d.over
 	d.mu.Unlock()
 	if shut { // it was closed while this one came in
 		_ = w.Close()

@@ -394,6 +394,7 @@ func TestAQuietWindowBreaksOffAWriteUnderWayWhichGoesOnLater(t *testing.T) {
 	}
 	defer l.Close()
 	d := newDoor(l, metainfo.Guard{Loopback: true}, nil)
+	go d.welcome()
 	h := marketplace.Infohash{1}
 	pair := func() (ours, theirs net.Conn) {
 		theirs, err := net.Dial("tcp", l.Addr().String())

@@ -499,6 +499,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/carries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have another agent's line lent for an auditor's visit
+         * @description Needs the scope `trade`.
+         */
+        post: operations["post-carries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/cheques": {
         parameters: {
             query?: never;
@@ -990,7 +1010,7 @@ export interface paths {
         };
         /**
          * Events as they happen
-         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id. An account that follows its own events also gets `knock`, whose data holds a Knock: it has no id and is not repeated.
+         * @description Server-sent events: `id` is the event's id, `event` its kind, `data` an Event. Without `Last-Event-ID` (or `after`) it begins with the next event. A ping comes every 15 s; a client that reads too slowly is cut and resumes by its last id. An account that follows its own events also gets `knock`, whose data holds a Knock, and `carry`, whose data holds a Carry: they have no id and are not repeated.
          */
         get: operations["stream"];
         put?: never;
@@ -1491,6 +1511,48 @@ export interface components {
             /** @description It served nobody; else it was sound */
             silent: boolean;
         };
+        Carrier: {
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            agent: string;
+        };
+        CarryBody: {
+            /**
+             * Format: tron-address
+             * @description Who carried the first try, if it shall carry the second: goes before not
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            again?: string;
+            /**
+             * Format: tron-address
+             * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
+             */
+            auditor: string;
+            /** @description Where the auditor listens for the carrier, ip:port; without ip: at the address that the market sees */
+            door: string;
+            /** Format: int64 */
+            epoch: number;
+            /**
+             * Format: int64
+             * @description Whose agent is visited
+             */
+            lease: number;
+            /** @description Who was asked before */
+            not?: string[];
+            /**
+             * Format: signature
+             * @description The auditor's, over the carry's text, TRON signed message
+             */
+            signature: string;
+            /**
+             * Format: hash
+             * @description What the carrier shows there; random, and another one for each carrier
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            token: string;
+        };
         Challenge: {
             /** Format: date-time */
             expires_at: string;
@@ -1843,8 +1905,8 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks */
-            peer: string;
+            /** @description Where the agent serves, ip:port; port 0: it comes when one knocks. Shown to who goes there alone: the agent, agents with a lease on the same torrent, carriers of visits, and in a running epoch its auditors */
+            peer?: string;
             /**
              * Format: tron-address
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
@@ -2102,7 +2164,7 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
-            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks */
+            /** @description Address for BitTorrent peers, ip:port; left out: nobody can connect, the agent comes when one knocks. Shown to the agent alone */
             peer?: string;
             /**
              * Format: btt
@@ -2556,6 +2618,8 @@ export interface components {
              * @description Bytes of content received, all tries
              */
             bytes: number;
+            /** @description By whose line each try came, in order; the auditor's own address: by its own. Left out: all did */
+            carriers?: string[];
             /** Format: int64 */
             epoch: number;
             /**
@@ -4240,6 +4304,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Call"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-carries": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats of a request carry the same */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarryBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Carrier"];
                 };
             };
             /** @description Error */

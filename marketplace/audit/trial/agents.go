@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -128,23 +129,46 @@ func spoils(share float64) func(World, *rand.Rand) answer {
 	}
 }
 
-// knows serves only addresses that it knows to be an auditor's, and who shows a ticket; a share of all visits
-// comes from an address that it does not know.
-func knows(fresh float64) func(World, *rand.Rand) answer {
+// chooses serves auditors' own addresses, all of which it knows, and who shows a ticket, but of the lines that
+// visits are carried by a share only. The second try comes by the line of the first, the third by another.
+func chooses(share float64) func(World, *rand.Rand) answer {
 	return func(_ World, chance *rand.Rand) answer {
-		strange := map[*visit]bool{}
+		var of *visit
+		var lines [2]bool // whether it serves them
 		return func(v *visit, at time.Time) marketplace.Outcome {
-			if _, met := strange[v]; !met {
-				clear(strange)
-				strange[v] = chance.Float64() < fresh
+			if v != of {
+				of, lines = v, [2]bool{chance.Float64() < share, chance.Float64() < share}
 			}
-			if strange[v] && !v.quiet(at) {
+			line := 0
+			if len(v.Tries) > 2 && !at.Before(v.Tries[2]) {
+				line = 1
+			}
+			if v.Carried && !lines[line] {
 				return marketplace.Unreachable
 			}
 			return marketplace.Pass
 		}
 	}
 }
+
+// turns serves everybody for a time, and so do other names of its owner, who tell it which lines they saw. Then
+// it serves auditors and those lines: the market sends it none that it saw itself, as long as there are others.
+func turns(after time.Duration, others int, lines float64) func(World, *rand.Rand) answer {
+	return func(w World, chance *rand.Rand) answer {
+		r, turned := w.Rules, w.Rules.EpochStart(firstEpoch).Add(after)
+		visits := float64(r.Auditors*w.Leases*others) * after.Seconds() / r.Epoch.Duration().Seconds()
+		seen := 1 - math.Exp(-visits*float64(r.CarriedBps)/10_000/lines)
+		choosy := chooses(seen)(w, chance)
+		return func(v *visit, at time.Time) marketplace.Outcome {
+			if at.Before(turned) {
+				return marketplace.Pass
+			}
+			return choosy(v, at)
+		}
+	}
+}
+
+const day = 24 * time.Hour
 
 // agents are the sorts on trial. The first one is the measure of all others.
 func agents() []kind {
@@ -210,13 +234,15 @@ func partial() []kind {
 
 func choosy() []kind {
 	return []kind{
-		{name: "serves auditors only; their addresses are fresh", begin: knows(1),
-			why: "it cannot tell them from a downloader, so it serves nobody"},
-		{name: "serves auditors only; half of the visits are from fresh addresses", begin: knows(0.5),
-			why: "half of the visits fail, so half of the epochs, and two in a row end a lease"},
-		{name: "serves auditors only; it knows all their addresses", free: true, few: 1,
-			begin: knows(0),
-			why:   "not caught: it shows auditors what they want to see; see below"},
+		{name: "serves auditors only, all of whose addresses it knows", begin: chooses(0),
+			why: "two visits of three come by a line that it never saw"},
+		{name: "the same; one carrier in ten is its friend", begin: chooses(0.1),
+			why: "a friend tells it whom to serve, and the other nine do not"},
+		{name: "from the second week on, serves auditors and the lines that nine more names saw, of 10,000",
+			free: true, begin: turns(7*day, 9, 10_000),
+			why: "paid for the week in which it served all; then three lines of four are strange to it"},
+		{name: "the same, of 1,000", free: true, begin: turns(7*day, 9, 1000),
+			why: "not caught: its names have seen nearly all of them by then; see below"},
 	}
 }
 

@@ -69,9 +69,13 @@ func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
 
 // look is the work of an honest auditor.
 func look(v *visit) (marketplace.Report, bool) {
-	tries := make([]marketplace.Outcome, 0, len(v.Tries))
+	tries, doubted := make([]marketplace.Outcome, 0, len(v.Tries)), false
 	for _, at := range v.Tries {
-		tries = append(tries, v.agent(v, at))
+		found := v.agent(v, at)
+		if v.Carried && found == marketplace.BadData && !doubted { // the carrier may have spoiled it
+			doubted, found, v.wrong = true, marketplace.Timeout, nil
+		}
+		tries = append(tries, found)
 		if marketplace.Settle(tries) == marketplace.Pass {
 			break
 		}

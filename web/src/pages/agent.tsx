@@ -92,7 +92,6 @@ function Terms({ of: o }: { of: Offer }) {
         ["Largest torrent", size(t.torrent_max)],
         ["Longest term", t.term_max],
         ["Region", t.region],
-        ["Serves at", servesAt(t.peer ?? "")],
         ["Last seen", <Ago key="a" of={o.seen_at} />],
         ...((o.reason ?? "") === "" ? [] : [["Why not more", o.reason] as const]),
       ]}
@@ -208,14 +207,5 @@ function ChequeTable({ rows }: { rows: readonly SignedCheque[] }) {
       rowClass={(c) => (c.state === "replaced" ? "past" : "")}
       empty="No cheque has been drafted for it yet."
     />
-  );
-}
-
-/** Where peers find an agent; port 0 says that they do not. */
-function servesAt(peer: string) {
-  return peer.endsWith(":0") ? (
-    <span>nowhere: it connects to who knocks</span>
-  ) : (
-    <code>{peer}</code>
   );
 }

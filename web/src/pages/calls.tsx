@@ -93,8 +93,8 @@ export function CallsPage() {
       <h1>Calls</h1>
       <p className="intro">
         A call freezes the book, gives every bounty its next replica from the cheapest offer that
-        fits, and charges one price per signature. Each call carries the hash of the one before, so
-        anyone can replay them all.
+        fits, and charges one price per signature. Each call carries the hashes of its book and of
+        the call before, so none can be changed afterwards.
       </p>
       <Answer of={calls} what="Calls">
         {() => (

@@ -51,7 +51,10 @@ function Steps({ grace }: { grace: string }) {
           <code>keep_free</code>, <code>upload_rate</code>, <code>price_min</code>,{" "}
           <code>region</code> and, if the internet can reach you, <code>peer</code>, the address for
           that; else your agent connects to those who ask for it. Set <code>payee</code> to an
-          address whose key is on another machine: then losing this one loses no money.
+          address whose key is on another machine: then losing this one loses no money.{" "}
+          <code>carry</code> is how much of your line you lend a day to auditors that visit other
+          agents, so that nobody can serve auditors alone; <code>&apos;0 B&apos;</code> lends
+          nothing.
         </li>
         <li>
           <b>Start it.</b> It puts up your offer and answers the calls. Stopping it loses nothing,
@@ -93,6 +96,10 @@ function Promises({ of: rules }: { of: MarketInfo["rules"] }) {
           {rules.grace}. Only time between two passed audits is paid.
         </li>
         <li>Wrong bytes end the lease at once, and its holdback goes back to the poster.</li>
+        <li>
+          Your address is in no list and on no page. The auditors about to look are told it, and the
+          agents that hold the same torrent; who downloads from you sees it, as with any torrent.
+        </li>
       </ul>
     </Section>
   );

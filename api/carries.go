@@ -1,0 +1,45 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/escrow"
+)
+
+type carryBody struct {
+	Body struct {
+		marketplace.Carry
+		marketplace.CarrierWish
+	} `nameHint:"CarryBody"`
+}
+
+// carry draws whose line is lent for an auditor's visit, and has that agent told. Each carry is signed, so
+// that no agent need believe the market that an auditor wants it.
+func (s *Server) carry(ctx context.Context, in *carryBody) (out marketplace.Carrier, err error) {
+	self, err := s.auditing(ctx)
+	if err != nil {
+		return out, err
+	}
+	c, now := in.Body.Carry, time.Now()
+	if c.Auditor != self {
+		return out, marketplace.Forbidden.Errorf("the carry is of %s; ask for your own visits", c.Auditor)
+	}
+	if k := s.info.Rules.EpochAt(now); c.Epoch < k-1 || c.Epoch > k {
+		return out, &marketplace.Error{Kind: marketplace.Invalid, Field: "epoch", Detail: "is over, or did not begin"}
+	}
+	if signer, err := escrow.RecoverText(c.Text(), c.Signature); err != nil || signer != self {
+		return out, &marketplace.Error{Kind: marketplace.Invalid, Field: "signature",
+			Detail: "is not " + self.String() + "'s over this carry"}
+	}
+	to, err := s.leads(ctx, c.Door)
+	if err != nil {
+		return out, err
+	}
+	c.Door = to.String()
+	if out, err = s.Book.Carry(ctx, c, in.Body.CarrierWish, now); err == nil {
+		s.hub.notify()
+	}
+	return out, err
+}

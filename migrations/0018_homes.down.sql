@@ -1,0 +1,1 @@
+-- What was taken out does not come back.
