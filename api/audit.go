@@ -16,29 +16,35 @@ type epochIn struct {
 	Epoch int64 `path:"epoch" minimum:"0"`
 }
 
-// auditEpoch hides an epoch's secret until the epoch is over: who knows it knows which pieces
-// will be asked for. Where agents serve is hidden then too, and from all others always.
+// auditEpoch hides an epoch's secret until the epoch is over: who knows it knows who will ask whom for what, and
+// when. Until then an auditor on its panel is told its own parts, which give away nothing of others', and where
+// the agents of these leases serve. Nobody else is ever told that.
 func (s *Server) auditEpoch(ctx context.Context, in *epochIn) (marketplace.AuditEpoch, error) {
 	e, err := s.Book.AuditEpoch(ctx, in.Epoch)
 	if err != nil {
 		return e, err
 	}
 	over := !time.Now().Before(s.info.Rules.EpochStart(in.Epoch + 1))
-	visits := !over && sits(e, callerOf(ctx).account)
-	if !over && !visits {
-		e.Secret = marketplace.Hash{}
+	if who := callerOf(ctx).account; !over && e.Seats(who) {
+		drawn, err := s.Book.Drawn(ctx, in.Epoch)
+		if err != nil {
+			return marketplace.AuditEpoch{}, err
+		}
+		e.Parts = audit.PartsOf(s.info.Rules, e, drawn, who)
 	}
-	if !visits {
-		for i := range e.Leases {
-			e.Leases[i].Peer = ""
+	visited := map[int64]bool{}
+	for _, p := range e.Parts {
+		visited[p.Lease] = true
+	}
+	for i := range e.Leases {
+		if l := &e.Leases[i]; !visited[l.ID] {
+			l.Peer = ""
 		}
 	}
+	if !over {
+		e.Secret = marketplace.Hash{}
+	}
 	return e, nil
-}
-
-// sits says whether an account is on the panel of an epoch.
-func sits(e marketplace.AuditEpoch, who marketplace.Address) bool {
-	return slices.ContainsFunc(e.Auditors, func(s marketplace.Seat) bool { return s.Auditor == who })
 }
 
 // promises lists what was promised of epochs' secrets, and the secrets of those that are over.

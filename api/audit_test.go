@@ -9,6 +9,7 @@ import (
 
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
 	"github.com/everseed/everseed/marketplace/escrow"
 )
 
@@ -323,34 +324,62 @@ func TestEveryReportOfAnEpochIsOnSomePage(t *testing.T) {
 	}
 }
 
-func TestAnEpochsSecretIsForAuditorsUntilItIsOver(t *testing.T) {
+// TestAnAuditorLearnsItsOwnPartOfAnEpochOnlyUntilItIsOver looks at what each sort of caller is told: four
+// auditors, of whom each lease draws three, an agent and a visitor.
+func TestAnAuditorLearnsItsOwnPartOfAnEpochOnlyUntilItIsOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	l, _ := r.proving()
+	r.auditors = append(r.auditors, newKey(t))
 	rules := r.server.info.Rules
 	epoch := rules.EpochAt(time.Now()) + 1000 // far from over
-	r.openEpoch(epoch, rules.EpochStart(epoch))
+	r.openEpoch(epoch, rules.EpochStart(epoch), r.auditors[3].Address())
 	old := rules.EpochAt(time.Now()) - 1
-	r.openEpoch(old, rules.EpochStart(old))
-	read := func(c *client.Client, epoch int64) marketplace.Hash {
+	r.openEpoch(old, rules.EpochStart(old), r.auditors[3].Address())
+	read := func(c *client.Client, epoch int64) marketplace.AuditEpoch {
 		t.Helper()
 		e, err := c.AuditEpoch(t.Context(), epoch)
 		must(t, err)
-		return e.Secret
+		return e
 	}
-	if s := read(r.visitor(), epoch); !s.IsZero() {
-		t.Errorf("a visitor knows the secret %s", s)
+	for who, c := range map[string]*client.Client{"a visitor": r.visitor(), "an agent": r.as(newKey(t))} {
+		if e := read(c, epoch); !e.Secret.IsZero() || e.Parts != nil || len(e.Leases) != 1 {
+			t.Errorf("%s is told %+v", who, e)
+		}
+		if e := read(c, old); e.Secret != (marketplace.Hash{8}) || e.Parts != nil {
+			t.Errorf("afterwards %s is told %+v", who, e)
+		}
 	}
-	if s := read(r.as(newKey(t)), epoch); !s.IsZero() {
-		t.Errorf("an agent knows the secret %s", s)
+	whole, err := r.book.AuditEpoch(t.Context(), epoch)
+	must(t, err)
+	due, sent := audit.Plan(rules, whole)[l.ID], 0
+	for _, k := range r.auditors {
+		e := read(r.as(k), epoch)
+		if !e.Secret.IsZero() {
+			t.Errorf("an auditor is told %+v", e)
+		}
+		for _, p := range e.Parts {
+			sent++
+			if !slices.ContainsFunc(due, func(v audit.Visit) bool {
+				return v.Auditor == k.Address() && v.Is(p)
+			}) {
+				t.Errorf("%s is told %+v, which is not its part", k.Address(), p)
+			}
+		}
+		told := audit.Roster{Commit: audit.Commit(whole.Secret), Parts: e.Parts}
+		must(t, told.Check(rules, whole, k.Address()))
+		if again := read(r.as(k), epoch); len(again.Parts) != len(e.Parts) {
+			t.Errorf("who asks again is told %+v", again.Parts)
+		}
+		if e := read(r.as(k), old); e.Secret != (marketplace.Hash{8}) || e.Parts != nil {
+			t.Errorf("afterwards an auditor is told %+v", e)
+		}
 	}
-	if s := read(r.as(r.auditors[2]), epoch); s != (marketplace.Hash{8}) {
-		t.Errorf("an auditor reads %s", s)
-	}
-	if s := read(r.visitor(), old); s != (marketplace.Hash{8}) {
-		t.Errorf("afterwards all read %s", s)
+	if sent != rules.Auditors {
+		t.Errorf("%d auditors are sent to a lease", sent)
 	}
 	_, body := ask(t, "GET", r.web.URL+"/v1/audit/epochs/"+itoa(int(epoch)), "")
-	if strings.Contains(body, "secret") || !strings.Contains(body, `"leases":[]`) {
+	if strings.Contains(body, "secret") || strings.Contains(body, "parts") {
 		t.Errorf("%s", body)
 	}
 }

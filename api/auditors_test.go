@@ -71,21 +71,3 @@ func TestOldTermsOfAnAuditorReplaceNoNewerOnes(t *testing.T) {
 	_, err = self.RegisterAuditor(ctx, first) // a copy from before
 	wantKind(t, err, marketplace.Conflict)
 }
-
-func TestWhoHasASeatSeesTheSecretAndWhoHasNoneDoesNot(t *testing.T) {
-	t.Parallel()
-	r, ctx, key := newRig(t), t.Context(), newKey(t)
-	now := time.Now()
-	epoch := r.server.info.Rules.EpochAt(now) + 1000 // far from over
-	r.openEpoch(epoch, now, key.Address())
-	for who, c := range map[string]struct {
-		key  escrow.Key
-		sees bool
-	}{"has a seat": {key, true}, "has none": {newKey(t), false}} {
-		e, err := r.as(c.key).AuditEpoch(ctx, epoch)
-		must(t, err)
-		if e.Secret.IsZero() == c.sees {
-			t.Errorf("%s: the secret is %s", who, e.Secret)
-		}
-	}
-}

@@ -105,12 +105,14 @@ type AuditEpoch struct {
 	Block    int64     `json:"block" doc:"First solid block of the epoch"`
 	Hash     Hash      `json:"hash" doc:"Its id"`
 	Commit   Hash      `json:"commit" doc:"SHA-256 of the secret, known before the block"`
-	Secret   Hash      `json:"secret,omitzero" doc:"Shown to auditors at once, to all afterwards"`
+	Secret   Hash      `json:"secret,omitzero" doc:"Shown when the epoch is over"`
 	Auditors []Seat    `json:"auditors" doc:"The panel, as it was named before the block was known"`
 	NamedAt  time.Time `json:"named_at,omitzero" doc:"When the panel was named"`
 	Leases   []Lease   `json:"leases" doc:"Leases to audit, as they stood when the epoch opened"`
 	OpenedAt time.Time `json:"opened_at"`
 	ClosedAt time.Time `json:"closed_at,omitzero" doc:"Since when no reports are taken, and all can be read"`
+
+	Parts []Part `json:"parts,omitempty" doc:"What the caller has to do, while the epoch lasts and it is on the panel: its own parts alone"`
 
 	PromisedAt time.Time `json:"promised_at,omitzero" doc:"When the commit was published"`
 	Next       *Promise  `json:"next,omitempty" doc:"What is promised for the epoch after"`
@@ -127,6 +129,11 @@ func (e AuditEpoch) Lease(id int64) (Lease, bool) {
 		return Lease{}, false
 	}
 	return e.Leases[i], true
+}
+
+// Seats says whether an auditor is on the panel.
+func (e AuditEpoch) Seats(who Address) bool {
+	return slices.ContainsFunc(e.Auditors, func(s Seat) bool { return s.Auditor == who })
 }
 
 // A Draft is an owed cheque with what it is for, so that a signer can recompute it.

@@ -328,7 +328,8 @@ func (d *desk) genuine(ctx context.Context, reports []marketplace.Report, epoch 
 	return nil
 }
 
-// schedule draws who was sent where in an epoch.
+// schedule draws who was sent where in an epoch, by the secret that was promised. One of which we were told
+// anything false while it lasted is none that we sign for.
 func (d *desk) schedule(ctx context.Context, epoch int64) error {
 	if d.sent.epoch == epoch {
 		return nil
@@ -336,6 +337,16 @@ func (d *desk) schedule(ctx context.Context, epoch int64) error {
 	e, err := d.market.AuditEpoch(ctx, epoch)
 	if err != nil {
 		return fmt.Errorf("read epoch: %w", err)
+	}
+	if audit.Commit(e.Secret) != e.Commit {
+		return errors.New("its secret is not the promised one")
+	}
+	told, kept, err := d.sealed.Roster(epoch)
+	if err == nil && kept {
+		err = told.Check(d.info.Rules, e, d.key.Address())
+	}
+	if err != nil {
+		return err
 	}
 	d.sent = schedule{epoch, e.Auditors, d.info.Rules.Draw(e)}
 	return nil

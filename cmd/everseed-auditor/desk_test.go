@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"github.com/everseed/everseed/api/client"
 	"github.com/everseed/everseed/deploy/devstack"
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/marketplace/audit"
 	"github.com/everseed/everseed/marketplace/escrow"
 	"github.com/everseed/everseed/marketplace/orderbook"
 )
@@ -40,11 +44,12 @@ type court struct {
 	leases   []marketplace.Lease
 	web      string
 	now      time.Time
+	promised marketplace.Hash // of every epoch's secret
 }
 
 func newCourt(t *testing.T) *court {
 	t.Helper()
-	c := &court{T: t, info: marketplace.MarketInfo{Rules: marketplace.DevnetRules(), ChainID: 9,
+	c := &court{T: t, promised: audit.Commit(marketplace.Hash{5}), info: marketplace.MarketInfo{Rules: marketplace.DevnetRules(), ChainID: 9,
 		Quorum: 2, Vault: newKey(t).Address(), FeePayee: newKey(t).Address()}}
 	for range 3 {
 		k := newKey(t)
@@ -136,9 +141,10 @@ func (c *court) epochOf(panel []escrow.Key, first marketplace.Outcome, some ...m
 	for _, key := range panel {
 		who = append(who, key.Address())
 	}
-	must(c.T, c.book.Promise(ctx, k, marketplace.Hash{}, c.info.Rules.EpochStart(k-1)))
-	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k,
-		Auditors: marketplace.SignersPanel(who)}, c.now))
+	secret := marketplace.Hash{5}
+	must(c.T, c.book.Promise(ctx, k, c.promised, c.info.Rules.EpochStart(k-1)))
+	must(c.T, c.book.OpenEpoch(ctx, marketplace.AuditEpoch{Epoch: k, Block: k, Secret: secret,
+		Commit: c.promised, Auditors: marketplace.SignersPanel(who)}, c.now))
 	e, err := c.book.AuditEpoch(ctx, k)
 	must(c.T, err)
 	drawn := c.info.Rules.Draw(e)
@@ -203,22 +209,8 @@ func TestAMarketThatSeatsItsOwnPeopleGetsNothingSigned(t *testing.T) {
 	for range 3 {
 		c.epochOf(puppets, marketplace.Pass, c.leases...)
 	}
-	var log strings.Builder
 	for _, key := range c.auditors {
-		d := &desk{key: key, market: client.New(c.web), log: slog.New(slog.NewTextHandler(&log, nil))}
-		must(t, d.open(t.Context()))
-		must(t, d.signDrafts(t.Context()))
-	}
-	drafts, err := c.book.Cheques(t.Context(), orderbook.ChequeFilter{State: marketplace.ChequeOwed},
-		orderbook.Page{})
-	must(t, err)
-	if len(drafts) == 0 || !strings.Contains(log.String(), "no auditor that signs cheques passed it") {
-		t.Errorf("%d drafts were not signed\n%s", len(drafts), log.String())
-	}
-	for _, d := range drafts {
-		if len(d.Signers) > 0 {
-			t.Errorf("cheque %d has signatures of %v", d.ID, d.Signers)
-		}
+		c.refuses(&desk{key: key, market: client.New(c.web)}, "no auditor that signs cheques passed it")
 	}
 }
 
@@ -237,6 +229,65 @@ func TestADeskSignsNothingThatFollowsFromReportsOfWhoWasNotSent(t *testing.T) {
 	d.sent.to[c.leases[0].ID] = []marketplace.Address{c.auditors[0].Address()}
 	if err := d.genuine(t.Context(), reports, epoch); err == nil {
 		t.Error("it believes an auditor that was not sent")
+	}
+}
+
+func TestADeskSignsNothingOfAnEpochWithAnotherSecretThanWasPromised(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	c.promised = marketplace.Hash{6}
+	for range 3 {
+		c.epoch(marketplace.Pass)
+	}
+	c.refuses(&desk{key: c.auditors[0], market: client.New(c.web)}, "not the promised one")
+}
+
+func TestADeskSignsNothingOfAnEpochThatToldItAFalsePart(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for range 3 {
+		c.epoch(marketplace.Pass)
+	}
+	k := c.info.Rules.EpochAt(c.now) - 1
+	e, err := c.book.AuditEpoch(t.Context(), k)
+	must(t, err)
+	who := c.auditors[0].Address()
+	told := audit.Roster{Commit: e.Commit,
+		Parts: audit.PartsOf(c.info.Rules, e, c.info.Rules.Draw(e), who)}
+	dir := t.TempDir()
+	keep := func() *desk {
+		text, err := json.Marshal(told)
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.roster", k)), text, 0o600))
+		kept, err := audit.OpenEnvelopes(dir)
+		must(t, err)
+		t.Cleanup(func() { _ = kept.Close() })
+		return &desk{key: c.auditors[0], market: client.New(c.web), sealed: kept}
+	}
+	d := keep()
+	must(t, d.open(t.Context()))
+	must(t, d.schedule(t.Context(), k)) // what is told is true
+	told.Parts[0].Seed[0]++
+	c.refuses(keep(), "does not follow from its secret")
+}
+
+// refuses fails if a desk signs any draft, or does not say why not.
+func (c *court) refuses(d *desk, why string) {
+	c.Helper()
+	var log strings.Builder
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	must(c.T, d.open(c.Context()))
+	must(c.T, d.signDrafts(c.Context()))
+	drafts, err := c.book.Cheques(c.Context(), orderbook.ChequeFilter{State: marketplace.ChequeOwed},
+		orderbook.Page{})
+	must(c.T, err)
+	if len(drafts) == 0 || !strings.Contains(log.String(), why) {
+		c.Errorf("%d drafts were not signed\n%s", len(drafts), log.String())
+	}
+	for _, draft := range drafts {
+		if len(draft.Signers) > 0 {
+			c.Errorf("cheque %d has signatures of %v", draft.ID, draft.Signers)
+		}
 	}
 }
 

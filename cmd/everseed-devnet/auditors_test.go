@@ -133,17 +133,16 @@ func (s *story) invent(_ *testscript.TestScript, args []string) error {
 	go func() {
 		for last := int64(0); ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 			k := info.Rules.EpochAt(time.Now())
+			if k == last {
+				continue
+			}
 			e, err := market.AuditEpoch(ctx, k)
-			if err != nil || k == last || e.Secret.IsZero() {
+			if err != nil {
 				continue
 			}
 			last = k
-			for lease, who := range info.Rules.Draw(e) {
-				for _, self := range who {
-					if self == key.Address() {
-						go vouch(ctx, market, key, lease, k)
-					}
-				}
+			for _, part := range e.Parts {
+				go vouch(ctx, market, key, part.Lease, k)
 			}
 		}
 	}()

@@ -16,7 +16,8 @@ import (
 
 // A Market is where an auditor gets its duties from and reports to.
 type Market interface {
-	// AuditEpoch returns an epoch with its secret, or NotFound until it is open.
+	// AuditEpoch returns an epoch with our parts of it, and with its secret when it is over, or NotFound until
+	// it is open.
 	AuditEpoch(ctx context.Context, epoch int64) (marketplace.AuditEpoch, error)
 	// Metainfo returns a .torrent.
 	Metainfo(ctx context.Context, h marketplace.Infohash) ([]byte, error)
@@ -67,11 +68,10 @@ type duty struct {
 	at     time.Time
 	lease  marketplace.Lease
 	epoch  int64
-	seed   marketplace.Hash
+	part   marketplace.Part
 	times  []time.Time // of tries that are left
 	window time.Time   // when a quiet window begins, if the next try is in one
 	asks   []Challenge // the same at every try
-	burst  bool        // ... and what is asked for in a quiet window is in it
 	rooted int         // epochs for which the lease's root was held against whole pieces
 
 	carried  bool                  // tries come by other agents' lines
@@ -212,6 +212,9 @@ func (a *Auditor) takeUp(ctx context.Context, now time.Time) error {
 	if err := a.trust(open); err != nil {
 		return fmt.Errorf("audit epoch %d: %w", k, err)
 	}
+	if err := a.take(open); err != nil {
+		return fmt.Errorf("audit epoch %d: %w", k, err)
+	}
 	duties := a.duties(open)
 	a.epoch = k
 	if open.Next != nil {
@@ -223,12 +226,12 @@ func (a *Auditor) takeUp(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// trust says why an epoch is not the one that was promised.
+// trust says why an epoch is not the one that was promised, as far as that shows while it lasts.
 func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 	promise := marketplace.Promise{Epoch: open.Epoch, Commit: open.Commit, PromisedAt: open.PromisedAt}
 	switch {
-	case open.Secret.IsZero() || Commit(open.Secret) != open.Commit:
-		return marketplace.Invalid.Errorf("its secret is not the promised one")
+	case !open.Secret.IsZero():
+		return marketplace.Invalid.Errorf("its secret is told and it is not over; is this machine's clock late?")
 	case !a.Rules.InTime(promise):
 		return marketplace.Invalid.Errorf("its secret was not promised before it began")
 	case !a.Rules.NamedInTime(open):
@@ -242,22 +245,24 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 
 // duties returns our part of an epoch.
 func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
-	seed, plan, rooted := open.Seed(), Plan(a.Rules, open), a.Rules.Rooted(open)
+	leases, rooted := map[int64]marketplace.Lease{}, a.Rules.Rooted(open)
 	for _, l := range open.Leases {
-		for _, v := range plan[l.ID] {
-			if v.Auditor != a.Address || len(v.Tries) == 0 || a.inHand(open.Epoch, l.ID) {
-				continue
-			}
-			d := &duty{
-				at: v.Tries[0], lease: l, epoch: open.Epoch, seed: seed, times: v.Tries[1:], burst: v.Window,
-				rooted: rooted[l.ID], carried: v.Carried,
-				found: marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
-			}
-			if v.Window {
-				d.window = d.at
-			}
-			mine = append(mine, d)
+		leases[l.ID] = l
+	}
+	for _, p := range open.Parts {
+		l, frozen := leases[p.Lease]
+		if !frozen || len(p.Tries) == 0 || a.inHand(open.Epoch, p.Lease) {
+			continue
 		}
+		d := &duty{
+			at: p.Tries[0], lease: l, epoch: open.Epoch, part: p, times: p.Tries[1:], rooted: rooted[l.ID],
+			carried: IsCarried(a.Rules, p),
+			found:   marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
+		}
+		if p.InWindow() {
+			d.window = d.at
+		}
+		mine = append(mine, d)
 	}
 	return mine
 }
@@ -362,7 +367,7 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 		}
 	}
 	if peer.Port() != 0 {
-		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), in)
+		first := transportOf(d.part.Seed, len(d.found.Tries), in)
 		return probeOver(ctx, first, a.Guard, within, peer, torrent, d.asks, in)
 	}
 	return a.excused(ctx, d.epoch, a.Lobby.Probe(ctx, within, func(ctx context.Context,
@@ -397,9 +402,9 @@ func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challeng
 	share := RationOf(a.Rules, v.torrent, d.lease, d.rooted)
 	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
-		asks := Challenges(share, d.seed, d.lease.ID, a.Address, v.torrent, known)
-		if asks = Again(share, d.lease, v.torrent, asks); d.burst {
-			asks = Burst(share, d.seed, v.torrent, asks)
+		asks := Challenges(share, d.part.Seed, v.torrent, known)
+		if asks = Again(share, d.lease, v.torrent, asks); d.part.InWindow() {
+			asks = Burst(share, d.part.Burst, v.torrent, asks)
 		}
 		err := v.shelf.fill(v.torrent, asks, share)
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -54,7 +55,7 @@ func (a *Auditor) probeCarried(ctx context.Context, d *duty, peer netip.AddrPort
 			return f, false
 		}
 		defer r.close()
-		first := transportOf(d.seed, d.lease.ID, a.Address, len(d.found.Tries), nil)
+		first := transportOf(d.part.Seed, len(d.found.Tries), nil)
 		f = probeBy(ctx, within, t, d.asks, nil, r.meeting(a.Guard, first, peer, t))
 		f.Carrier = r.carrier
 		return f, true
@@ -174,7 +175,10 @@ func (r *ride) call(ctx context.Context, order byte, deadline time.Time) (net.Co
 	if err == nil {
 		_, err = io.ReadFull(c, answer)
 	}
-	if err == nil && answer[0] != obeyed {
+	switch {
+	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded): // it left
+		err = fmt.Errorf("%w: %w", errNoCarrier, err)
+	case err == nil && answer[0] != obeyed:
 		err = errUncalled
 	}
 	if err != nil {

@@ -10,6 +10,13 @@
 // [Auditor] does an epoch's tries at their times, commits to what it found, and reports when all have
 // committed: until then there is nothing that anybody could copy.
 //
+// While an epoch lasts the market keeps the secret, and tells each auditor its own parts alone ([PartsOf]): to
+// which leases it is sent, when, and a seed for what it asks there. No other part follows from them, so an
+// auditor that tells a friend's agent all it knows gives away one visit of three. Times come drawn and not as a
+// seed, because those that keep off a quiet window would tell when it is; only who visits in a window knows
+// that, and what the burst in it asks all replicas of the torrent for. What it was told an auditor keeps as a
+// [Roster], and holds against the secret when that is told, before it reveals a report or signs for the epoch.
+//
 // A [Case] is an epoch before whoever recomputes it from its public log, and names all that is wrong
 // with it. A [Content] is a copy by which every answer can be checked.
 //

@@ -17,7 +17,8 @@ import (
 // Envelopes keeps signed reports that are not revealed yet, one file an epoch: what an auditor has
 // committed to it must be able to open after a kill. A report is on disk before anybody hears of it,
 // so a kill costs the tries of leases that have no report yet, which are made again while the epoch
-// lasts. Losing the folder costs the epochs in it: commitments that nobody opens.
+// lasts. Losing the folder costs the epochs in it: commitments that nobody opens. Beside them it keeps a
+// [Roster] of each epoch.
 type Envelopes struct{ root *os.Root }
 
 // OpenEnvelopes keeps reports in a folder. Auditors need different folders.

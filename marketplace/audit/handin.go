@@ -17,13 +17,17 @@ const (
 )
 
 // An outbox has the reports that are on their way: committed to as soon as they are found, revealed
-// when the market says that all have committed. Its fields are guarded by the auditor's mu.
+// when the market says that all have committed, unless what we were told of their epoch was false. Its fields
+// are guarded by the auditor's mu.
 type outbox struct {
 	loaded bool
 	busy   bool
 	at     time.Time // when to hand in next; zero: nothing waits
 	fails  int       // hand-ins in a row that did not get through
 	epochs map[int64][]*envelope
+
+	rosters map[int64]Roster // that are not checked yet
+	untrue  map[int64]bool   // epochs whose roster was false
 }
 
 // load takes up what an earlier process had in hand.
@@ -36,9 +40,20 @@ func (a *Auditor) load() {
 	if err != nil {
 		a.Log.Error("reports in hand not read", "err", err)
 	}
-	if a.out.epochs = kept; len(kept) > 0 {
+	a.out.epochs, a.out.untrue = kept, map[int64]bool{}
+	if a.out.rosters, err = a.Envelopes.rosters(); err != nil {
+		a.Log.Error("what we were told not read", "err", err)
+	}
+	if len(kept)+len(a.out.rosters) > 0 {
 		a.out.at = time.Unix(1, 0)
 	}
+}
+
+// open are the epochs that something is to be done about. The caller holds mu.
+func (o *outbox) open() []int64 {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(o.epochs)), maps.Keys(o.rosters))
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // inHand says whether a lease has its report already.
@@ -99,9 +114,9 @@ func (a *Auditor) nextPost(err error, now time.Time) {
 		a.out.fails = 0
 	}
 	a.out.at = time.Time{}
-	for epoch, all := range a.out.epochs {
+	for _, epoch := range a.out.open() {
 		next := a.Rules.EpochStart(epoch + 1)
-		hasAll := !slices.ContainsFunc(all, func(v *envelope) bool { return !v.committed })
+		hasAll := !slices.ContainsFunc(a.out.epochs[epoch], func(v *envelope) bool { return !v.committed })
 		if !hasAll || next.Before(now) {
 			next = now.Add(a.lookEvery() << min(a.out.fails, 2))
 		}
@@ -114,7 +129,7 @@ func (a *Auditor) nextPost(err error, now time.Time) {
 // handInAll does for every epoch in the outbox what is due.
 func (a *Auditor) handInAll(ctx context.Context) (err error) {
 	a.mu.Lock()
-	epochs := slices.Sorted(maps.Keys(a.out.epochs))
+	epochs := a.out.open()
 	a.mu.Unlock()
 	for _, epoch := range epochs {
 		a.mu.Lock()
@@ -146,6 +161,9 @@ func (a *Auditor) handIn(ctx context.Context, epoch int64, all []*envelope) erro
 	}
 	if time.Now().Before(a.Rules.EpochStart(epoch + 1)) {
 		return nil
+	}
+	if err := a.vouch(ctx, epoch, all); err != nil {
+		return err
 	}
 	most := revealMax
 	if time.Now().Before(a.Rules.CommitBy(epoch)) {
@@ -206,13 +224,15 @@ func (a *Auditor) tidy(ctx context.Context, epoch int64, failed error) {
 	over := !now.Before(a.Rules.EpochStart(epoch + 1))
 	late := now.After(a.Rules.ReportBy(epoch).Add(a.lookEvery()))
 	left := slices.DeleteFunc(slices.Clone(a.out.epochs[epoch]), func(v *envelope) bool { return v.done })
-	if !over || len(left) > 0 && !late {
+	_, unchecked := a.out.rosters[epoch]
+	if !over || (len(left) > 0 || unchecked) && !late {
 		return
 	}
 	for _, v := range left {
 		a.lost(ctx, v, failed)
 	}
 	delete(a.out.epochs, epoch)
+	delete(a.out.rosters, epoch) // on disk it stays, and is checked when we are started next
 	if err := a.Envelopes.drop(epoch); err != nil {
 		a.Log.ErrorContext(ctx, "reports not tidied", "epoch", epoch, "err", err)
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -18,13 +19,14 @@ func number(n int64) []byte {
 // A Visit is one auditor's part in the audit of one lease.
 type Visit struct {
 	Auditor marketplace.Address
-	Tries   []time.Time // after a pass the rest is left out
-	Window  bool        // the first try is in a quiet window of the torrent
-	Carried bool        // it comes by another agent's line, if one is to be had (marketplace.Carry)
+	marketplace.Part
 }
 
 // Plan draws who audits each lease of an epoch ([marketplace.Rules.Draw]), and when. Where a torrent has a
 // quiet window, one auditor of each of its leases comes then with its first try.
+//
+// Nothing of a plan follows from another part of it: each visit has a seed of its own, and what is drawn for
+// several of them, or moved for the sake of others, is told as it came out.
 func Plan(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]Visit {
 	plan, drawn := map[int64][]Visit{}, r.Draw(e)
 	for _, l := range e.Leases {
@@ -39,29 +41,56 @@ func Plan(r marketplace.Rules, e marketplace.AuditEpoch) map[int64][]Visit {
 func PlanOf(r marketplace.Rules, e marketplace.AuditEpoch, l marketplace.Lease,
 	drawn []marketplace.Address) (visits []Visit) {
 	seed := e.Seed()
-	window := hasWindow(r, seed, l.Infohash)
-	by := newChance(seed, "window by", number(l.ID)).among(len(drawn))
 	for i, who := range drawn {
-		v := Visit{Auditor: who, Window: window && i == by}
-		v.Carried = !v.Window && isCarried(r, seed, l.ID, who)
-		draw := newChance(seed, "time", number(l.ID), who[:])
-		first, quiet := draw, newChance(seed, "window at", l.Infohash[:])
-		if v.Window {
-			first = quiet
-		}
-		if v.Tries = tries(r, e.Epoch, first, draw); window && !v.Window && len(v.Tries) > 0 {
-			keepOff(r, v.Tries, tries(r, e.Epoch, quiet, quiet)[0])
-		}
-		visits = append(visits, v)
+		visits = append(visits, Visit{Auditor: who, Part: partOf(r, e.Epoch, seed, l, drawn, i)})
 	}
 	return visits
 }
 
-// isCarried draws whether a visit comes by another agent's line. One that shows a ticket does not: it would
-// give the line away.
-func isCarried(r marketplace.Rules, seed marketplace.Hash, lease int64, who marketplace.Address) bool {
-	return newChance(seed, "carried", number(lease), who[:]).below(10_000) <
-		uint64(r.CarriedBps) // #nosec G115 -- a share
+// IsCarried draws whether a visit comes by another agent's line, if one is to be had (marketplace.Carry). One
+// that shows a ticket does not: it would give the line away.
+func IsCarried(r marketplace.Rules, p marketplace.Part) bool {
+	return !p.InWindow() && newChance(p.Seed, "carried").below(10_000) < uint64(r.CarriedBps) // #nosec G115 -- a share
+}
+
+// partOf draws the ith visit to a lease.
+func partOf(r marketplace.Rules, epoch int64, seed marketplace.Hash, l marketplace.Lease,
+	drawn []marketplace.Address, i int) marketplace.Part {
+	p := marketplace.Part{Lease: l.ID, Seed: visitSeed(seed, l.ID, drawn[i])}
+	// Not of its own seed: who knew where a try was drawn could see that a window moved it, and when that is.
+	draw := newChance(seed, "time", number(l.ID), drawn[i][:])
+	if !hasWindow(r, seed, l.Infohash) {
+		p.Tries = tries(r, epoch, draw, draw)
+		return p
+	}
+	quiet := newChance(seed, "window at", l.Infohash[:])
+	if newChance(seed, "window by", number(l.ID)).among(len(drawn)) == i {
+		p.Burst = seed.MAC("burst", l.Infohash[:])
+		p.Tries = tries(r, epoch, quiet, draw)
+		return p
+	}
+	if p.Tries = tries(r, epoch, draw, draw); len(p.Tries) > 0 {
+		keepOff(r, p.Tries, tries(r, epoch, quiet, quiet)[0])
+	}
+	return p
+}
+
+// visitSeed is what a visit draws its challenges and transports from.
+func visitSeed(seed marketplace.Hash, lease int64, who marketplace.Address) marketplace.Hash {
+	return seed.MAC("visit", number(lease), who[:])
+}
+
+// PartsOf returns what an epoch asks of one auditor, in the order of its leases, when it is drawn who looks
+// at them ([marketplace.Rules.Draw]).
+func PartsOf(r marketplace.Rules, e marketplace.AuditEpoch, drawn map[int64][]marketplace.Address,
+	who marketplace.Address) (parts []marketplace.Part) {
+	seed := e.Seed()
+	for _, l := range e.Leases {
+		if i := slices.Index(drawn[l.ID], who); i >= 0 {
+			parts = append(parts, partOf(r, e.Epoch, seed, l, drawn[l.ID], i))
+		}
+	}
+	return parts
 }
 
 // keepOff has tries wait for the end of a quiet window that others are in: the agent would let them wait.

@@ -112,7 +112,7 @@ func TestAQuietWindowIsForAllReplicasOfATorrentAtOnce(t *testing.T) {
 		for id, visits := range Plan(r, e) {
 			n := 0
 			for i, v := range visits {
-				if !v.Window {
+				if !v.InWindow() {
 					continue
 				}
 				n++
@@ -128,7 +128,7 @@ func TestAQuietWindowIsForAllReplicasOfATorrentAtOnce(t *testing.T) {
 		}
 		for id, visits := range Plan(r, e) {
 			for _, v := range visits {
-				if !at[id%2].IsZero() && !v.Window {
+				if !at[id%2].IsZero() && !v.InWindow() {
 					keepsOff(t, r, v, at[id%2])
 				}
 			}

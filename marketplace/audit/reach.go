@@ -31,11 +31,11 @@ func (t transport) other() transport {
 	return overTCP
 }
 
-// transportOf draws which transport a try goes over first, each as often as the other: an agent must
+// transportOf draws from a visit's seed which transport a try goes over first, each as often as the other: an agent must
 // not serve those who come by one of them alone. In a quiet window it is TCP, so that what is
 // measured there can be compared.
-func transportOf(seed marketplace.Hash, lease int64, who marketplace.Address, try int, in *Quiet) transport {
-	if in == nil && newChance(seed, "transport", number(lease), who[:], number(int64(try))).below(2) == 1 {
+func transportOf(seed marketplace.Hash, try int, in *Quiet) transport {
+	if in == nil && newChance(seed, "transport", number(int64(try))).below(2) == 1 {
 		return overUTP
 	}
 	return overTCP

@@ -134,19 +134,19 @@ func TestTheGuardHoldsOverUTP(t *testing.T) {
 
 func TestEachTransportIsFirstAsOftenAsTheOtherAndAnyoneCanTellWhich(t *testing.T) {
 	t.Parallel()
-	seed, who := marketplace.Hash{1, 2, 3}, marketplace.Address{0x41, 7}
 	const all = 1000
 	n := 0
-	for lease := range int64(all / 2) {
+	for visit := range all / 2 {
+		seed := marketplace.Hash{1, byte(visit >> 8), byte(visit)}
 		for try := range 2 {
-			first := audit.TransportOf(seed, lease, who, try, nil)
+			first := audit.TransportOf(seed, try, nil)
 			if first == audit.OverUTP {
 				n++
 			}
-			if first != audit.TransportOf(seed, lease, who, try, nil) {
+			if first != audit.TransportOf(seed, try, nil) {
 				t.Fatal("it is drawn anew")
 			}
-			if audit.TransportOf(seed, lease, who, try, &audit.Quiet{}) != audit.OverTCP {
+			if audit.TransportOf(seed, try, &audit.Quiet{}) != audit.OverTCP {
 				t.Fatal("measures in quiet windows are of two kinds")
 			}
 		}

@@ -79,7 +79,6 @@ type voice struct {
 type judge struct {
 	Case
 	Replay
-	seed        marketplace.Hash
 	plan        map[int64][]Visit
 	leases      map[int64]marketplace.Lease
 	visits      map[voice]Visit
@@ -181,7 +180,7 @@ func atOrNever(t time.Time) string {
 // schedule draws who audits what.
 func (j *judge) schedule() {
 	e := j.Log.Epoch
-	j.seed, j.plan, j.rooted = e.Seed(), Plan(j.Rules, e), j.Rules.Rooted(e)
+	j.plan, j.rooted = Plan(j.Rules, e), j.Rules.Rooted(e)
 	for _, l := range e.Leases {
 		j.leases[l.ID] = l
 		for _, v := range j.plan[l.ID] {

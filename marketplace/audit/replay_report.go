@@ -87,7 +87,8 @@ func (j *judge) tries(of voice, v Visit, r marketplace.Report) {
 // carriers looks at by whose lines an auditor came. That it came by its own where none was there is for it to
 // say: how often it does is counted.
 func (j *judge) carriers(of voice, v Visit, r marketplace.Report) {
-	if v.Carried {
+	lent := IsCarried(j.Rules, v.Part)
+	if lent {
 		j.Carriable += len(r.Tries)
 	}
 	if len(r.Carriers) == 0 {
@@ -103,7 +104,7 @@ func (j *judge) carriers(of voice, v Visit, r marketplace.Report) {
 		switch {
 		case who == of.auditor:
 			continue
-		case !v.Carried:
+		case !lent:
 			j.fault(BadTries, of, "came by the line of %s, and had to come by its own", who)
 		case seen[who] == sameLine:
 			j.fault(BadTries, of, "came by the line of %s more than %d times, or visits it", who, sameLine)
@@ -137,7 +138,7 @@ func (j *judge) times(of voice, v Visit, r marketplace.Report) {
 				at.Sub(r.Began[i-1]), j.Rules.AttemptGap)
 		}
 	}
-	if r.Window != nil && !(v.Window && r.Began[0].Before(v.Tries[0].Add(j.Rules.Quiet.Duration()/2))) {
+	if r.Window != nil && !(v.InWindow() && r.Began[0].Before(v.Tries[0].Add(j.Rules.Quiet.Duration()/2))) {
 		j.fault(BadTries, of, "tells of a quiet window, and there was none at %s", instant(r.Began[0]))
 	}
 	if r.At.Before(r.Began[len(r.Began)-1]) {
@@ -202,9 +203,10 @@ func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) 
 				" an earlier epoch shows that it knew the piece", a.Block, a.Piece)
 		}
 	}
-	due := Challenges(share, j.seed, of.lease, of.auditor, t, func(piece int) bool { return blocks[piece] })
-	if due = Again(share, lease, t, due); j.visits[of].Window {
-		due = Burst(share, j.seed, t, due)
+	v := j.visits[of]
+	due := Challenges(share, v.Seed, t, func(piece int) bool { return blocks[piece] })
+	if due = Again(share, lease, t, due); v.InWindow() {
+		due = Burst(share, v.Burst, t, due)
 	}
 	answers := r.Answers
 	for _, c := range due {

@@ -129,18 +129,18 @@ func (p *past) signed(r marketplace.Report) marketplace.Report {
 // tell lets all auditors pass all leases, and pays for it.
 func (p *past) tell() {
 	e := p.Log.Epoch
-	seed, plan, rooted := e.Seed(), audit.Plan(p.Rules, e), p.Rules.Rooted(e)
+	plan, rooted := audit.Plan(p.Rules, e), p.Rules.Rooted(e)
 	for _, l := range e.Leases {
 		share := audit.RationOf(p.Rules, p.t, l, rooted[l.ID])
 		for _, v := range plan[l.ID] {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
 				Tries: []marketplace.Outcome{pass}, Began: []time.Time{at}, At: at.Add(time.Millisecond)}
-			asks := audit.Challenges(share, seed, l.ID, v.Auditor, p.t, p.known)
-			if asks = audit.Again(share, l, p.t, asks); v.Window {
-				asks = audit.Burst(share, seed, p.t, asks)
+			asks := audit.Challenges(share, v.Seed, p.t, p.known)
+			if asks = audit.Again(share, l, p.t, asks); v.InWindow() {
+				asks = audit.Burst(share, v.Burst, p.t, asks)
 			}
-			if v.Carried {
+			if audit.IsCarried(p.Rules, v.Part) {
 				r.Carriers = []marketplace.Address{{77}}
 			}
 			for _, c := range asks {
@@ -261,6 +261,7 @@ func (p *past) gaveUp(found marketplace.Outcome, tries int) {
 		plan := audit.Plan(p.Rules, p.Log.Epoch)[r.Lease]
 		i := slices.IndexFunc(plan, func(v audit.Visit) bool { return v.Auditor == r.Auditor })
 		r.Outcome, r.Tries = found, slices.Repeat([]marketplace.Outcome{found}, tries)
+		r.Carriers = []marketplace.Address{{77}, {77}, {78}}[:tries]
 		r.Began, r.Answers = slices.Clone(plan[i].Tries[:tries]), slices.Clone(r.Answers)
 		for j := range r.Began {
 			r.Began[j] = r.Began[j].Add(time.Millisecond)

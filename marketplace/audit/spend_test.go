@@ -93,17 +93,17 @@ func drawnDay(r marketplace.Rules, share Ration, l marketplace.Lease, t *metainf
 		e := marketplace.AuditEpoch{Epoch: day*4 + epoch, Leases: []marketplace.Lease{l},
 			Auditors: marketplace.SignersPanel(auditors(3))}
 		for _, v := range Plan(r, e)[l.ID] {
-			asks := Challenges(share, e.Seed(), l.ID, v.Auditor, t, none)
+			asks := Challenges(share, v.Seed, t, none)
 			sum += meetBytes
-			if v.Window {
+			if v.InWindow() {
 				sum += ticketBytes
-				asks = Burst(share, e.Seed(), t, asks)
+				asks = Burst(share, v.Burst, t, asks)
 			}
 			for _, ask := range asks {
 				switch {
 				case isWhole(ask):
 					sum += c.whole
-				case v.Window:
+				case v.InWindow():
 					sum += c.block + c.warm
 				default:
 					sum += c.block

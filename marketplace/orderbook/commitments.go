@@ -18,7 +18,7 @@ import (
 // nobody chooses whom to audit.
 func (b *Book) Commit(ctx context.Context, epoch int64, all []marketplace.Commitment, now time.Time) (
 	refused []marketplace.NotTaken, err error) {
-	drawn, err := b.drawn(ctx, epoch)
+	drawn, err := b.Drawn(ctx, epoch)
 	if err != nil {
 		return nil, err
 	}

@@ -143,9 +143,9 @@ func (d *draws) of(r marketplace.Rules, epoch int64, read func() (marketplace.Au
 	return drawn, nil
 }
 
-// drawn says who looks at what in an epoch. Ask before an act and not in one: who draws waits for a
+// Drawn says who looks at what in an epoch. Ask before an act and not in one: who draws waits for a
 // connection, while others wait for the draw.
-func (b *Book) drawn(ctx context.Context, epoch int64) (map[int64][]marketplace.Address, error) {
+func (b *Book) Drawn(ctx context.Context, epoch int64) (map[int64][]marketplace.Address, error) {
 	return b.draws.of(b.opts.Rules, epoch, func() (marketplace.AuditEpoch, error) {
 		return b.AuditEpoch(ctx, epoch)
 	})

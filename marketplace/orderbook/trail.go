@@ -48,7 +48,7 @@ func (b *Book) Trail(ctx context.Context, id, epoch int64) (
 	if t.Visits, err = b.visits(ctx, id, epoch); err != nil {
 		return t, of, err
 	}
-	drawn, err := b.drawn(ctx, epoch)
+	drawn, err := b.Drawn(ctx, epoch)
 	if err != nil {
 		return t, of, err
 	}

@@ -54,7 +54,6 @@ const offers = regions.map((region, i) => ({
     term_max: "90d",
     torrent_max: 50 * GiB,
     region,
-    peer: `203.0.${i}.7:6881`,
     payee: account(`payee${i}`),
   },
 }));

@@ -263,7 +263,7 @@ const steps = {
   async "an agent's page shows its offer"() {
     const [offer] = await items("/v1/offers?limit=1");
     const page = await open(`/agents/${offer.agent}`);
-    await page.getByText(offer.terms.peer, { exact: true }).waitFor();
+    await page.getByText(offer.terms.region, { exact: true }).waitFor();
     await page.context().close();
   },
 

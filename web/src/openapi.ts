@@ -1231,6 +1231,8 @@ export interface components {
             next?: components["schemas"]["Promise"];
             /** Format: date-time */
             opened_at: string;
+            /** @description What the caller has to do, while the epoch lasts and it is on the panel: its own parts alone */
+            parts?: components["schemas"]["Part"][];
             /**
              * Format: date-time
              * @description When the commit was published
@@ -1238,7 +1240,7 @@ export interface components {
             promised_at?: string;
             /**
              * Format: hash
-             * @description Shown to auditors at once, to all afterwards
+             * @description Shown when the epoch is over
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             secret?: string;
@@ -2331,6 +2333,24 @@ export interface components {
              * @example TLsV52sRDL79HXGGm9yzwKibb6BeruhUzy
              */
             payee: string;
+        };
+        Part: {
+            /**
+             * Format: hash
+             * @description What all replicas of the torrent are asked for in a quiet window is drawn from it; absent if the first try is in none
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            burst?: string;
+            /** Format: int64 */
+            lease: number;
+            /**
+             * Format: hash
+             * @description What it asks for, and over which transport first, is drawn from it
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            seed: string;
+            /** @description Earliest times of its tries; after a pass the rest is left out */
+            tries: string[];
         };
         Partner: {
             /**

@@ -143,7 +143,7 @@ func chooses(share float64) func(World, *rand.Rand) answer {
 			if len(v.Tries) > 2 && !at.Before(v.Tries[2]) {
 				line = 1
 			}
-			if v.Carried && !lines[line] {
+			if v.carried() && !lines[line] {
 				return marketplace.Unreachable
 			}
 			return marketplace.Pass

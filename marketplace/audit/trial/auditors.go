@@ -212,8 +212,7 @@ func (t *tenure) reports(s subject, open marketplace.AuditEpoch, plan []audit.Vi
 	var said []statement
 	var mine *visit
 	for _, planned := range plan {
-		v := &visit{Visit: planned, w: t.w, epoch: open.Epoch, seed: open.Seed(),
-			lease:  t.leases[s.lease].asked,
+		v := &visit{Visit: planned, w: t.w, epoch: open.Epoch, lease: t.leases[s.lease].asked,
 			chance: t.chance, agent: s.agent}
 		if index(planned.Auditor) == 0 {
 			mine = v

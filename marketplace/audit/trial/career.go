@@ -232,8 +232,7 @@ func (c *career) pay(l *lease, seconds int64) {
 func (c *career) audit(l *lease, open marketplace.AuditEpoch) (all []marketplace.Report) {
 	open.Leases = []marketplace.Lease{l.asked}
 	for _, planned := range audit.Plan(c.w.Rules, open)[l.ID] {
-		v := &visit{Visit: planned, w: c.w, epoch: open.Epoch, lease: l.asked, seed: open.Seed(),
-			chance: c.chance, agent: c.agent}
+		v := &visit{Visit: planned, w: c.w, epoch: open.Epoch, lease: l.asked, chance: c.chance, agent: c.agent}
 		if report, said := c.panel[index(planned.Auditor)](v); said {
 			all = append(all, report)
 		}

@@ -14,7 +14,6 @@ type visit struct {
 	w      World
 	epoch  int64
 	lease  marketplace.Lease // as it stood when the epoch opened
-	seed   marketplace.Hash
 	chance *rand.Rand
 	agent  answer
 	fresh  bool              // the root of its lease is made up, and not believed by itself
@@ -39,9 +38,9 @@ func (v *visit) asks() []audit.Challenge {
 		}
 		t, known := &v.w.Torrent, func(int) bool { return false }
 		share := audit.RationOf(v.w.Rules, t, v.lease, rooted)
-		v.asked = audit.Challenges(share, v.seed, v.lease.ID, v.Auditor, t, known)
-		if v.asked = audit.Again(share, v.lease, t, v.asked); v.Window {
-			v.asked = audit.Burst(share, v.seed, t, v.asked)
+		v.asked = audit.Challenges(share, v.Seed, t, known)
+		if v.asked = audit.Again(share, v.lease, t, v.asked); v.InWindow() {
+			v.asked = audit.Burst(share, v.Burst, t, v.asked)
 		}
 	}
 	return v.asked
@@ -50,14 +49,17 @@ func (v *visit) asks() []audit.Challenge {
 // believed is for how many epochs a root was held against whole pieces that nobody doubts any more.
 const believed = 1 << 20
 
+// carried says whether it comes by another agent's line.
+func (v *visit) carried() bool { return audit.IsCarried(v.w.Rules, v.Part) }
+
 // quiet says whether a try is in a quiet window, of which the agent was shown a ticket.
-func (v *visit) quiet(at time.Time) bool { return v.Window && at.Equal(v.Tries[0]) }
+func (v *visit) quiet(at time.Time) bool { return v.InWindow() && at.Equal(v.Tries[0]) }
 
 // report is what is said of some tries.
 func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
 	rep := marketplace.Report{Lease: v.lease.ID, Epoch: v.epoch, Auditor: v.Auditor,
 		Outcome: marketplace.Settle(tries), Tries: tries}
-	if v.Window {
+	if v.InWindow() {
 		rep.Window = &marketplace.Window{Quiet: true, Served: tries[0] == marketplace.Pass}
 	}
 	for _, piece := range v.wrong {
@@ -72,7 +74,7 @@ func look(v *visit) (marketplace.Report, bool) {
 	tries, doubted := make([]marketplace.Outcome, 0, len(v.Tries)), false
 	for _, at := range v.Tries {
 		found := v.agent(v, at)
-		if v.Carried && found == marketplace.BadData && !doubted { // the carrier may have spoiled it
+		if v.carried() && found == marketplace.BadData && !doubted { // the carrier may have spoiled it
 			doubted, found, v.wrong = true, marketplace.Timeout, nil
 		}
 		tries = append(tries, found)

@@ -97,8 +97,9 @@ function Promises({ of: rules }: { of: MarketInfo["rules"] }) {
         </li>
         <li>Wrong bytes end the lease at once, and its holdback goes back to the poster.</li>
         <li>
-          Your address is in no list and on no page. The auditors about to look are told it, and the
-          agents that hold the same torrent; who downloads from you sees it, as with any torrent.
+          Your line's address is in no list and on no page. Auditors about to look are told it, the
+          agents that bring them, and those that hold the same torrent; who downloads from you sees
+          it, as with any torrent.
         </li>
       </ul>
     </Section>
