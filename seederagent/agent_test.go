@@ -51,7 +51,7 @@ func TestAConfigurationSurvivesItsFile(t *testing.T) {
 func TestAnAgentOffersToCarryVisitsUnlessItsOwnerLendsNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "agent.toml")
-	for text, want := range map[string]bool{"": true, "carry = '32 MiB'": true, "carry = '0 B'": false} {
+	for text, want := range map[string]bool{"": true, "carry = '40 MiB'": true, "carry = '0 B'": false} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestATypoCannotLiftALimit(t *testing.T) {
 		"storage = 'lots'":      "lots",
 		"market = 'no address'": "https://market.example",
 		"listen = ':6881'":      "ip:port",
-		"carry = '31 MiB'":      "32 MiB",
+		"carry = '39 MiB'":      "40 MiB",
 	} {
 		path := filepath.Join(t.TempDir(), "agent.toml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

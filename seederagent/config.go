@@ -40,7 +40,7 @@ type Config struct {
 
 	UTP bool `toml:"utp" comment:"Serve over uTP besides TCP, on the same port by UDP: it makes room for whatever else your line is used for"`
 
-	Carry Size `toml:"carry" comment:"How much of your line you lend a day (UTC) to auditors that visit other agents: BitTorrent to peers of this market, to nobody else. An agent cannot know then who visits it, so that it serves everybody, as others check yours. At least 32 MiB; '0 B' lends nothing"`
+	Carry Size `toml:"carry" comment:"How much of your line you lend a day (UTC) to auditors that visit other agents: BitTorrent to peers of this market, to nobody else. An agent cannot know then who visits it, so that it serves everybody, as others check yours. At least 40 MiB; '0 B' lends nothing"`
 
 	DenyPosters    []marketplace.Address  `toml:"deny_posters" comment:"Posters never worked for"`
 	DenyInfohashes []marketplace.Infohash `toml:"deny_infohashes" comment:"Torrents never held"`

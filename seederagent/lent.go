@@ -14,7 +14,7 @@ import (
 )
 
 // carryBytes is how much one carry may pass on, both ways: the largest piece, or a burst, and some.
-const carryBytes = 32 << 20
+const carryBytes = 40 << 20
 
 // lent is the book of what the agent lent of its line in a day. All that a carry may take is written
 // down before it begins, and what it took when it is over: who kills the agent gains nothing.

@@ -402,8 +402,8 @@ func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challeng
 	share := RationOf(a.Rules, v.torrent, d.lease, d.rooted)
 	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
-		asks := Challenges(share, d.part.Seed, v.torrent, known)
-		if asks = Again(share, d.lease, v.torrent, asks); d.part.InWindow() {
+		asks := Again(share, d.lease, v.torrent, Challenges(share, d.part.Seed, v.torrent, known))
+		if d.part.InWindow() {
 			asks = Burst(share, d.part.Burst, v.torrent, asks)
 		}
 		err := v.shelf.fill(v.torrent, asks, share)

@@ -19,17 +19,15 @@ type Challenge struct {
 // deliver them within the time for a try. One is asked for in any case.
 const askedMax = 16 << 20
 
-// Challenges draws what a visit asks for, from its seed ([marketplace.Part]): as many whole pieces and blocks as
-// its ration has, where a part of one is by lot. Both are drawn from all of the content, each equally likely. A
+// Challenges draws what a visit asks for, from its seed ([marketplace.Part]): as many whole pieces and blocks
+// as its ration has, where a part of one is by lot. Both are drawn from all of the content, each equally likely. A
 // block is asked for alone where the ration has a proof of it or the auditor knows its hash; else its
 // whole piece is, which can always be checked. Every try of the epoch asks for the same, else missing data
 // would be drawn away.
 //
 // An auditor may ask for a whole piece where a block would do, never the other way round: it does
 // where a peer gives no proof of a block.
-func Challenges(share Ration, seed marketplace.Hash, t *metainfo.Torrent,
-	known func(piece int) bool,
-) []Challenge {
+func Challenges(share Ration, seed marketplace.Hash, t *metainfo.Torrent, known func(piece int) bool) []Challenge {
 	l := list{t: t, left: askedMax, seen: map[[2]int]bool{}}
 	l.wholePieces(share, newChance(seed, "whole"))
 	draw := newChance(seed, "block")
@@ -90,9 +88,9 @@ func Again(share Ration, l marketplace.Lease, t *metainfo.Torrent, asks []Challe
 }
 
 // Burst adds to the challenges of a visit in a quiet window what all replicas of the torrent are asked for in
-// it, from the seed that they share ([marketplace.Part]): whole pieces one after the other, from a drawn one on,
-// of which nothing else is asked for. A torrent
-// whose pieces are too large for it has none. Blocks come first then, because they are asked for one by one.
+// it, from the seed that they share ([marketplace.Part]): whole pieces one after the other, from a drawn one
+// on, of which nothing else is asked for. A torrent whose pieces are too large for it has none. Blocks come first then,
+// because they are asked for one by one.
 func Burst(share Ration, seed marketplace.Hash, t *metainfo.Torrent, asks []Challenge) []Challenge {
 	l := list{t: t, asks: slices.SortedStableFunc(slices.Values(asks), blocksFirst), left: askedMax}
 	for _, c := range asks {
