@@ -88,8 +88,9 @@ func Again(share Ration, l marketplace.Lease, t *metainfo.Torrent, asks []Challe
 }
 
 // Burst adds to the challenges of a visit in a quiet window what all replicas of the torrent are asked for in
-// it, from the seed that they share ([marketplace.Part]): whole pieces one after the other, from a drawn one on, of which nothing else is asked for. A torrent
-// whose pieces are too large for it has none. Blocks come first then, because they are asked for one by one.
+// it, from the seed that they share ([marketplace.Part]): whole pieces one after the other, from a drawn one
+// on, of which nothing else is asked for. A torrent whose pieces are too large for it has none. Blocks come first then,
+// because they are asked for one by one.
 func Burst(share Ration, seed marketplace.Hash, t *metainfo.Torrent, asks []Challenge) []Challenge {
 	l := list{t: t, asks: slices.SortedStableFunc(slices.Values(asks), blocksFirst), left: askedMax}
 	for _, c := range asks {
