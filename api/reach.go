@@ -12,7 +12,7 @@ import (
 // tell a cheat that serves known auditors only whom to serve besides. Posters and downloaders need no list:
 // they find agents as they find any peer, or knock.
 //
-// An epoch tells the auditors that sit in it (auditEpoch), an offer its own agent, and events nobody.
+// An epoch tells the auditors that it sends there (auditEpoch), an offer its own agent, and events nobody.
 
 // A reach is what the caller has to do with other agents.
 type reach struct {
