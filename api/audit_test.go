@@ -355,7 +355,7 @@ func TestAnAuditorLearnsItsOwnPartOfAnEpochOnlyUntilItIsOver(t *testing.T) {
 	due, sent := audit.Plan(rules, whole)[l.ID], 0
 	for _, k := range r.auditors {
 		e := read(r.as(k), epoch)
-		if !e.Secret.IsZero() {
+		if !e.Secret.IsZero() || (e.Leases[0].Peer != "") != (len(e.Parts) > 0) {
 			t.Errorf("an auditor is told %+v", e)
 		}
 		for _, p := range e.Parts {
