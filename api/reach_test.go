@@ -110,7 +110,7 @@ func (s *street) serve(c *client.Client, l marketplace.Lease) {
 	s.t.Helper()
 	_, err := c.Accept(s.t.Context(), l.ID)
 	must(s.t, err)
-	_, err = c.Ready(s.t.Context(), l.ID, marketplace.Hash{})
+	_, err = c.Ready(s.t.Context(), l.ID, marketplace.Hash{1})
 	must(s.t, err)
 }
 

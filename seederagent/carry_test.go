@@ -24,7 +24,7 @@ import (
 	"github.com/everseed/everseed/seederagent/swarm"
 )
 
-// carrier returns an agent that lends its line.
+// carrier returns an agent that lends its line. The market asks it to carry all visits that begin from now on.
 func carrier(t *testing.T, f *fair) *Agent {
 	t.Helper()
 	a := &Agent{Key: newKey(t), Log: slog.New(slog.DiscardHandler), porter: newPorter(), info: f.info,
@@ -41,6 +41,9 @@ func carrier(t *testing.T, f *fair) *Agent {
 		_ = a.Engine.Close()
 		a.work.Wait()
 	})
+	_, err = a.Market.PutOffer(t.Context(), a.Config.Offer(a.Key.Address(), nil))
+	must(t, err)
+	f.carriers = append(f.carriers, a.Key.Address())
 	return a
 }
 
@@ -62,6 +65,12 @@ func newVisitor(t *testing.T, f *fair, auditor escrow.Key, l marketplace.Lease) 
 	_, _ = rand.Read(v.carry.Token[:]) // never fails
 	v.carry.Signature, err = auditor.SignText(v.carry.Text())
 	must(t, err)
+	for _, who := range f.carriers { // whom the market did not ask it does not tell where to
+		_, err := f.book.Carry(t.Context(), v.carry, marketplace.CarrierWish{Again: &who}, time.Now())
+		if err != nil && !errors.Is(err, marketplace.NotFound) {
+			t.Fatal(err)
+		}
+	}
 	return v
 }
 

@@ -28,6 +28,8 @@ type fair struct {
 	web    *httptest.Server
 	info   marketplace.MarketInfo
 	height int64 // of the chain
+
+	carriers []marketplace.Address
 }
 
 func newFair(t *testing.T) *fair {
