@@ -22,6 +22,7 @@ type desk struct {
 	leaves *audit.Leaves
 	sealed *audit.Envelopes
 	lobby  audit.Lobby
+	vias   []audit.Via
 	log    *slog.Logger
 
 	info     marketplace.MarketInfo
@@ -91,7 +92,7 @@ func (d *desk) signs() bool { return slices.Contains(d.info.Auditors, d.key.Addr
 // audit does this auditor's part of every epoch until ctx is done.
 func (d *desk) audit(ctx context.Context) error {
 	a := &audit.Auditor{Address: d.key.Address(), Market: reporter{d}, Rules: d.info.Rules,
-		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Lobby: d.lobby,
+		Guard: metainfo.Guard{Loopback: d.info.Rules.AllowLoopback}, Lobby: d.lobby, Vias: d.vias,
 		Leaves: d.leaves, Envelopes: d.sealed, Sign: d.key.SignText, Log: d.log}
 	return a.Run(ctx)
 }

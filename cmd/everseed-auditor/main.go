@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -73,17 +74,28 @@ encrypted. An encrypted one takes EVERSEED_PASSPHRASE, or EVERSEED_PASSPHRASE_FI
 
 func runCommand(o *options) *cobra.Command {
 	var dir, listen, public string
+	var vias []string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Audit until stopped",
 		Long: `Reads every epoch which leases to audit, downloads random blocks and pieces from the agents as any
 leecher would, and reports signed findings. Register first; until the operator admits you it waits.
 
+Your address becomes known, and an agent could serve it and nobody else. So two visits of three come by
+the line of another agent, which connects to --listen. Where you have a proxy whose addresses many
+downloaders share, as VPN providers do, name it with --via, and half of these visits come by it:
+
+  everseed-auditor run --via socks5://user:password@proxy.example:1080
+
 If posters' mandates name the key's address it also signs cheques, each only after recomputing it
 from the public proofs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			lobby, err := audit.NewLobby(listen, public)
+			if err != nil {
+				return err
+			}
+			through, err := proxies(vias, o.getenv(viaVariable))
 			if err != nil {
 				return err
 			}
@@ -102,7 +114,7 @@ from the public proofs.`,
 				return err
 			}
 			defer sealed.Close()
-			d := &desk{key: k, leaves: leaves, sealed: sealed, lobby: lobby, market: client.New(o.market),
+			d := &desk{key: k, leaves: leaves, sealed: sealed, lobby: lobby, vias: through, market: client.New(o.market),
 				log: terminal.Log(cmd.ErrOrStderr())}
 			if err := d.open(cmd.Context()); err != nil {
 				return err
@@ -122,5 +134,24 @@ from the public proofs.`,
 		"to, one port for each audit under way: ip:7000-7031, or :0 for any port of any address")
 	cmd.Flags().StringVar(&public, "public-address", "", "ip of the same as the internet sees it; "+
 		"default: the one that the market sees")
+	cmd.Flags().StringArrayVar(&vias, "via", nil, "SOCKS5 proxy to come by, once for each; "+viaVariable+
+		" may hold more, with commas between, and keeps passwords out of the list of processes")
 	return cmd
+}
+
+const viaVariable = "EVERSEED_AUDITOR_VIA"
+
+// proxies reads where proxies are.
+func proxies(flags []string, more string) (all []audit.Via, err error) {
+	for _, text := range append(flags, strings.Split(more, ",")...) {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		via, err := audit.NewVia(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, via)
+	}
+	return all, nil
 }

@@ -43,6 +43,7 @@ type Auditor struct {
 	Rules   marketplace.Rules
 	Guard   metainfo.Guard
 	Lobby   Lobby // where agents come that nobody can connect to
+	Vias    []Via // by which to come when it shall not be by our own line
 	Sign    func(text string) (marketplace.Signature, error)
 	Leaves  *Leaves // nil: only whole pieces are asked for
 	// Envelopes keeps reports until they are revealed. Nil: they are lost with the process.
@@ -74,7 +75,8 @@ type duty struct {
 	asks   []Challenge // the same at every try
 	rooted int         // epochs for which the lease's root was held against whole pieces
 
-	carried  bool                  // tries come by other agents' lines
+	carried  bool                  // tries come by other agents' lines, or
+	proxied  bool                  // ... by a proxy
 	carriers []marketplace.Address // that were asked, the last one at the end
 	doubted  bool                  // wrong bytes came by one
 
@@ -362,6 +364,9 @@ func (a *Auditor) probe(ctx context.Context, d *duty) Finding {
 	}
 	within, in := a.Rules.ProbeTimeout.Duration(), a.quiet(ctx, d)
 	if d.carried {
+		if a.byVia(d, peer) {
+			return a.probeVia(ctx, d, peer, torrent)
+		}
 		if f, ok := a.probeCarried(ctx, d, peer, torrent); ok {
 			return f
 		}

@@ -155,8 +155,16 @@ func (r *ride) close() {
 	_ = r.door.Close()
 }
 
-// call gives the carrier an order and returns the connection that it made.
-func (r *ride) call(ctx context.Context, order byte, deadline time.Time) (net.Conn, error) {
+// leads says that carriers call over both transports.
+func (r *ride) leads(transport) bool { return true }
+
+// call has the carrier connect to the agent, of whose address it was told by the market.
+func (r *ride) call(ctx context.Context, over transport, _ netip.AddrPort, deadline time.Time) (net.Conn, error) {
+	return r.order(ctx, orders[over], deadline)
+}
+
+// order gives the carrier an order and returns the connection that it made.
+func (r *ride) order(ctx context.Context, order byte, deadline time.Time) (net.Conn, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	var c net.Conn
@@ -191,11 +199,11 @@ func (r *ride) call(ctx context.Context, order byte, deadline time.Time) (net.Co
 func (r *ride) meeting(guard metainfo.Guard, first transport, peer netip.AddrPort, t *metainfo.Torrent) meeting {
 	return func(ctx context.Context, spent *atomic.Int64, deadline time.Time) (*wire, bool, error) {
 		if peer.Port() != 0 {
-			c := caller{guard: guard, carried: r, first: first, peer: peer, t: t, spent: spent, deadline: deadline}
+			c := caller{guard: guard, by: r, first: first, peer: peer, t: t, spent: spent, deadline: deadline}
 			w, err := c.greet(ctx)
 			return w, c.connected, err
 		}
-		conn, err := r.call(ctx, orderWait, deadline)
+		conn, err := r.order(ctx, orderWait, deadline)
 		if err != nil {
 			return nil, false, err
 		}

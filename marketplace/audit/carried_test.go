@@ -105,6 +105,7 @@ type carried struct {
 	meta   *metainfo.Torrent
 	parent string
 	engine *swarm.Engine
+	vias   []audit.Via
 
 	mu    sync.Mutex            // guards the fields below
 	asked []marketplace.Address // carriers
@@ -155,10 +156,16 @@ func aCarried(t *testing.T, porters ...*porter) *carried {
 // report is what the auditor finds in one epoch.
 func (c *carried) report() marketplace.Report {
 	c.t.Helper()
-	a := &audit.Auditor{Address: c.auditors[0], Market: c.desk, Rules: c.rules, Guard: devnet, Sign: sign,
+	return c.reports(1)[0]
+}
+
+// reports is the same of so many leases.
+func (c *carried) reports(n int) []marketplace.Report {
+	c.t.Helper()
+	a := &audit.Auditor{Vias: c.vias, Address: c.auditors[0], Market: c.desk, Rules: c.rules, Guard: devnet, Sign: sign,
 		Lobby: *lobby(c.t, "127.0.0.1:0", "")}
 	defer begin(c.t, a)()
-	return c.wait(c.t, 1)[0]
+	return c.wait(c.t, n)
 }
 
 func TestAVisitComesByAnotherLine(t *testing.T) {

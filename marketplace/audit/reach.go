@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -44,11 +45,18 @@ func transportOf(seed marketplace.Hash, try int, in *Quiet) transport {
 // headStart is how long the second transport waits for the first at most.
 const headStart = time.Second
 
+// A detour is another way to a peer than our own line.
+type detour interface {
+	// leads says whether it carries a transport.
+	leads(over transport) bool
+	call(ctx context.Context, over transport, peer netip.AddrPort, deadline time.Time) (net.Conn, error)
+}
+
 // A caller calls on a peer as downloaders do: over one transport, soon over the other as well, and takes
 // what answers first.
 type caller struct {
 	guard     metainfo.Guard
-	carried   *ride // nil: by our own line
+	by        detour // nil: our own line
 	first     transport
 	peer      netip.AddrPort
 	t         *metainfo.Torrent
@@ -60,8 +68,12 @@ type caller struct {
 // greet connects and shakes hands. Who hangs up is called once more over the other transport: some
 // listen on both and speak on one.
 func (c *caller) greet(ctx context.Context) (*wire, error) {
-	w, over, err := c.shakeOver(ctx, c.first, c.first.other())
-	if err == nil || over == "" || ctx.Err() != nil || errors.Is(err, errStranger) ||
+	order := []transport{c.first, c.first.other()}
+	if c.by != nil {
+		order = slices.DeleteFunc(order, func(over transport) bool { return !c.by.leads(over) })
+	}
+	w, over, err := c.shakeOver(ctx, order...)
+	if err == nil || over == "" || len(order) == 1 || ctx.Err() != nil || errors.Is(err, errStranger) ||
 		errors.Is(err, os.ErrDeadlineExceeded) {
 		return w, err
 	}
@@ -153,8 +165,8 @@ func (c *caller) reach(ctx context.Context, order []transport) (net.Conn, transp
 
 func (c *caller) dial(ctx context.Context, over transport) (net.Conn, error) {
 	left := time.Until(c.deadline)
-	if c.carried != nil {
-		return c.carried.call(ctx, orders[over], c.deadline)
+	if c.by != nil {
+		return c.by.call(ctx, over, c.peer, c.deadline)
 	}
 	if over == overTCP {
 		return c.guard.Dialer(left).DialContext(ctx, "tcp", c.peer.String())
