@@ -114,7 +114,7 @@ var homes = map[string]home{
 	"github.com/spf13/cobra":          {rooms: []string{"cmd"}},
 	"github.com/vbauerster/mpb":       {rooms: []string{"cmd"}},
 	"github.com/mattn/go-isatty":      {rooms: []string{"cmd"}},
-	"golang.org/x/net/proxy":           {rooms: []string{"marketplace/audit"}},
+	"golang.org/x/net/proxy":          {rooms: []string{"marketplace/audit"}},
 	"golang.org/x/term":               {rooms: []string{"cmd"}},
 	"github.com/rogpeppe/go-internal": {tests: []string{"cmd"}},
 	"database/sql":                    {},

@@ -72,8 +72,9 @@ epoch that the lease was paid for,
 
 What a hash shows:
 
-  --content FILE   every answer is held against your copy, byte for byte. Only this shows of a v1 torrent
-                   that the agent sent the right content.
+  --content FILE   every answer is held against your copy, byte for byte, and so is the root that the
+                   agent of a v1 torrent proves blocks by. Only this shows of a v1 torrent that the
+                   agent sent the right content. Of a v1 torrent the whole copy is read.
   a v2 .torrent    tells the hash of every whole piece, so answers of whole pieces are proven. Those of
                    single blocks are compared between auditors.
   a v1 .torrent    tells SHA-1s, and answers carry SHA-256s, which nobody can write down who did not have
@@ -148,6 +149,9 @@ func (v *verifier) run(ctx context.Context, s *session) (err error) {
 		return nil
 	}
 	v.holds("the lease is for your .torrent, %s", v.torrent.Infohash)
+	if err := v.root(ctx); err != nil {
+		return err
+	}
 	if v.vault, err = s.solidVault(ctx, v.info); err != nil {
 		v.unchecked("anything on the chain: %v", err)
 	} else {
@@ -158,6 +162,24 @@ func (v *verifier) run(ctx context.Context, s *session) (err error) {
 	}
 	v.pay()
 	return v.cheques(ctx)
+}
+
+// root holds what the agent committed to against the copy.
+func (v *verifier) root(ctx context.Context) error {
+	if v.content == nil || v.lease.Root.IsZero() || v.torrent.TellsRoots() {
+		return nil
+	}
+	switch root, err := v.content.Root(ctx); {
+	case ctx.Err() != nil:
+		return err
+	case err != nil:
+		v.unchecked("the root that the agent committed to: %v", err)
+	case root != v.lease.Root:
+		v.isFalse("the agent committed to %s, and the root of your copy is %s", v.lease.Root, root)
+	default:
+		v.holds("the agent committed to the root of your copy, %s", root)
+	}
+	return nil
 }
 
 // read reads the lease and its proofs as of one moment: it may be paid while we read.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/sha1" // #nosec G505 -- BitTorrent v1 names pieces by SHA-1
 	"errors"
 	"fmt"
@@ -65,15 +66,42 @@ func (c *Content) Hash(piece, block int) (h marketplace.Hash, err error) {
 		c.leaves[piece] = leaves
 	}
 	if block == marketplace.WholePiece {
-		for len(leaves) > 0 && leaves[len(leaves)-1].IsZero() {
-			leaves = leaves[:len(leaves)-1]
-		}
-		return c.torrent.Root(piece, leaves), nil
+		return c.torrent.Root(piece, trimmed(leaves)), nil
 	}
 	if block < 0 || block >= len(leaves) {
 		return h, marketplace.Invalid.Errorf("piece %d has no block %d", piece, block)
 	}
 	return leaves[block], nil
+}
+
+// Root returns the root that agents which hold a v1 torrent commit to (marketplace.Lease.Root). It reads the
+// whole copy.
+func (c *Content) Root(ctx context.Context) (root marketplace.Hash, err error) {
+	var pieces []byte
+	for piece := range c.torrent.Pieces {
+		if err := ctx.Err(); err != nil {
+			return root, err
+		}
+		leaves, err := c.read(piece)
+		if err != nil {
+			return root, err
+		}
+		of := c.torrent.Root(piece, trimmed(leaves))
+		pieces = append(pieces, of[:]...)
+	}
+	root, _, ok := c.torrent.Sum(pieces)
+	if !ok {
+		return root, marketplace.Invalid.Errorf("torrent %s tells its roots itself", c.torrent.Infohash)
+	}
+	return root, nil
+}
+
+// trimmed leaves out the hashes of padding at a piece's end.
+func trimmed(leaves []marketplace.Hash) []marketplace.Hash {
+	for len(leaves) > 0 && leaves[len(leaves)-1].IsZero() {
+		leaves = leaves[:len(leaves)-1]
+	}
+	return leaves
 }
 
 // read returns the hashes of a piece's blocks, if the piece is what the .torrent says.
@@ -96,13 +124,9 @@ func (c *Content) read(piece int) ([]marketplace.Hash, error) {
 		at := i * metainfo.BlockSize
 		leaves[i] = t.Leaf(begin+int64(at), whole[at:min(len(whole), at+metainfo.BlockSize)])
 	}
-	kept := leaves
-	for len(kept) > 0 && kept[len(kept)-1].IsZero() {
-		kept = kept[:len(kept)-1]
-	}
 	root, isV2 := t.PieceRoot(piece)
 	if t.V1 && sha1.Sum(whole) != t.PieceHash(piece) || // #nosec G401 -- as above
-		isV2 && t.Root(piece, kept) != root {
+		isV2 && t.Root(piece, trimmed(leaves)) != root {
 		return nil, marketplace.Invalid.Errorf("piece %d of your copy is not what the .torrent says", piece)
 	}
 	return leaves, nil

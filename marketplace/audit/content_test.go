@@ -30,6 +30,11 @@ func TestACopyOfTheContentTellsEveryHash(t *testing.T) {
 					t.Errorf("%s, piece %d: %s %v, want %s", format, piece, root, err, want)
 				}
 			}
+			e := agent(t, parent, raw)
+			root, err := c.Root(t.Context())
+			if want, told := e.Root(t.Context(), meta.Infohash); told != nil || root != want || root.IsZero() != (format != metainfo.V1) {
+				t.Errorf("%s: the root is %s %v; the agent commits to %s %v", format, root, err, want, told)
+			}
 			if leaf, err := c.Hash(0, 1); err != nil || leaf != sha256.Sum256(all[16<<10:32<<10]) {
 				t.Errorf("%s: %s %v", format, leaf, err)
 			}
