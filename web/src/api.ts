@@ -19,6 +19,7 @@ export type Proof = Schemas["Proof"];
 export type SignedCheque = Schemas["SignedCheque"];
 export type Trail = Schemas["Trail"];
 export type Visit = Schemas["Visit"];
+export type Report = Schemas["Report"];
 export type Window = Schemas["Window"];
 export type Windows = Schemas["Windows"];
 export type Answer = Schemas["Answer"];

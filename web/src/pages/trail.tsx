@@ -1,4 +1,5 @@
-import type { Answer as Answered, SignedCheque, Trail, Visit } from "../api";
+import { Fragment } from "react";
+import type { Answer as Answered, Report, SignedCheque, Trail, Visit } from "../api";
 import {
   chequeMeans,
   outcomeMeans,
@@ -133,6 +134,7 @@ function VisitBlock({ of: v }: { of: Visit }) {
                   "Tries",
                   `${r.tries.map(reasonWords).join(", ")}, the last at ${moment(r.at)}`,
                 ] as const,
+                ["Came by", cameBy(r)] as const,
                 ["Bytes", `${size(r.bytes)} of content, ${size(r.wire)} on the wire`] as const,
                 ...(r.window === undefined
                   ? []
@@ -164,6 +166,28 @@ function VisitBlock({ of: v }: { of: Visit }) {
     </article>
   );
 }
+
+/** By whose line each try came, so that an agent cannot serve auditors' addresses alone. */
+const cameBy = (r: Report) => {
+  const own = "its own line";
+  if (r.carriers === undefined || r.carriers.length === 0) return own;
+  return (
+    <>
+      {r.carriers.map((who, i) => (
+        <Fragment key={i}>
+          {i > 0 && ", "}
+          {who === r.auditor ? (
+            own
+          ) : (
+            <>
+              the line of <Account of={who} />
+            </>
+          )}
+        </Fragment>
+      ))}
+    </>
+  );
+};
 
 const times = (all: readonly string[]) => (
   <>
