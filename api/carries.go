@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
@@ -16,7 +18,9 @@ type carryBody struct {
 }
 
 // carry draws whose line is lent for an auditor's visit, and has that agent told. Each carry is signed, so
-// that no agent need believe the market that an auditor wants it.
+// that no agent need believe the market that an auditor wants it. An auditor gets carriers for the leases that it is
+// drawn for, and few: who is asked calls it, so by many it would learn where everybody lives, and have lines
+// lent for nothing.
 func (s *Server) carry(ctx context.Context, in *carryBody) (out marketplace.Carrier, err error) {
 	self, err := s.auditing(ctx)
 	if err != nil {
@@ -38,6 +42,16 @@ func (s *Server) carry(ctx context.Context, in *carryBody) (out marketplace.Carr
 		return out, err
 	}
 	c.Door = to.String()
+	drawn, err := s.Book.Drawn(ctx, c.Epoch)
+	if err != nil {
+		return out, err
+	}
+	if !slices.Contains(drawn[c.Lease], self) {
+		return out, marketplace.Forbidden.Errorf("lease %d is not yours to audit in epoch %d", c.Lease, c.Epoch)
+	}
+	if err := s.carries.spend(visitOf(ctx).header, fmt.Sprint(self, c.Lease), now); err != nil {
+		return out, err
+	}
 	if out, err = s.Book.Carry(ctx, c, in.Body.CarrierWish, now); err == nil {
 		s.hub.notify()
 	}

@@ -1,6 +1,9 @@
 package api
 
 import (
+	"encoding/json"
+	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,10 +31,26 @@ func carryOf(t *testing.T, k escrow.Key, lease, epoch int64) marketplace.Carry {
 	return c
 }
 
+// audited makes a lease that all auditors are drawn for, in the epochs around.
+func (r *rig) audited() marketplace.Lease {
+	r.t.Helper()
+	agent, l := r.leased()
+	_, err := agent.Accept(r.t.Context(), l.ID)
+	must(r.t, err)
+	l, err = agent.Ready(r.t.Context(), l.ID, marketplace.Hash{1})
+	must(r.t, err)
+	must(r.t, r.book.ConfigureAuditors(r.t.Context(), r.server.info.Auditors, time.Now()))
+	k := r.server.info.Rules.EpochAt(time.Now())
+	for epoch := k - 2; epoch < k+12; epoch++ {
+		r.openEpoch(epoch, time.Now())
+	}
+	return l
+}
+
 func TestOnlyTheCarrierIsToldWhomToVisit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	_, l := r.leased()
+	l := r.audited()
 	carrier := newKey(t)
 	r.lends(carrier, "8.8.8.8:1")
 	own := r.as(r.auditors[0])
@@ -74,9 +93,10 @@ func TestOnlyTheCarrierIsToldWhomToVisit(t *testing.T) {
 func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	_, l := r.leased()
+	l := r.audited()
 	carrier, stranger := newKey(t), newKey(t)
 	r.lends(carrier, "8.8.8.8:1")
+	_, other := r.leased() // when the epochs were open already
 	own := r.auditors[0]
 	now := func() int64 { return r.server.info.Rules.EpochAt(time.Now()) }
 	for name, c := range map[string]struct {
@@ -89,7 +109,7 @@ func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 		"an old epoch":    {own, marketplace.Invalid, func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, now()-2) }},
 		"a far epoch":     {own, marketplace.Invalid, func(c *marketplace.Carry) { *c = carryOf(t, own, l.ID, now()+2) }},
 		"a false text":    {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Token = marketplace.Hash{2} }},
-		"no lease":        {own, marketplace.NotFound, func(c *marketplace.Carry) { *c = carryOf(t, own, 99, now()) }},
+		"not its lease":   {own, marketplace.Forbidden, func(c *marketplace.Carry) { *c = carryOf(t, own, other.ID, now()) }},
 		"another's door":  {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Door = "9.9.9.9:1" }},
 		"no door at all":  {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Door = "" }},
 		"a door inside":   {own, marketplace.Invalid, func(c *marketplace.Carry) { c.Door = "10.0.0.1:1" }},
@@ -111,4 +131,31 @@ func TestACarryIsForAnAuditorsOwnVisits(t *testing.T) {
 	}
 	_, err := r.visitor().Carry(t.Context(), carryOf(t, own, l.ID, now()), marketplace.CarrierWish{})
 	wantKind(t, err, marketplace.Unauthorized)
+}
+
+func TestAnAuditorGetsFewCarriersForALease(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Limits.Carries = Rate{PerSecond: 0.001, Burst: 3} })
+	l := r.audited()
+	for i := range byte(10) {
+		r.lends(newKey(t), netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, i, 8}), 1).String())
+	}
+	asks := func(k escrow.Key) error {
+		c := r.as(k)
+		_, err := c.Carry(t.Context(), carryOf(t, k, l.ID, r.server.info.Rules.EpochAt(time.Now())),
+			marketplace.CarrierWish{})
+		return err
+	}
+	for range 3 {
+		must(t, asks(r.auditors[0]))
+	}
+	wantKind(t, asks(r.auditors[0]), marketplace.TooMany)
+	must(t, asks(r.auditors[1]))
+	text, err := json.Marshal(carryOf(t, r.auditors[0], l.ID, r.server.info.Rules.EpochAt(time.Now())))
+	must(t, err)
+	resp, _ := ask(t, "POST", r.web.URL+"/v1/carries", string(text), "Idempotency-Key", "k", "Content-Type",
+		"application/json", "Authorization", "Bearer "+r.session(r.auditors[0]))
+	if wait, err := strconv.Atoi(resp.Header.Get("Retry-After")); err != nil || wait < 500 {
+		t.Errorf("%s: it is told to come again in %q s", resp.Status, resp.Header.Get("Retry-After"))
+	}
 }

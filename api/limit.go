@@ -21,13 +21,14 @@ type Limits struct {
 	Reads      Rate // per network address
 	Writes     Rate // per account's key, or per address without one
 	Knocks     Rate // per agent, those of auditors not counted
+	Carries    Rate // per auditor and lease
 	StreamsMax int  // event streams at a time, all callers together; zero: no limit
 }
 
 // DefaultLimits are those of a public market.
 func DefaultLimits() Limits {
 	return Limits{Reads: Rate{20, 40}, Writes: Rate{10, 20}, Knocks: Rate{2, 10},
-		StreamsMax: 10_000}
+		Carries: Rate{3.0 / 1200, 9}, StreamsMax: 10_000} // three for each try, as auditors ask
 }
 
 // bucketsMax bounds what a limiter remembers.

@@ -80,7 +80,8 @@ func init() {
 		c huma.Context, status int, msg string, errs ...error,
 	) huma.StatusError {
 		p := fromHuma(c.Context(), status, msg, errs)
-		if wait := retryAfter(p.Status); wait != "" {
+		said := visitOf(c.Context()).header.Get("Retry-After")
+		if wait := retryAfter(p.Status); wait != "" && said == "" {
 			c.SetHeader("Retry-After", wait)
 		}
 		return p

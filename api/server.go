@@ -46,16 +46,17 @@ type Config struct {
 // A Server is the HTTP API.
 type Server struct {
 	Config
-	info   marketplace.MarketInfo
-	domain escrow.Domain
-	reads  *limiter
-	writes *limiter
-	knocks *limiter
-	seen   *limiter // lets a sign of life of each account through now and then
-	gauges *gauges
-	hub    *hub
-	spec   *huma.OpenAPI
-	yaml   func() ([]byte, error) // the spec, encoded once
+	info    marketplace.MarketInfo
+	domain  escrow.Domain
+	reads   *limiter
+	writes  *limiter
+	knocks  *limiter
+	carries *limiter
+	seen    *limiter // lets a sign of life of each account through now and then
+	gauges  *gauges
+	hub     *hub
+	spec    *huma.OpenAPI
+	yaml    func() ([]byte, error) // the spec, encoded once
 
 	writeMax time.Duration // a stream that takes longer to take what it is sent is cut
 	router   chi.Router
@@ -73,14 +74,15 @@ func New(c Config) *Server {
 		c.Tick = 250 * time.Millisecond
 	}
 	s := &Server{Config: c, info: c.Info,
-		domain: escrow.Domain{ChainID: c.Info.ChainID, Vault: c.Info.Vault},
-		reads:  newLimiter("reads", c.Limits.Reads),
-		writes: newLimiter("writes", c.Limits.Writes),
-		knocks: newLimiter("knocks", c.Limits.Knocks),
-		seen:   newLimiter("signs of life", Rate{PerSecond: 1 / seenEvery.Seconds(), Burst: 1}),
-		gauges: newGauges(c.Metrics),
-		hub:    newHub(c.Book),
-		router: chi.NewRouter(), writeMax: 10 * time.Second,
+		domain:  escrow.Domain{ChainID: c.Info.ChainID, Vault: c.Info.Vault},
+		reads:   newLimiter("reads", c.Limits.Reads),
+		writes:  newLimiter("writes", c.Limits.Writes),
+		knocks:  newLimiter("knocks", c.Limits.Knocks),
+		carries: newLimiter("carries", c.Limits.Carries),
+		seen:    newLimiter("signs of life", Rate{PerSecond: 1 / seenEvery.Seconds(), Burst: 1}),
+		gauges:  newGauges(c.Metrics),
+		hub:     newHub(c.Book),
+		router:  chi.NewRouter(), writeMax: 10 * time.Second,
 	}
 	if c.Book != nil {
 		c.Metrics.MustRegister(money{c.Book}, keeping{c.Book})

@@ -207,7 +207,7 @@ func (r *ride) meeting(guard metainfo.Guard, first transport, peer netip.AddrPor
 		if err != nil {
 			return nil, false, err
 		}
-		w, err := hail(ctx, meter{conn, spent}, t, time.Now().Add(min(time.Until(deadline), handshakeMax)))
+		w, err := hail(ctx, meter{conn, spent}, peer.Addr(), t, time.Now().Add(min(time.Until(deadline), handshakeMax)))
 		if err != nil {
 			return nil, true, errors.Join(err, conn.Close())
 		}

@@ -107,7 +107,8 @@ func (l *Lobby) await(ctx context.Context, knock func(context.Context, string) e
 		}
 		connected = true
 		until := time.Now().Add(min(time.Until(deadline), handshakeMax))
-		if w, err = hail(within, meter{c, spent}, t, until); err == nil {
+		from := netip.MustParseAddrPort(c.RemoteAddr().String()).Addr()
+		if w, err = hail(within, meter{c, spent}, from, t, until); err == nil {
 			return w, true, c.SetDeadline(deadline)
 		}
 		_ = c.Close() // it did not speak as it should
@@ -159,8 +160,8 @@ func (l *Lobby) told(door net.Listener) string {
 	return net.JoinHostPort(host, strconv.Itoa(door.Addr().(*net.TCPAddr).Port))
 }
 
-// hail shakes hands with who connected to us, obfuscated or plainly as it likes.
-func hail(ctx context.Context, c net.Conn, t *metainfo.Torrent, until time.Time) (*wire, error) {
+// hail shakes hands with the peer at an address, which connected to us, obfuscated or plainly as it likes.
+func hail(ctx context.Context, c net.Conn, peer netip.Addr, t *metainfo.Torrent, until time.Time) (*wire, error) {
 	if err := c.SetDeadline(until); err != nil {
 		return nil, err
 	}
@@ -189,5 +190,5 @@ func hail(ctx context.Context, c net.Conn, t *metainfo.Torrent, until time.Time)
 	if err := w.hello(t); err != nil {
 		return nil, err
 	}
-	return w, w.introduce(t)
+	return w, w.introduce(t, peer)
 }

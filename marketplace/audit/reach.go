@@ -97,7 +97,7 @@ func (c *caller) shakeOver(ctx context.Context, order ...transport) (w *wire, ov
 		}
 		order, c.connected = []transport{over}, true
 		conn = meter{conn, c.spent}
-		if w, err = shake(ctx, conn, c.t, obfuscate, until); err == nil {
+		if w, err = shake(ctx, conn, c.peer.Addr(), c.t, obfuscate, until); err == nil {
 			w.over = over
 			return w, over, conn.SetDeadline(c.deadline)
 		}

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/sha1" // #nosec G505 -- BEP 6 has it
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,9 +31,11 @@ const (
 	msgBitfield   = 5
 	msgRequest    = 6
 	msgPiece      = 7
+	msgPort       = 9
 	msgHaveAll    = 14
 	msgHaveNone   = 15
 	msgReject     = 16
+	msgFast       = 17
 	msgExtended   = 20
 )
 
@@ -54,6 +59,7 @@ type wire struct {
 	out  *bufio.Writer // sent before we wait for an answer
 	fast bool          // BEP 6: have none, reject
 	ext  bool          // BEP 10: the peer introduces itself
+	dht  bool          // BEP 5: it wants to know the port of our DHT
 	over transport
 	buf  []byte
 }
@@ -86,9 +92,9 @@ func (m meter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool, until time.Time) (
-	*wire, error,
-) {
+// shake shakes hands with the peer at an address, to which c leads.
+func shake(ctx context.Context, c net.Conn, peer netip.Addr, t *metainfo.Torrent, obfuscate bool,
+	until time.Time) (*wire, error) {
 	if err := c.SetDeadline(until); err != nil {
 		return nil, err
 	}
@@ -112,7 +118,7 @@ func shake(ctx context.Context, c net.Conn, t *metainfo.Torrent, obfuscate bool,
 	if err := w.hear(t); err != nil {
 		return nil, err
 	}
-	return w, w.introduce(t)
+	return w, w.introduce(t, peer)
 }
 
 func newWire(c net.Conn, rw io.ReadWriter) *wire {
@@ -137,7 +143,7 @@ func (w *wire) hear(t *metainfo.Torrent) error {
 	if string(theirs[:20]) != protocol || [20]byte(theirs[28:48]) != t.Infohash {
 		return errStranger
 	}
-	w.fast, w.ext = theirs[27]&0x04 != 0, theirs[25]&0x10 != 0
+	w.fast, w.ext, w.dht = theirs[27]&0x04 != 0, theirs[25]&0x10 != 0, theirs[27]&0x01 != 0
 	return nil
 }
 
@@ -148,25 +154,69 @@ func peerID() []byte {
 	return id
 }
 
-// introduce says what a downloader without data says first.
-func (w *wire) introduce(t *metainfo.Torrent) error {
+// introduce says what a downloader without data says first to a peer at an address, word for word: who
+// said less would be known for an auditor before it asks for anything.
+func (w *wire) introduce(t *metainfo.Torrent, peer netip.Addr) error {
+	port, yourIP := w.port(), peer.Unmap().AsSlice()
 	if w.ext {
-		var port [2]byte
-		_, _ = rand.Read(port[:]) // never fails
 		hello := fmt.Sprintf("\x00d1:ei1e1:md%d:%si%de%d:%si%de12:ut_holepunchi2e11:ut_metadatai1e6:ut_pexi3ee"+
-			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%se", len(metainfo.HashesExtension),
+			"13:metadata_sizei%de1:pi%de4:reqqi1024e1:v%d:%s6:yourip%d:%se", len(metainfo.HashesExtension),
 			metainfo.HashesExtension, ourHashes, len(metainfo.QuietExtension), metainfo.QuietExtension, ourQuiet,
-			len(t.Info),
-			1024+int(binary.BigEndian.Uint16(port[:]))%60000, len(metainfo.ClientName),
-			metainfo.ClientName)
+			len(t.Info), port, len(metainfo.ClientName), metainfo.ClientName, len(yourIP), yourIP)
 		if err := w.send(msgExtended, []byte(hello)); err != nil {
 			return err
 		}
 	}
 	if w.fast {
-		return w.send(msgHaveNone, nil)
+		if err := w.send(msgHaveNone, nil); err != nil {
+			return err
+		}
+		for _, piece := range allowedFast(t, peer) {
+			if err := w.send(msgFast, binary.BigEndian.AppendUint32(nil, piece)); err != nil {
+				return err
+			}
+		}
+	}
+	if w.dht {
+		return w.send(msgPort, binary.BigEndian.AppendUint16(nil, port))
 	}
 	return nil
+}
+
+// port is where we say that we listen: over uTP it is where we call from, as with downloaders of ours.
+func (w *wire) port() uint16 {
+	if at, err := netip.ParseAddrPort(w.LocalAddr().String()); err == nil && w.LocalAddr().Network() != "tcp" {
+		return at.Port()
+	}
+	var b [2]byte
+	_, _ = rand.Read(b[:])                             // never fails
+	return 1024 + binary.BigEndian.Uint16(b[:])%60_000 // as any
+}
+
+// fastMax is how many pieces our downloaders let a choked peer ask for at most.
+const fastMax = 10
+
+// allowedFast returns the pieces that a downloader lets a peer ask for while it is choked. They follow from
+// the peer's network (BEP 6, which knows IPv4 and v1 only).
+func allowedFast(t *metainfo.Torrent, peer netip.Addr) (set []uint32) {
+	peer = peer.Unmap()
+	if !peer.Is4() || !t.V1 {
+		return nil
+	}
+	network := peer.As4()
+	network[3] = 0
+	x := append(network[:], t.Infohash[:]...)
+	for range fastMax {
+		sum := sha1.Sum(x) // #nosec G401 -- BEP 6 has it
+		x = sum[:]
+		for at := 0; at < len(x) && len(set) < fastMax; at += 4 {
+			piece := binary.BigEndian.Uint32(x[at:]) % uint32(t.Pieces) // #nosec G115 -- within limits
+			if !slices.Contains(set, piece) {
+				set = append(set, piece)
+			}
+		}
+	}
+	return set
 }
 
 func (w *wire) send(kind byte, payload []byte) error {

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,4 +150,29 @@ func FuzzProver(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The example of BEP 6.
+func TestWhatAChokedPeerMayAskFor(t *testing.T) {
+	t.Parallel()
+	meta := &metainfo.Torrent{V1: true, Pieces: 1313, Infohash: marketplace.Infohash(bytes.Repeat([]byte{0xaa}, 20))}
+	want := []uint32{1059, 431, 808, 1217, 287, 376, 1188, 353, 508}
+	if got := allowedFast(meta, netip.MustParseAddr("80.4.4.200")); len(got) != 10 || !slices.Equal(got[:9], want) {
+		t.Errorf("it may ask for %d", got)
+	}
+	if got := allowedFast(meta, netip.MustParseAddr("::ffff:80.4.4.200")); len(got) != 10 {
+		t.Errorf("by another name it may ask for %d", got)
+	}
+	for name, got := range map[string][]uint32{
+		"over IPv6": allowedFast(meta, netip.MustParseAddr("2001:db8::1")),
+		"of v2":     allowedFast(&metainfo.Torrent{Pieces: 9}, netip.MustParseAddr("80.4.4.200")),
+	} {
+		if got != nil {
+			t.Errorf("%s it may ask for %d", name, got)
+		}
+	}
+	meta.Pieces = 3
+	if got := allowedFast(meta, netip.MustParseAddr("80.4.4.200")); len(got) != 3 {
+		t.Errorf("of three pieces it may ask for %d", got)
+	}
 }
