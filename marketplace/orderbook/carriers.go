@@ -107,13 +107,14 @@ func (b *Book) Carries(ctx context.Context, carrier, to marketplace.Address, now
 }
 
 // drawLender draws one of the best lines, each network as likely as the next, and never that of the agent
-// that is visited. Of lines that it saw before, the first is the best.
+// that is visited. Of lines that it saw before, the first is the best. Whose address is of another family may
+// not get there.
 func drawLender(r marketplace.Rules, visited netip.Addr, all []lender) (who marketplace.Address, ok bool) {
 	var best []lender
 	seen := map[netip.Prefix]bool{r.Network(visited.Unmap()): true}
 	for _, x := range all {
 		at, err := netip.ParseAddrPort(x.peer)
-		if err != nil || seen[r.Network(at.Addr().Unmap())] {
+		if err != nil || at.Addr().Unmap().Is4() != visited.Unmap().Is4() || seen[r.Network(at.Addr().Unmap())] {
 			continue
 		}
 		if len(best) > 0 && (x.known || x.vetted != best[0].vetted) {

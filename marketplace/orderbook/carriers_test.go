@@ -42,6 +42,7 @@ func TestACarrierHasNothingToDoWithWhomItVisits(t *testing.T) {
 	s.mustNotCarry(l.ID, "nobody else is there")
 	never("lends nothing", s.carrier("mean", "20.0.1.1:1", func(t *marketplace.OfferTerms) { t.Carry = false }))
 	never("is in its network", s.carrier("near", "10.0.1.77:1"))
+	never("speaks IPv6", s.carrier("six", "[2001:db8:1::1]:1"))
 	never("has its payee", s.carrier("kin", "20.0.2.1:1", func(t *marketplace.OfferTerms) { t.Payee = l.Payee }))
 	gone := s.carrier("gone", "20.0.3.1:1")
 	s.now = s.now.Add(3 * time.Minute)

@@ -139,11 +139,7 @@ func chooses(share float64) func(World, *rand.Rand) answer {
 			if v != of {
 				of, lines = v, [2]bool{chance.Float64() < share, chance.Float64() < share}
 			}
-			line := 0
-			if len(v.Tries) > 2 && !at.Before(v.Tries[2]) {
-				line = 1
-			}
-			if v.carried() && !lines[line] {
+			if v.carried() && !lines[v.line(at)] {
 				return marketplace.Unreachable
 			}
 			return marketplace.Pass

@@ -52,6 +52,14 @@ const believed = 1 << 20
 // carried says whether it comes by another agent's line.
 func (v *visit) carried() bool { return audit.IsCarried(v.w.Rules, v.Part) }
 
+// line says which of the two lines that a carried visit comes by a try comes by.
+func (v *visit) line(at time.Time) int {
+	if len(v.Tries) > 2 && !at.Before(v.Tries[2]) {
+		return 1
+	}
+	return 0
+}
+
 // quiet says whether a try is in a quiet window, of which the agent was shown a ticket.
 func (v *visit) quiet(at time.Time) bool { return v.InWindow() && at.Equal(v.Tries[0]) }
 
@@ -71,9 +79,13 @@ func (v *visit) report(tries ...marketplace.Outcome) marketplace.Report {
 
 // look is the work of an honest auditor.
 func look(v *visit) (marketplace.Report, bool) {
+	dead := [2]bool{v.chance.Float64() < v.w.DeadLines, v.chance.Float64() < v.w.DeadLines}
 	tries, doubted := make([]marketplace.Outcome, 0, len(v.Tries)), false
 	for _, at := range v.Tries {
 		found := v.agent(v, at)
+		if v.carried() && dead[v.line(at)] {
+			found = marketplace.Unreachable
+		}
 		if v.carried() && found == marketplace.BadData && !doubted { // the carrier may have spoiled it
 			doubted, found, v.wrong = true, marketplace.Timeout, nil
 		}

@@ -22,6 +22,7 @@ type World struct {
 	Households int              // of three names on one disk
 	Lives      int              // lives for each claim
 	Torrent    metainfo.Torrent // of every lease, as far as challenges are drawn from it
+	DeadLines  float64          // share of carriers that come and do not get to the agent
 	Seed       uint64
 }
 
@@ -30,7 +31,7 @@ type World struct {
 func Default() World {
 	r := marketplace.DefaultRules()
 	return World{Rules: r, Auditors: 7, Leases: r.LeasesNewMax, Replicas: 10, Canaries: 1, Days: 30,
-		Runs: 40, Tenures: 4, Households: 6, Lives: 10_000, Seed: 1,
+		Runs: 40, Tenures: 4, Households: 6, Lives: 10_000, DeadLines: 0.02, Seed: 1,
 		Torrent: metainfo.Torrent{V1: true, Pieces: 4096, PieceLength: 256 << 10, Size: 1 << 30}}
 }
 
