@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,9 @@ func carrier(t *testing.T, f *fair) *Agent {
 		_ = a.Engine.Close()
 		a.work.Wait()
 	})
-	_, err = a.Market.PutOffer(t.Context(), a.Config.Offer(a.Key.Address(), nil))
+	terms := a.Config.Offer(a.Key.Address(), nil)
+	terms.Peer = fmt.Sprintf("127.0.%d.1:1", len(f.carriers)+1) // a line of its own
+	_, err = a.Market.PutOffer(t.Context(), terms)
 	must(t, err)
 	f.carriers = append(f.carriers, a.Key.Address())
 	return a
@@ -66,7 +69,8 @@ func newVisitor(t *testing.T, f *fair, auditor escrow.Key, l marketplace.Lease) 
 	v.carry.Signature, err = auditor.SignText(v.carry.Text())
 	must(t, err)
 	for _, who := range f.carriers { // whom the market did not ask it does not tell where to
-		_, err := f.book.Carry(t.Context(), v.carry, marketplace.CarrierWish{Again: &who}, time.Now())
+		others := slices.DeleteFunc(slices.Clone(f.carriers), func(a marketplace.Address) bool { return a == who })
+		_, err := f.book.Carry(t.Context(), v.carry, marketplace.CarrierWish{Not: others}, time.Now())
 		if err != nil && !errors.Is(err, marketplace.NotFound) {
 			t.Fatal(err)
 		}

@@ -46,8 +46,14 @@ func (a *Auditor) probeCarried(ctx context.Context, d *duty, peer netip.AddrPort
 	f Finding, ok bool) {
 	within := a.Rules.ProbeTimeout.Duration()
 	for range carriersMax {
+		if a.knownShut(d.epoch) {
+			return f, false // it was said, and no carrier could come
+		}
 		r, err := a.board(ctx, d, within/5)
 		if errors.Is(err, errNoCarrier) {
+			if a.shut(ctx, d.epoch) {
+				a.Log.ErrorContext(ctx, "visits are not carried in this epoch", "epoch", d.epoch, "err", errShut)
+			}
 			continue
 		}
 		if err != nil {
@@ -55,6 +61,7 @@ func (a *Auditor) probeCarried(ctx context.Context, d *duty, peer netip.AddrPort
 			return f, false
 		}
 		defer r.close()
+		a.setDoor(threshold{d.epoch, false})
 		first := transportOf(d.part.Seed, len(d.found.Tries), nil)
 		f = probeBy(ctx, within, t, d.asks, nil, r.meeting(a.Guard, first, peer, t))
 		f.Carrier = r.carrier
@@ -69,7 +76,7 @@ func (a *Auditor) board(ctx context.Context, d *duty, within time.Duration) (_ *
 	if err != nil {
 		return nil, err
 	}
-	r := newRide(door)
+	r := newRide(ctx, door)
 	defer func() {
 		if err != nil {
 			r.close()
@@ -112,14 +119,22 @@ type ride struct {
 	door    net.Listener
 	came    chan struct{} // closed when it came
 	once    sync.Once
-	waiting chan net.Conn // for an order
-	over    chan struct{} // closed with the ride
+	waiting chan net.Conn   // for an order
+	guests  chan struct{}   // holds one for each connection that has no order yet
+	on      context.Context // until the ride is over
+	end     context.CancelFunc
+	inside  sync.WaitGroup
 }
 
-func newRide(door net.Listener) *ride {
-	r := &ride{door: door, came: make(chan struct{}), waiting: make(chan net.Conn), over: make(chan struct{})}
+// guestsMax is how many connections wait at our door: a carrier needs one, and anybody may come there.
+const guestsMax = 8
+
+func newRide(ctx context.Context, door net.Listener) *ride {
+	r := &ride{door: door, came: make(chan struct{}), waiting: make(chan net.Conn),
+		guests: make(chan struct{}, guestsMax)}
+	r.on, r.end = context.WithCancel(ctx)
 	_, _ = rand.Read(r.token[:]) // it never fails
-	go r.receive()
+	r.inside.Go(r.receive)
 	return r
 }
 
@@ -130,11 +145,20 @@ func (r *ride) receive() {
 		if err != nil {
 			return
 		}
-		go r.admit(c)
+		select {
+		case r.guests <- struct{}{}:
+			r.inside.Go(func() {
+				r.admit(c)
+				<-r.guests
+			})
+		default:
+			_ = c.Close() // there is no room for it
+		}
 	}
 }
 
 func (r *ride) admit(c net.Conn) {
+	defer context.AfterFunc(r.on, func() { _ = c.Close() })()
 	var shown marketplace.Hash
 	_ = c.SetDeadline(time.Now().Add(handshakeMax)) // or reading says so
 	if _, err := io.ReadFull(c, shown[:]); err != nil ||
@@ -145,14 +169,16 @@ func (r *ride) admit(c net.Conn) {
 	r.once.Do(func() { close(r.came) })
 	select {
 	case r.waiting <- c:
-	case <-r.over:
+	case <-r.on.Done():
 		_ = c.Close()
 	}
 }
 
+// close ends the ride and whatever waits at its door.
 func (r *ride) close() {
-	close(r.over)
+	r.end()
 	_ = r.door.Close()
+	r.inside.Wait()
 }
 
 // leads says that carriers call over both transports.

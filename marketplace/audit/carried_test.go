@@ -101,11 +101,12 @@ func (p *porter) await() (net.Conn, error) {
 // A carried is an audit of one lease whose visits are all carried.
 type carried struct {
 	*desk
-	t      *testing.T
-	meta   *metainfo.Torrent
-	parent string
-	engine *swarm.Engine
-	vias   []audit.Via
+	t        *testing.T
+	meta     *metainfo.Torrent
+	parent   string
+	engine   *swarm.Engine
+	vias     []audit.Via
+	parallel int // tries
 
 	mu    sync.Mutex            // guards the fields below
 	asked []marketplace.Address // carriers
@@ -163,7 +164,7 @@ func (c *carried) report() marketplace.Report {
 func (c *carried) reports(n int) []marketplace.Report {
 	c.t.Helper()
 	a := &audit.Auditor{Vias: c.vias, Address: c.auditors[0], Market: c.desk, Rules: c.rules, Guard: devnet, Sign: sign,
-		Lobby: *lobby(c.t, "127.0.0.1:0", "")}
+		Parallel: c.parallel, Lobby: *lobby(c.t, "127.0.0.1:0", "")}
 	defer begin(c.t, a)()
 	return c.wait(c.t, n)
 }
@@ -286,5 +287,29 @@ func TestATryByTheAuditorsOwnLineIsToldBesideACarriedOne(t *testing.T) {
 	own := c.auditors[0]
 	if r := c.report(); !slices.Equal(r.Carriers, []marketplace.Address{{6}, {6}, own}) {
 		t.Errorf("the report: %+v", r)
+	}
+}
+
+func TestWhoseOwnDoorIsShutAsksForOneCarrierAndComesItself(t *testing.T) {
+	t.Parallel()
+	never := func(*porter, marketplace.Carry) {}
+	c := aCarried(t, &porter{address: marketplace.Address{6}, carry: never},
+		&porter{address: marketplace.Address{7}, carry: never}, &porter{address: marketplace.Address{8}, carry: never})
+	c.reach = func(string) (bool, error) { return false, nil }
+	for id := int64(2); id <= 4; id++ {
+		l := c.leases[0]
+		l.ID = id
+		c.leases = append(c.leases, l)
+	}
+	c.parallel = 1
+	for _, r := range c.reports(4) {
+		if r.Outcome != pass || r.Carriers != nil {
+			t.Errorf("the report: %+v", r)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if epochs := 3; len(c.asked) == 0 || len(c.asked) > epochs { // that it may have been here for
+		t.Errorf("%d carriers were asked; one an epoch is enough", len(c.asked))
 	}
 }

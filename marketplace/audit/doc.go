@@ -84,6 +84,25 @@
 // A ticket tells an agent who asks, as the published report does later: an address that showed one is
 // known, and is no good for audits that must look like any download.
 //
+// # By whose line a visit comes
+//
+// An auditor's address is known after one visit. So Rules.CarriedBps of all visits that are in no quiet window come
+// by another agent's line (marketplace.Carry; [IsCarried] draws which), or, half of these where the auditor has
+// any, by a proxy ([Via]). The carrier connects to a door of the auditor's and passes on what the auditor and
+// the agent say; hands are shaken and blocks asked for as always.
+//
+// A carrier may leave, spoil what comes or be the agent's friend. So one line brings two tries of a visit at most,
+// and the third comes another way. Wrong bytes that the first carrier brought are a Timeout, and count when another
+// line brings some too. A carrier that leaves is an AuditorFault. Where nobody can carry, and also where nobody
+// reaches the auditor's own door, it comes by its own line.
+//
+// Reports say by whose line each try came. A [Case] sees that none came by the agent's own line, more than two by
+// one, or any where none was drawn. It cannot see whether a carrier was to be had, so it counts how many
+// tries were carried.
+//
+// Until it asks, an auditor says word for word what a downloader of ours says. What it asks for is another
+// matter: see ADVERSARIES.md.
+//
 // # What it costs
 //
 // Reports say what was spent (Wire), and the market publishes it. What is asked for follows from a budget:

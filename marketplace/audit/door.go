@@ -40,21 +40,33 @@ func (a *Auditor) excused(ctx context.Context, epoch int64, f Finding) Finding {
 		a.setDoor(threshold{epoch, false})
 		return f
 	}
+	if a.shut(ctx, epoch) {
+		f.Outcome, f.Err, f.Answers = marketplace.AuditorFault, errors.Join(errShut, f.Err), nil
+	}
+	return f
+}
+
+// shut says whether nobody can come to our door, and has it tried if that is not known in an epoch.
+func (a *Auditor) shut(ctx context.Context, epoch int64) bool {
 	a.mu.Lock()
 	known := a.door
 	a.mu.Unlock()
 	if known.epoch != epoch {
 		reached, err := a.Lobby.Reached(ctx, a.Market.Reach)
 		if err != nil {
-			return f
+			return false
 		}
 		known = threshold{epoch, !reached}
 		a.setDoor(known)
 	}
-	if known.shut {
-		f.Outcome, f.Err, f.Answers = marketplace.AuditorFault, errors.Join(errShut, f.Err), nil
-	}
-	return f
+	return known.shut
+}
+
+// knownShut says whether it is known already that nobody can come.
+func (a *Auditor) knownShut(epoch int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.door == threshold{epoch, true}
 }
 
 func (a *Auditor) setDoor(is threshold) {

@@ -25,17 +25,20 @@ const (
 // to be had for nothing, then those whose line that agent saw the longest time ago, or never.
 // Nobody is asked who may be the same owner: the same payee, or agents that fail together. Where the
 // agent comes to the carrier, that one must be reachable, and have nothing to do with the torrent:
-// others would come for it.
-const carriers = `SELECT o.agent, o.terms->>'peer', o.standing = 'vetted', c.at IS NOT NULL
+// others would come for it. Who shall come again goes before all, if it carried a visit there just now: it
+// is no way for an auditor to choose.
+const carriers = `SELECT o.agent, o.terms->>'peer', o.standing = 'vetted', c.at IS NOT NULL,
+	(o.agent = $9 AND c.at > $10) IS TRUE
 	FROM offers o LEFT JOIN carried c ON c.agent = $1 AND c.carrier = o.agent
-	WHERE (o.agent = $9 OR o.agent <> ALL($3)) AND (o.terms->>'carry')::boolean AND o.state <> 'closed' AND o.standing IN ('new', 'vetted')
+	WHERE (o.agent = $9 AND c.at > $10 OR o.agent <> ALL($3)) AND (o.terms->>'carry')::boolean
+		AND o.state <> 'closed' AND o.standing IN ('new', 'vetted')
 		AND o.seen_at > $2 AND o.agent <> $1 AND o.terms->>'payee' <> $4
 		AND NOT EXISTS (SELECT FROM together WHERE score >= $5
 			AND (a = $1 AND b = o.agent OR a = o.agent AND b = $1))
 		AND ($6 OR o.terms->>'peer' NOT LIKE '%:0' AND NOT coalesce(o.terms->'held', '[]') @> to_jsonb($7::text)
 			AND NOT EXISTS (SELECT FROM leases l WHERE l.agent = o.agent AND l.infohash = $7
 				AND l.state IN ` + live + `))
-	ORDER BY o.agent = $9 DESC, o.standing = 'vetted' DESC, c.at NULLS FIRST, random() LIMIT $8`
+	ORDER BY 5 DESC, o.standing = 'vetted' DESC, c.at NULLS FIRST, random() LIMIT $8`
 
 // A lender is an agent whose line may carry a visit.
 type lender struct {
@@ -43,6 +46,7 @@ type lender struct {
 	peer   string
 	vetted bool
 	known  bool // the agent that is visited saw it before
+	again  bool // ... in this epoch, and shall see it again
 }
 
 // Carry draws who carries a visit, and has it told so. NotFound: the lease does not live, or nobody is there
@@ -84,13 +88,13 @@ func (a *act) drawCarrier(l marketplace.Lease, w marketplace.CarrierWish) (who m
 		again = *w.Again
 	}
 	lenders, err := many(a.ctx, a.Tx, "carriers", func(row pgx.CollectableRow) (x lender, err error) {
-		return x, row.Scan(&x.agent, &x.peer, &x.vetted, &x.known)
+		return x, row.Scan(&x.agent, &x.peer, &x.vetted, &x.known, &x.again)
 	}, carriers, l.Agent, a.now.Add(-listensFor), append([]marketplace.Address{}, w.Not...), l.Payee,
-		a.rules.OneOwnerBps, at.Port() != 0, l.Infohash, carriersMax, again)
+		a.rules.OneOwnerBps, at.Port() != 0, l.Infohash, carriersMax, again, a.now.Add(-a.rules.Epoch.Duration()))
 	if err != nil {
 		return who, err
 	}
-	if len(lenders) > 0 && lenders[0].agent == again {
+	if len(lenders) > 0 && lenders[0].again {
 		return again, nil
 	}
 	who, ok := drawLender(a.rules, at.Addr(), lenders)

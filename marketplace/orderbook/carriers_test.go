@@ -159,6 +159,15 @@ func TestTheSameCarrierComesAgainWhenItIsWanted(t *testing.T) {
 	}
 	again := person("carrier 3")
 	w := marketplace.CarrierWish{Again: &again, Not: []marketplace.Address{again}}
+	for range 5 { // an auditor cannot choose who never came
+		if c, err := s.Carry(s.Context(), marketplace.Carry{Lease: l.ID}, w, s.now); err != nil || c.Agent == again {
+			t.Errorf("drawn: %v %v", c, err)
+		}
+	}
+	others := []marketplace.Address{person("carrier 0"), person("carrier 1"), person("carrier 2"), person("carrier 4")}
+	if drawn := s.carries(1, l.ID, others...); drawn[again] != 1 {
+		t.Fatalf("drawn: %v", drawn)
+	}
 	for range 3 {
 		if c, err := s.Carry(s.Context(), marketplace.Carry{Lease: l.ID}, w, s.now); err != nil || c.Agent != again {
 			t.Errorf("drawn: %v %v", c, err)
