@@ -9,7 +9,7 @@ type Rules struct {
 	CallEvery      Span `json:"call_every" doc:"Longest wait between two calls of the matcher"`
 	AcceptDeadline Span `json:"accept_deadline" doc:"An agent must answer a new lease by then"`
 	FetchDeadline  Span `json:"fetch_deadline" doc:"An agent must hold all data by then"`
-	ProveDeadline  Span `json:"prove_deadline" doc:"A first audit must have passed by then"`
+	ProveDeadline  Span `json:"prove_deadline" doc:"A first epoch must have passed by then; on v1, each that shows more of the root gives as long anew"`
 	Notice         Span `json:"notice" doc:"Leases run on this long after a cancel"`
 
 	Epoch       Span `json:"epoch" doc:"Accounting interval; epochs are counted from 1970"`

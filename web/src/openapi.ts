@@ -2862,7 +2862,7 @@ export interface components {
             probe_timeout: string;
             /**
              * Format: span
-             * @description A first audit must have passed by then
+             * @description A first epoch must have passed by then; on v1, each that shows more of the root gives as long anew
              * @example 30d
              */
             prove_deadline: string;
