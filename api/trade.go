@@ -150,17 +150,15 @@ func (s *Server) ready(ctx context.Context, in *readyBody) (marketplace.Lease, e
 	if in.Body != nil {
 		root = in.Body.Root
 	}
-	if root.IsZero() {
-		if err := s.provable(ctx, in.ID); err != nil {
-			return marketplace.Lease{}, err
-		}
+	if err := s.provable(ctx, in.ID, root); err != nil {
+		return marketplace.Lease{}, err
 	}
 	return s.Book.Ready(ctx, callerOf(ctx).account, in.ID, root, time.Now())
 }
 
-// provable says why blocks of a lease cannot be proven: its .torrent tells no Merkle roots, and its agent
-// committed to none.
-func (s *Server) provable(ctx context.Context, lease int64) error {
+// provable says why blocks of a lease cannot be proven by a root: its .torrent tells no Merkle roots and its agent
+// committed to none, or it tells them itself.
+func (s *Server) provable(ctx context.Context, lease int64, root marketplace.Hash) error {
 	l, err := s.Book.Lease(ctx, lease)
 	if err != nil || !l.Root.IsZero() {
 		return err
@@ -170,11 +168,17 @@ func (s *Server) provable(ctx context.Context, lease int64) error {
 		return err
 	}
 	t, err := metainfo.Parse(raw, metainfo.DefaultLimits())
-	if err == nil && !t.TellsRoots() {
+	switch {
+	case err != nil:
+		return err
+	case root.IsZero() && !t.TellsRoots():
 		return marketplace.Invalid.Errorf("root: is missing; the .torrent of lease %d tells no hashes of blocks, and"+
 			" audits prove them by the root that its agent commits to", lease)
+	case !root.IsZero() && t.TellsRoots():
+		return marketplace.Invalid.Errorf("root: the .torrent of lease %d tells what audits prove blocks by, and its"+
+			" agent nothing", lease)
 	}
-	return err
+	return nil
 }
 
 type reasonBody struct {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -243,7 +245,7 @@ func TestAnAgentTakesALeaseOn(t *testing.T) {
 	}
 }
 
-func TestAnAgentCommitsToARootOnceAndBeforeItsFirstAuditHasPassed(t *testing.T) {
+func TestAnAgentCommitsToARootOnceAndBeforeItIsActive(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	l, agent, c, a := r.reserved(marketplace.BTT(1000))
@@ -261,7 +263,7 @@ func TestAnAgentCommitsToARootOnceAndBeforeItsFirstAuditHasPassed(t *testing.T) 
 	wantKind(t, err, marketplace.Invalid)
 	for range 2 { // said twice it is answered twice
 		l, err = a.Ready(t.Context(), l.ID, root)
-		if err != nil || l.Root != root || l.State != marketplace.Proving {
+		if err != nil || l.Root != root || l.State != marketplace.Proving || l.Clean != 0 || l.CleanMin != 1 {
 			t.Errorf("%+v %v", l, err)
 		}
 	}
@@ -277,15 +279,39 @@ func TestAnAgentCommitsToARootOnceAndBeforeItsFirstAuditHasPassed(t *testing.T) 
 	}
 }
 
+func TestNobodyCommitsToARootThatTheTorrentTells(t *testing.T) {
+	t.Parallel()
+	r, file := newRig(t), filepath.Join(t.TempDir(), "a")
+	must(t, os.WriteFile(file, make([]byte, 100_000), 0o600))
+	raw, err := metainfo.V2.Build(t.Context(), file, 32<<10, nil)
+	must(t, err)
+	l, _, _, a := r.reservedOf(raw, marketplace.BTT(1000))
+	_, err = a.Accept(t.Context(), l.ID)
+	must(t, err)
+	_, err = a.Ready(t.Context(), l.ID, marketplace.Hash{1})
+	wantKind(t, err, marketplace.Invalid)
+	if l, err = a.Ready(t.Context(), l.ID, marketplace.Hash{}); err != nil || l.State != marketplace.Proving ||
+		l.CleanMin != 0 {
+		t.Errorf("%+v %v", l, err)
+	}
+}
+
 // reserved returns a lease that its agent has not answered yet, the agent, and the clients of the poster, who
 // has so much money, and of the agent.
 func (r *rig) reserved(money marketplace.Amount) (l marketplace.Lease, agent escrow.Key, c, a *client.Client) {
+	r.t.Helper()
+	return r.reservedOf(metainfoOf("a"), money)
+}
+
+// reservedOf is reserved for a .torrent.
+func (r *rig) reservedOf(torrent []byte, money marketplace.Amount) (l marketplace.Lease, agent escrow.Key,
+	c, a *client.Client) {
 	r.t.Helper()
 	ctx, poster := r.t.Context(), newKey(r.t)
 	agent = newKey(r.t)
 	r.fund(poster.Address(), money)
 	c, a = r.as(poster), r.as(agent)
-	tor, err := c.AddTorrent(ctx, metainfoOf("a"))
+	tor, err := c.AddTorrent(ctx, torrent)
 	must(r.t, err)
 	b, err := c.PostBounty(ctx, "", bountyOf(tor.Infohash))
 	must(r.t, err)

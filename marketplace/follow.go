@@ -1,15 +1,24 @@
 package marketplace
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Follow returns a lease after the verdict of an epoch, as far as the rules go: its state, its
-// deadline, its counts and why. The lease comes with the accusation that stands against it (Hear). The book adds what a change means for money.
+// deadline, its counts and why. The lease comes with the accusation that stands against it (Hear), and with how
+// often its root was shown (Shows): before that is enough it proves on, and whenever the row grows it gets the time
+// for that anew. The book adds what a change means for money.
 func (r Rules) Follow(l Lease, v Verdict, now time.Time) Lease {
 	switch v {
 	case VerdictPass:
 		l.Passed++
-		if !l.Accused.Waits() { // its hearing is still to come
+		switch {
+		case l.Accused.Waits(): // its hearing is still to come
+		case l.Shown():
 			l.State, l.Deadline, l.Reason, l.Cause = Active, time.Time{}, "", ""
+		case l.Clean > 0:
+			l.Deadline = now.Add(r.ProveDeadline.Duration())
 		}
 	case VerdictDataFault:
 		l.Missed++
@@ -33,6 +42,10 @@ func (r Rules) Follow(l Lease, v Verdict, now time.Time) Lease {
 			l.State, l.Cause = Failed, CauseAway
 			l.Reason = "missed audits for longer than the grace"
 		}
+	}
+	if l.State == Proving && !l.Shown() && !l.Accused.Waits() {
+		l.Reason = fmt.Sprintf("its root is being checked: %d of %d audits in a row have shown it", l.Clean,
+			l.CleanMin)
 	}
 	return l
 }

@@ -40,3 +40,25 @@ func TestALeaseFollowsItsVerdicts(t *testing.T) {
 		}
 	}
 }
+
+func TestALeaseProvesOnUntilItsRootIsShownAndHasTheTimeForItAnewWheneverTheRowGrows(t *testing.T) {
+	t.Parallel()
+	r, now := DefaultRules(), time.Unix(1_000_000, 0)
+	soon, anew := now.Add(time.Hour), now.Add(r.ProveDeadline.Duration())
+	for name, c := range map[string]struct {
+		clean   int
+		verdict Verdict
+		want    LeaseState
+		until   time.Time
+	}{
+		"enough":               {12, VerdictPass, Active, time.Time{}},
+		"more":                 {3, VerdictPass, Proving, anew},
+		"begun anew":           {0, VerdictPass, Proving, soon},
+		"a miss moves no time": {3, VerdictFail, Proving, soon},
+	} {
+		l := r.Follow(Lease{State: Proving, Deadline: soon, Clean: c.clean, CleanMin: 12}, c.verdict, now)
+		if l.State != c.want || !l.Deadline.Equal(c.until) || (l.Reason == "") != (c.want == Active) {
+			t.Errorf("%s: %s until %s: %s", name, l.State, l.Deadline, l.Reason)
+		}
+	}
+}

@@ -39,7 +39,7 @@ type LeaseState string
 const (
 	Reserved  LeaseState = "reserved"  // given by a call; the agent has not answered yet
 	Fetching  LeaseState = "fetching"  // accepted; the agent downloads
-	Proving   LeaseState = "proving"   // the agent says it has all; the first passed audit is awaited
+	Proving   LeaseState = "proving"   // the agent says it has all; a first passed epoch and, on v1, belief in its root are awaited
 	Active    LeaseState = "active"    // proven; earns
 	Grace     LeaseState = "grace"     // missed an audit; no pay, no penalty if it comes back in time
 	LeaseDone LeaseState = "completed" // ran to its end

@@ -126,7 +126,7 @@ type Lease struct {
 	Reason     string     `json:"reason,omitempty" doc:"The same for people"`
 	ReservedAt time.Time  `json:"reserved_at"`
 	Deadline   time.Time  `json:"deadline,omitzero" doc:"The present state must be left by then"`
-	ActiveAt   time.Time  `json:"active_at,omitzero" doc:"End of the first passed epoch"`
+	ActiveAt   time.Time  `json:"active_at,omitzero" doc:"End of the first epoch that it passed with its root believed"`
 	EndsAt     time.Time  `json:"ends_at,omitzero"`
 	EndedAt    time.Time  `json:"ended_at,omitzero"`
 	KeepFor    Span       `json:"keep_for"`
@@ -143,7 +143,9 @@ type Lease struct {
 	Replaces      int64 `json:"replaces,omitzero" doc:"The lease whose replica it took over"`
 	ReplacedAfter Span  `json:"replaced_after,omitzero" doc:"From the last passed epoch of that one to its own first"`
 
-	Root Hash `json:"root,omitzero" doc:"Merkle root of the torrent that its agent committed to"`
+	Root     Hash `json:"root,omitzero" doc:"Merkle root of the torrent that its agent committed to"`
+	Clean    int  `json:"clean,omitzero" doc:"Audits in a row that showed whole pieces to be of that root"`
+	CleanMin int  `json:"clean_min,omitzero" doc:"As many are needed before the lease is active and paid; of a root that another lease has shown, one passed epoch is"`
 
 	Accused *Accusation `json:"accused,omitempty" doc:"What one auditor alone said of it, the last time"`
 }

@@ -33,6 +33,8 @@ type Proof struct {
 	Paid    []PaidAuditor `json:"paid,omitempty" doc:"Auditors that share a part of its fee, by address"`
 	At      time.Time     `json:"at"`
 
+	Clean int `json:"clean,omitzero" doc:"Audits in a row up to it that showed the lease's root (Lease.clean)"`
+
 	Accuser Address  `json:"accuser,omitzero" doc:"The one auditor that accused it, where the verdict is accused"`
 	Hearing *Hearing `json:"hearing,omitempty" doc:"The accusation that it confirmed or refuted"`
 }

@@ -9,7 +9,7 @@ type Rules struct {
 	CallEvery      Span `json:"call_every" doc:"Longest wait between two calls of the matcher"`
 	AcceptDeadline Span `json:"accept_deadline" doc:"An agent must answer a new lease by then"`
 	FetchDeadline  Span `json:"fetch_deadline" doc:"An agent must hold all data by then"`
-	ProveDeadline  Span `json:"prove_deadline" doc:"A first audit must have passed by then"`
+	ProveDeadline  Span `json:"prove_deadline" doc:"A first epoch must have passed by then; on v1, each that shows more of the root gives as long anew"`
 	Notice         Span `json:"notice" doc:"Leases run on this long after a cancel"`
 
 	Epoch       Span `json:"epoch" doc:"Accounting interval; epochs are counted from 1970"`
@@ -27,7 +27,7 @@ type Rules struct {
 
 	CarriedBps int `json:"carried_bps" doc:"Part of visits that come by another agent's line"`
 
-	Seasoned int `json:"seasoned" doc:"Whole pieces that replicas of a v1 torrent show to be of their root until it is believed"`
+	Seasoned int `json:"seasoned" doc:"Whole pieces that a replica of a v1 torrent shows to be of its root before anybody is paid by it"`
 
 	Quiet      Span  `json:"quiet" doc:"Length of a quiet window, in which agents serve a torrent to auditors only"`
 	QuietEvery Span  `json:"quiet_every" doc:"A torrent under lease has a quiet window about this often"`
@@ -100,7 +100,7 @@ func DevnetRules() Rules {
 	r.CallEvery, r.AcceptDeadline, r.FetchDeadline = sec(1), sec(10), sec(60)
 	r.ProveDeadline, r.Notice = sec(20), sec(8)
 	r.Epoch, r.Grace, r.ReportSlack = sec(5), sec(4), sec(2)
-	r.WholeEvery, r.Seasoned, r.CanarySealed = sec(20), 48, sec(60)
+	r.WholeEvery, r.Seasoned, r.CanarySealed = sec(20), 1, sec(60)
 	r.AuditBps = 1_000_000_000 // some bytes each second are many a day
 	r.Quiet, r.QuietEvery = sec(1), sec(10)
 	r.AttemptGap, r.ProbeTimeout = Span(300*time.Millisecond), Span(1500*time.Millisecond)

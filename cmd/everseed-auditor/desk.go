@@ -212,7 +212,8 @@ func (d *desk) check(ctx context.Context, draft marketplace.Draft) error {
 	return nil
 }
 
-// checkProof holds a paid proof against the auditors' signed reports and the lease's times.
+// checkProof holds a paid proof against the auditors' signed reports, and the lease's root and times. That its
+// root was shown is the market's word, which replays of the epochs before hold against reports.
 func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplace.Lease) error {
 	v, err := d.verdict(ctx, l, p)
 	if err != nil {
@@ -220,6 +221,9 @@ func (d *desk) checkProof(ctx context.Context, p marketplace.Proof, l marketplac
 	}
 	if v != marketplace.VerdictPass {
 		return fmt.Errorf("the reports say %s", v)
+	}
+	if !l.Shown() {
+		return fmt.Errorf("%d audits in a row of %d have shown its root", l.Clean, l.CleanMin)
 	}
 	most := d.info.Rules.PaidSeconds(p.Epoch, true, l.ActiveAt, l.EndsAt)
 	if p.Seconds > most {

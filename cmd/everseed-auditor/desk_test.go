@@ -232,6 +232,26 @@ func TestADeskSignsNothingThatFollowsFromReportsOfWhoWasNotSent(t *testing.T) {
 	}
 }
 
+func TestADeskSignsNothingForALeaseWhoseRootWasNotShown(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	for range 3 {
+		c.epoch(marketplace.Pass)
+	}
+	d := &desk{key: c.auditors[0], market: client.New(c.web), log: slog.New(slog.DiscardHandler)}
+	must(t, d.open(t.Context()))
+	drafts, err := d.market.Drafts(t.Context())
+	must(t, err)
+	paid := slices.IndexFunc(drafts[0].Proofs, func(p marketplace.Proof) bool { return p.Seconds > 0 })
+	p := drafts[0].Proofs[paid]
+	l := drafts[0].Leases[slices.IndexFunc(drafts[0].Leases, func(l marketplace.Lease) bool { return l.ID == p.Lease })]
+	must(t, d.checkProof(t.Context(), p, l))
+	l.Clean, l.CleanMin = 11, 12
+	if err := d.checkProof(t.Context(), p, l); err == nil || !strings.Contains(err.Error(), "11 audits") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 func TestADeskSignsNothingOfAnEpochWithAnotherSecretThanWasPromised(t *testing.T) {
 	t.Parallel()
 	c := newCourt(t)

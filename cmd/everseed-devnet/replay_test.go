@@ -48,6 +48,7 @@ var lies = map[string]struct {
 	"answers": {"/v1/reports", regexp.MustCompile(`("outcome":"pass","took_ms":\d+,"hash":")[0-9a-f]{8}`),
 		"${1}00bad000"},
 	"pay":     {"/v1/proofs", regexp.MustCompile(`"seconds":([1-9])`), `"seconds":9$1`},
+	"roots":   {"/v1/proofs", regexp.MustCompile(`"clean":1`), `"clean":0`},
 	"cheques": {"/v1/cheques", regexp.MustCompile(`"cumulative":"`), `"cumulative":"9`},
 }
 

@@ -61,12 +61,13 @@ func (s *session) verifyCommand() *cobra.Command {
 		Use:   "verify LEASE --torrent FILE",
 		Short: "Recheck on this machine everything that a lease was paid for",
 		Long: `Takes nobody's word: from your .torrent, the market's public log and the chain it recomputes, for every
-epoch that the lease was paid for,
+epoch that the lease was paid for, and on v1 for every one before, in which its root was shown,
 
   who had to ask the agent for which parts and when (from the epoch's secret, promised before it began,
   and a block of the chain), and that each report is its auditor's, was committed to before any was
   revealed, asked for what was due, and tells of hashes that contradict nothing
-  what verdict and how much pay follow, to the last base unit
+  what verdict and how much pay follow, to the last base unit, and that nothing was paid before the root
+  of a v1 torrent was shown
   that the cheques claim no more than all proofs bear, that a quorum signed them, and that the vault
   paid them
 
@@ -219,11 +220,16 @@ func (s *session) solidVault(ctx context.Context, info marketplace.MarketInfo) (
 	return v, nil
 }
 
-// replay recomputes every epoch that was paid.
+// counts says whether pay follows from an epoch: it was paid, or it showed the root that others were paid by.
+func (v *verifier) counts(p marketplace.Proof) bool {
+	return p.Seconds > 0 || v.lease.CleanMin > 0 && p.Epoch < v.info.Rules.EpochAt(v.lease.ActiveAt)
+}
+
+// replay recomputes every epoch that pay follows from.
 func (v *verifier) replay(ctx context.Context) error {
 	var sum audit.Replay
 	for _, p := range v.proofs {
-		if p.Seconds == 0 {
+		if !v.counts(p) {
 			continue
 		}
 		r, err := v.replayOne(ctx, p.Epoch)
@@ -250,7 +256,11 @@ func (v *verifier) replay(ctx context.Context) error {
 		return nil
 	}
 	if len(v.False) == 0 {
-		v.holds("%d paid epochs replay: %d of %d reports that were due%s", len(v.Epochs), sum.Reports, sum.Due,
+		which := "paid epochs"
+		if v.lease.CleanMin > 0 {
+			which = "paid epochs and those that showed its root"
+		}
+		v.holds("%d %s replay: %d of %d reports that were due%s", len(v.Epochs), which, sum.Reports, sum.Due,
 			v.comparedOnly())
 	}
 	v.answers(sum)

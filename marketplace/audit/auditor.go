@@ -66,14 +66,14 @@ type Auditor struct {
 
 // A duty is one lease to audit in one epoch: its next try.
 type duty struct {
-	at     time.Time
-	lease  marketplace.Lease
-	epoch  int64
-	part   marketplace.Part
-	times  []time.Time // of tries that are left
-	window time.Time   // when a quiet window begins, if the next try is in one
-	asks   []Challenge // the same at every try
-	rooted int         // epochs for which the lease's root was held against whole pieces
+	at       time.Time
+	lease    marketplace.Lease
+	epoch    int64
+	part     marketplace.Part
+	times    []time.Time // of tries that are left
+	window   time.Time   // when a quiet window begins, if the next try is in one
+	asks     []Challenge // the same at every try
+	believed bool        // the lease's root, when the epoch opened
 
 	carried  bool                  // tries come by other agents' lines, or
 	proxied  bool                  // ... by a proxy
@@ -247,7 +247,7 @@ func (a *Auditor) trust(open marketplace.AuditEpoch) error {
 
 // duties returns our part of an epoch.
 func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
-	leases, rooted := map[int64]marketplace.Lease{}, a.Rules.Rooted(open)
+	leases, believed := map[int64]marketplace.Lease{}, open.Believed()
 	for _, l := range open.Leases {
 		leases[l.ID] = l
 	}
@@ -257,9 +257,9 @@ func (a *Auditor) duties(open marketplace.AuditEpoch) (mine []*duty) {
 			continue
 		}
 		d := &duty{
-			at: p.Tries[0], lease: l, epoch: open.Epoch, part: p, times: p.Tries[1:], rooted: rooted[l.ID],
-			carried: IsCarried(a.Rules, p),
-			found:   marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
+			at: p.Tries[0], lease: l, epoch: open.Epoch, part: p, times: p.Tries[1:],
+			believed: believed[l.ID], carried: IsCarried(a.Rules, p),
+			found: marketplace.Report{Lease: l.ID, Epoch: open.Epoch, Auditor: a.Address},
 		}
 		if p.InWindow() {
 			d.window = d.at
@@ -404,7 +404,7 @@ func (a *Auditor) quiet(ctx context.Context, d *duty) *Quiet {
 // the draw is made again: a block must not be asked for alone and with its piece, for a peer may
 // hang up on who asks twice.
 func (a *Auditor) challenges(ctx context.Context, d *duty, v *volume) []Challenge {
-	share := RationOf(a.Rules, v.torrent, d.lease, d.rooted)
+	share := RationOf(a.Rules, v.torrent, d.lease, d.believed)
 	known := func(piece int) bool { return v.shelf.knows(piece, d.epoch) }
 	for {
 		asks := Again(share, d.lease, v.torrent, Challenges(share, d.part.Seed, v.torrent, known))

@@ -15,10 +15,6 @@ type Challenge struct {
 	Path  bool             // nothing passes that the peer does not prove to be of its root
 }
 
-// askedMax bounds the bytes of whole pieces in one audit, so that an honest agent behind a slow line can
-// deliver them within the time for a try. One is asked for in any case.
-const askedMax = 16 << 20
-
 // Challenges draws what a visit asks for, from its seed ([marketplace.Part]): as many whole pieces and blocks
 // as its ration has, where a part of one is by lot. Both are drawn from all of the content, each equally likely. A
 // block is asked for alone where the ration has a proof of it or the auditor knows its hash; else its
@@ -28,7 +24,7 @@ const askedMax = 16 << 20
 // An auditor may ask for a whole piece where a block would do, never the other way round: it does
 // where a peer gives no proof of a block.
 func Challenges(share Ration, seed marketplace.Hash, t *metainfo.Torrent, known func(piece int) bool) []Challenge {
-	l := list{t: t, left: askedMax, seen: map[[2]int]bool{}}
+	l := list{t: t, left: marketplace.AskedMax, seen: map[[2]int]bool{}}
 	l.wholePieces(share, newChance(seed, "whole"))
 	draw := newChance(seed, "block")
 	per := blocksIn(t.PieceLength)
@@ -56,12 +52,11 @@ func (l *list) wholePieces(share Ration, draw *chance) {
 	}
 }
 
-// withPaths asks a lease that has a root for proofs that the root has what comes: of whole pieces always,
-// and, as long as it is fresh, of blocks whose hash is known. What it proves of those that are asked for
-// without either must be of the same tree.
+// withPaths asks a lease that has a root for proofs that the root has the whole pieces that come. What it
+// proves of blocks must be of the same tree.
 func withPaths(asks []Challenge, share Ration) []Challenge {
 	for i := range asks {
-		asks[i].Path = share.Proof == ByRoot && (isWhole(asks[i]) || share.Fresh)
+		asks[i].Path = share.Proof == ByRoot && isWhole(asks[i])
 	}
 	return asks
 }
@@ -73,7 +68,7 @@ func Again(share Ration, l marketplace.Lease, t *metainfo.Torrent, asks []Challe
 	if !l.Accused.Waits() {
 		return asks
 	}
-	again := list{t: t, left: askedMax, seen: map[[2]int]bool{}}
+	again := list{t: t, left: marketplace.AskedMax, seen: map[[2]int]bool{}}
 	for _, piece := range l.Accused.Pieces {
 		if piece >= 0 && piece < t.Pieces {
 			again.add(piece, marketplace.WholePiece)
@@ -92,7 +87,7 @@ func Again(share Ration, l marketplace.Lease, t *metainfo.Torrent, asks []Challe
 // on, of which nothing else is asked for. A torrent whose pieces are too large for it has none. Blocks come first then,
 // because they are asked for one by one.
 func Burst(share Ration, seed marketplace.Hash, t *metainfo.Torrent, asks []Challenge) []Challenge {
-	l := list{t: t, asks: slices.SortedStableFunc(slices.Values(asks), blocksFirst), left: askedMax}
+	l := list{t: t, asks: slices.SortedStableFunc(slices.Values(asks), blocksFirst), left: marketplace.AskedMax}
 	for _, c := range asks {
 		if isWhole(c) {
 			l.left -= t.PieceSize(c.Piece)

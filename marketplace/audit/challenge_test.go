@@ -74,7 +74,7 @@ func TestChallengesAreDistinctInRangeAndNotTooMuch(t *testing.T) {
 					bytes += meta.PieceSize(c.Piece)
 				}
 			}
-			if len(got) < tc.least || len(got) > tc.most || wholes > 1 && bytes > askedMax {
+			if len(got) < tc.least || len(got) > tc.most || wholes > 1 && bytes > marketplace.AskedMax {
 				t.Fatalf("%+v: drew %d bytes of whole pieces in %v", tc, bytes, got)
 			}
 		}
@@ -182,7 +182,7 @@ func oneDay(day int64, known func(int) bool) (asked, lowest int) {
 func TestAWholePieceIsAskedForAboutOnceADay(t *testing.T) {
 	t.Parallel()
 	meta, wholes := torrentOf(10<<30, 1<<20), 0
-	share := RationOf(marketplace.DefaultRules(), meta, marketplace.Lease{Root: marketplace.Hash{1}}, 1000)
+	share := RationOf(marketplace.DefaultRules(), meta, marketplace.Lease{Root: marketplace.Hash{1}}, true)
 	const days = 1000
 	for epoch := range int64(4 * days) {
 		seed := marketplace.AuditEpoch{Epoch: epoch}.Seed()
@@ -222,7 +222,7 @@ func TestAHearingAsksForThePiecesInQuestionAsAWhole(t *testing.T) {
 func TestInAQuietWindowAllReplicasAreAskedForTheSamePiecesAndBlocksComeFirst(t *testing.T) {
 	t.Parallel()
 	meta, firsts := torrentOf(4<<30, 1<<20), map[int]bool{}
-	share := ration(marketplace.DefaultRules(), meta.Size, meta.PieceLength, ByRoot, false)
+	share := ration(marketplace.DefaultRules(), meta.Size, meta.PieceLength, ByRoot)
 	for n := range byte(20) {
 		seed, all, leases := marketplace.Hash{n}, map[int]bool{}, [5]map[int]int{}
 		for lease := range leases {
@@ -255,7 +255,7 @@ func TestInAQuietWindowAllReplicasAreAskedForTheSamePiecesAndBlocksComeFirst(t *
 		t.Errorf("20 seeds draw only %d pieces", len(firsts))
 	}
 	small := torrentOf(100<<20, 1<<20)
-	share = ration(marketplace.DefaultRules(), small.Size, small.PieceLength, ByRoot, false)
+	share = ration(marketplace.DefaultRules(), small.Size, small.PieceLength, ByRoot)
 	asks := Challenges(share, marketplace.Hash{1}, small, none)
 	if got := Burst(share, marketplace.Hash{1}, small, asks); len(got) != len(asks) {
 		t.Errorf("a torrent of 100 MiB has a burst of whole MiBs: %v", got)

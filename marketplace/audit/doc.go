@@ -36,35 +36,37 @@
 //
 // A v1 torrent tells nothing of blocks. An agent that has the content knows their hashes, and commits to their
 // root when it says that it is ready (marketplace.Lease.Root): the root that BEP 52 would give one file with
-// all of the torrent (metainfo.Torrent.Committed). Blocks are asked for alone from the first day on, and
-// proven up to that root. It may have made up what it committed to. So whole pieces, whose hash the .torrent
-// tells, are asked for besides, as many as a hundredth of the content allows, and the peer must show by a path
-// that its root has each of them. An auditor keeps the hashes of blocks of pieces that passed ([Leaves]): where
-// it knows that of a block it need not be proven, and the path of a fresh root must lead from it.
+// all of the torrent (metainfo.Torrent.Committed). By that root it proves blocks that are asked for alone. It may
+// have made up what it committed to, so nobody is paid by a root before it is believed.
 //
-// A root is believed when as many whole pieces were shown to be of it as Rules.Seasoned says, or all: after so
-// many passed epochs of all leases that committed to it (marketplace.Rules.Rooted) as ask for that many on the
-// average. It follows from the public epoch. All who have the content have the same root, so none is as long
-// as two leases of a torrent have different ones. From then on a v1 torrent is asked for what a v2 one is.
+// Until then the lease is proving, and its audits ask for whole pieces, whose hash the .torrent tells, and for
+// nothing else: eight, or as many as 16 MiB have, each with a path that shows that the root has it. A root is
+// believed when so many audits of the lease in a row have shown it as ask for Rules.Seasoned pieces: twelve, where
+// pieces have at most 2 MiB, which takes four epochs; two days at 4 MiB, four at 8 and eight at 16 MiB and more.
+// Where one audit asks for all pieces, one is enough. An audit that reached the agent and did not pass begins the
+// row anew; one that did not reach it says nothing, because what it asks for is told in the connection.
+// It follows from the public log: epochs show where the rows stood, and proofs where they stand
+// (marketplace.Rules.Shows).
 //
-// A path that leads to the root from another hash than that of what came proves that the root was made up, and
-// is bad data: the answer's hash is the one that was committed to. Without a path, or with one that leads
-// nowhere, which proves nothing, there is no pass (Timeout), but no data fault either. Of a root that is not
-// believed yet the same holds for blocks. So one that nobody can prove anything by is never paid for.
+// All who have the content have the same root. So a lease that commits to one which a live lease of the torrent has
+// shown is active at its first pass. Only what one lease has shown alone counts, and not the sum of several, or an
+// owner of many names would have as many lots. While live leases of a torrent have different roots
+// each shows its own; who is active stays so. From then on a v1 torrent is asked for what a v2 one is.
+//
+// An auditor keeps the hashes of blocks of pieces that passed ([Leaves]): where it knows that of a block it need
+// not be proven. A path that leads to the root from another hash than that of what came proves that the root was
+// made up, and is bad data: the answer's hash is the one that was committed to. Without a path, or with one that
+// leads nowhere, which proves nothing, there is no pass (Timeout), but no data fault either.
 //
 // To ask for more than was due is never a fault, to ask for less is one. A peer that otherwise gives no
 // proof of a block, or one that leads nowhere, is asked for the whole piece instead, in the same try; what
 // it sent already is not asked for again. So nobody gains by proving nothing, and an agent that
 // holds a hybrid whose halves disagree is judged by the half that it could check.
 //
-// Who commits to a root over made-up data, a part f of the pieces, proves its blocks, and survives w whole
-// pieces with (1−f)^w. At 1 GiB w is 26 a day where pieces have 256 KiB, 6.5 at 1 MiB, 2.1 at 4 MiB; at 10
-// GiB 24 at 4 MiB and 6.3 at 16 MiB; and what a burst asks for. In the trial (package trial; its torrents
-// have 4,096 pieces) who makes up 10 % is paid 10 % of an honest agent until it is cut off; with 1 GiB in
-// 2,048 pieces it would be 26 %, in 1,024 41 %, in 256 66 %, and of 64 MiB 62 %. With 1 % made up half are
-// cut off after sixteen epochs and 95 of 100 within thirty days. What it wins is the disk for what it
-// makes up, against its holdback and its name. Who is silent about it instead is not caught
-// (ADVERSARIES.md). One replica with another root is enough to have nobody's believed.
+// Who commits to a root over made-up data, a part f of the pieces, and is silent about it shows it in twelve audits
+// with (1−f)^96: 0.004 % of 10 %, 0.7 % of 5 %. As a row may begin anew while the lease has time to prove, more
+// get through (package trial): 2 of 10,000 leases with 10 %, 3 of 100 with 5 %, most with 2 %. What it wins is
+// the disk for what it makes up.
 //
 // By lot for each auditor and epoch a whole piece comes on top about once a day and replica at most
 // (Rules.WholeEvery), also when a root is believed: what was made up and not found is found later.
@@ -112,12 +114,18 @@
 // and a burst of a 512th of the content or 4 MiB, which take 0.96 % at 256 MiB and 0.46 % at 1 GiB, in
 // 1,024 pieces. Proofs are 0.03 MiB of that, 334 bytes each at 1 MiB a piece, and 654 by a root of 1 GiB.
 // Where a whole piece is too large for what blocks leave, it is asked for more seldom: 16 MiB of 1 GiB
-// every second day. As long as a root is fresh all of the hundredth is used.
+// every second day.
 //
 // Below 256 MiB blocks become fewer, at 128 MiB 67 a day, which find 10 % within the day with 99.9 %;
 // below, the budget stays and finding takes longer: of 64 MiB 33 a day find it with 97 %, and within three
-// days with 99.99 %. While its root is fresh a v1 torrent of 64 MiB is asked for 23 a day. Every audit
-// asks for one block at least, so below 26 MiB a day costs up to 270 kB whatever the size.
+// days with 99.99 %. Every audit asks for one block at least, so below 26 MiB a day costs up to 270 kB whatever
+// the size.
+//
+// So much costs a day that is paid for. Before, and once, the root of a v1 torrent costs 120 whole pieces where
+// they have at most 2 MiB: 12 % of the content in 1,000 pieces, 3 % in 4,096, and more than all of it in
+// less than 120. They are asked for in five epochs, because the fifth opens before the fourth is judged; that one
+// is the first that is paid for. Every replica that begins before one has shown the root pays that price
+// with its line; later ones do not.
 //
 // A v1 torrent whose agent committed to no root is asked for whole pieces in place of blocks that the
 // auditor does not know, as many as the budget allows and one in each audit: too little to find what is

@@ -119,7 +119,7 @@ func newProbe(t *metainfo.Torrent, asks []Challenge, began time.Time) *probe {
 	p := &probe{
 		t: t, asks: slices.Clone(asks), began: began, sum: newTally(),
 		learnt: map[int][]marketplace.Hash{}, early: map[int][]byte{}, has: map[int]bool{},
-		proofs: map[int]*proof{}, dropped: map[int]bool{}, left: askedMax,
+		proofs: map[int]*proof{}, dropped: map[int]bool{}, left: marketplace.AskedMax,
 	}
 	p.wantProofs()
 	for of, c := range p.asks {

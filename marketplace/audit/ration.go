@@ -32,10 +32,10 @@ const lots = 1 << 16
 
 // A Ration is how much the audits of a replica ask for, so that a day of them costs no more than
 // Rules.AuditBps of the content when every audit passes at the first try. It follows from the rules and the
-// torrent alone and, where blocks are proven by a root, from how long that was held against whole pieces.
+// torrent alone. As long as a root is not believed, and so nobody is paid by it, whole pieces are asked for alone,
+// as many as fit into an audit (marketplace.Rules.WholeMax), whatever they cost.
 type Ration struct {
 	Proof  Proof
-	Fresh  bool  // the root is not believed yet: what comes is shown to be of it
 	Blocks int64 // in each audit, in lots; in a quiet window each of them twice
 	Pieces int64 // whole ones in each audit, in lots
 	Burst  int64 // whole pieces of a quiet window
@@ -47,62 +47,42 @@ func (s Ration) alone(t *metainfo.Torrent, piece int) bool {
 	return isV2 || s.Proof == ByRoot
 }
 
-// RationOf returns what is asked of a lease's replica, whose root was held against whole pieces for so many
-// epochs (marketplace.Rules.Rooted).
-func RationOf(r marketplace.Rules, t *metainfo.Torrent, l marketplace.Lease, rooted int) Ration {
+// RationOf returns what is asked of a lease's replica, whose root is believed or not
+// (marketplace.AuditEpoch.Believed).
+func RationOf(r marketplace.Rules, t *metainfo.Torrent, l marketplace.Lease, believed bool) Ration {
 	by := Unproven
 	if _, committed := t.Committed(l.Root); committed {
 		by = ByRoot
 	} else if t.TellsRoots() {
 		by = ByTorrent
 	}
-	if by == ByRoot {
-		fresh := ration(r, t.Stored(), t.PieceLength, by, true)
-		if int64(rooted)*int64(r.Auditors)*fresh.Pieces < lots*int64(min(r.Seasoned, t.Pieces)) {
-			return fresh
-		}
+	if by == ByRoot && !believed {
+		return Ration{Proof: by, Pieces: lots * int64(r.WholeMax(t.PieceLength))}
 	}
-	return ration(r, t.Stored(), t.PieceLength, by, false)
+	return ration(r, t.Stored(), t.PieceLength, by)
 }
 
-// Parts of a day's bytes that are kept for whole pieces, or blocks would leave none to a small torrent: so
-// much that blocks find a tenth that is missing within the day from 128 MiB on, and those of a fresh root are
-// as many as others from 256 MiB on.
-const (
-	keptUsually = 16
-	keptFresh   = 3
-)
+// keptShare is the part of a day's bytes that is kept for whole pieces, or blocks would leave none to a small
+// torrent: so much that blocks find a tenth that is missing within the day from 128 MiB on.
+const keptShare = 16
 
 // ration shares a day's bytes out: first to blocks, which find what is missing, then to a whole piece every
-// Rules.WholeEvery, to the burst of a quiet window and, as long as a root is fresh, to more whole pieces, which
-// find what it makes up.
+// Rules.WholeEvery and to the burst of a quiet window.
 //
-// Each audit asks for a block at least, and on top comes for whole pieces what is usually kept for them:
+// Each audit asks for a block at least, and on top comes for whole pieces what is kept for them:
 // below some size (TestBelowAFloorADayCostsTheSame) a day costs the same whatever the size.
-func ration(r marketplace.Rules, size, pieceLength int64, by Proof, fresh bool) Ration {
-	c, d, kept := costOf(size, pieceLength, by), dayOf(r), int64(keptUsually)
-	if fresh {
-		kept = keptFresh
-	}
+func ration(r marketplace.Rules, size, pieceLength int64, by Proof) Ration {
+	c, d := costOf(size, pieceLength, by), dayOf(r)
 	each := d.audits*c.block + d.windows*c.warm // for one block in each audit
 	left := max(size/10_000*int64(r.AuditBps)-d.audits*meetBytes-d.windows*ticketBytes,
-		each*keptUsually/(keptUsually-1))
-	share := Ration{Proof: by, Fresh: fresh}
-	share.Blocks = max(lots, fit(left-left/kept, each, int64(r.Challenges)))
+		each*keptShare/(keptShare-1))
+	share := Ration{Proof: by}
+	share.Blocks = max(lots, fit(left-left/keptShare, each, int64(r.Challenges)))
 	left -= each * share.Blocks / lots
-	fits := min(int64(r.Challenges), max(1, askedMax/pieceLength)) // pieces into an audit
-	pieces := func(most int64) {
-		n := min(most-share.Pieces, fit(left, d.audits*c.whole, fits))
-		share.Pieces += n
-		left -= d.audits * c.whole * n / lots
-	}
-	pieces(d.wholes)
+	share.Pieces = min(d.wholes, fit(left, d.audits*c.whole, 1))
+	left -= d.audits * c.whole * share.Pieces / lots
 	if d.windows > 0 {
 		share.Burst = min(min(r.BurstMax, size/burstShare)/pieceLength, max(0, left)/(d.windows*c.whole))
-		left -= d.windows * share.Burst * c.whole
-	}
-	if fresh {
-		pieces(fits * lots)
 	}
 	return share
 }

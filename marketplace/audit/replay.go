@@ -43,6 +43,7 @@ const (
 	BadPanel      FaultKind = "panel"      // named when its epoch's block may have been known
 	BadCanaries   FaultKind = "canaries"   // not what was sealed, or not opened when due
 	BadAccusation FaultKind = "accusation" // by another than the reports say, or not heard as it must be
+	BadRoot       FaultKind = "root"       // paid by a root that was not believed, or shown less often than said
 	BadStanding   FaultKind = "standing"   // of an auditor, does not follow from what it did
 )
 
@@ -82,7 +83,7 @@ type judge struct {
 	plan        map[int64][]Visit
 	leases      map[int64]marketplace.Lease
 	visits      map[voice]Visit
-	rooted      map[int64]int
+	believed    map[int64]bool // roots, when the epoch opened
 	commitments map[voice]marketplace.Commitment
 	known       map[knowledge]bool
 	seen        map[spot]sighting
@@ -180,7 +181,7 @@ func atOrNever(t time.Time) string {
 // schedule draws who audits what.
 func (j *judge) schedule() {
 	e := j.Log.Epoch
-	j.plan, j.rooted = Plan(j.Rules, e), j.Rules.Rooted(e)
+	j.plan, j.believed = Plan(j.Rules, e), e.Believed()
 	for _, l := range e.Leases {
 		j.leases[l.ID] = l
 		for _, v := range j.plan[l.ID] {

@@ -191,7 +191,7 @@ func (j *judge) challenges(of voice, r marketplace.Report, t *metainfo.Torrent) 
 		return // it could not even ask
 	}
 	lease := j.leases[of.lease]
-	share := RationOf(j.Rules, t, lease, j.rooted[of.lease])
+	share := RationOf(j.Rules, t, lease, j.believed[of.lease])
 	blocks := map[int]bool{}
 	for _, a := range r.Answers {
 		if a.Block == marketplace.WholePiece || blocks[a.Piece] {
@@ -248,5 +248,5 @@ func dropped(due Challenge, answers []marketplace.Answer, t *metainfo.Torrent) b
 		}
 		bytes += t.PieceSize(a.Piece)
 	}
-	return whole && bytes > askedMax
+	return whole && bytes > marketplace.AskedMax
 }

@@ -129,9 +129,9 @@ func (p *past) signed(r marketplace.Report) marketplace.Report {
 // tell lets all auditors pass all leases, and pays for it.
 func (p *past) tell() {
 	e := p.Log.Epoch
-	plan, rooted := audit.Plan(p.Rules, e), p.Rules.Rooted(e)
+	plan, believed := audit.Plan(p.Rules, e), e.Believed()
 	for _, l := range e.Leases {
-		share := audit.RationOf(p.Rules, p.t, l, rooted[l.ID])
+		share := audit.RationOf(p.Rules, p.t, l, believed[l.ID])
 		for _, v := range plan[l.ID] {
 			at := v.Tries[0].Add(time.Millisecond)
 			r := marketplace.Report{Lease: l.ID, Epoch: e.Epoch, Auditor: v.Auditor, Outcome: pass,
@@ -152,9 +152,12 @@ func (p *past) tell() {
 			p.Log.Reports, p.Log.Commitments = append(p.Log.Reports, r), append(p.Log.Commitments, c)
 		}
 		p.Log.Before = append(p.Log.Before, marketplace.Proof{Lease: l.ID, Epoch: e.Epoch - 1,
-			Verdict: marketplace.VerdictPass})
+			Verdict: marketplace.VerdictPass, Clean: l.Clean})
 		proof := marketplace.Proof{Lease: l.ID, Epoch: e.Epoch,
-			Verdict: marketplace.VerdictPass, Passes: 3, Reports: 3, Seconds: 5}
+			Verdict: marketplace.VerdictPass, Passes: 3, Reports: 3, Clean: l.CleanMin}
+		if l.Shown() {
+			proof.Seconds = 5
+		}
 		if l.Accused.Waits() {
 			proof.Hearing = &marketplace.Hearing{Epoch: l.Accused.Epoch, Auditor: l.Accused.Auditor,
 				Outcome: marketplace.Refuted}

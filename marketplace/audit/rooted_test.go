@@ -216,20 +216,20 @@ func TestAnAuditorAsksForWholePiecesAsLongAsARootIsNotBelieved(t *testing.T) {
 	r.ProbeTimeout = marketplace.Span(time.Second)
 	r.WholeEvery = 0
 	r.AuditBps *= 10 // all of such a small torrent
-	lease := func(id int64, meta *metainfo.Torrent, e *swarm.Engine, root marketplace.Hash, passed int,
+	lease := func(id int64, meta *metainfo.Torrent, e *swarm.Engine, root marketplace.Hash, clean int,
 	) marketplace.Lease {
 		return marketplace.Lease{ID: id, Infohash: meta.Infohash, Peer: e.Addr().String(), Root: root,
-			Passed: passed}
+			Clean: clean, CleanMin: 12}
 	}
 	root := rootOf(t, e, meta)
 	d := &desk{
 		rules: r, auditors: []marketplace.Address{{1}}, heard: make(chan struct{}, 1),
 		torrents: map[marketplace.Infohash][]byte{meta.Infohash: raw, twice.Infohash: disputedRaw},
 		leases: []marketplace.Lease{
-			lease(1, meta, e, root, 100), lease(2, meta, e, root, 0), // believed of both
-			lease(3, meta, e, marketplace.Hash{}, 100),
-			lease(4, twice, other, rootOf(t, other, twice), 100),
-			lease(5, twice, liar, rootOf(t, liar, twice), 100),
+			lease(1, meta, e, root, 12), lease(2, meta, e, root, 0), // believed of both
+			{ID: 3, Infohash: meta.Infohash, Peer: e.Addr().String()}, // committed to nothing
+			lease(4, twice, other, rootOf(t, other, twice), 11),
+			lease(5, twice, liar, rootOf(t, liar, twice), 11),
 		},
 		tried: map[[2]int64]bool{},
 	}
@@ -249,7 +249,7 @@ func TestAnAuditorAsksForWholePiecesAsLongAsARootIsNotBelieved(t *testing.T) {
 		blocks := slices.ContainsFunc(rep.Answers, func(a marketplace.Answer) bool {
 			return a.Block != marketplace.WholePiece
 		})
-		if believed := rep.Lease <= 2; believed == wholes || believed && !blocks || rep.Lease == 3 && blocks {
+		if believed := rep.Lease <= 2; believed == wholes || believed != blocks {
 			t.Errorf("lease %d was asked for %+v", rep.Lease, rep.Answers)
 		}
 		if rep.Lease != 5 && rep.Outcome != pass {
@@ -263,16 +263,27 @@ func TestAnAuditorAsksForWholePiecesAsLongAsARootIsNotBelieved(t *testing.T) {
 	}
 }
 
-func TestALogOfBlocksByARootReplaysAndWhoAskedThemTooSoonIsNamed(t *testing.T) {
-	t.Parallel()
+// rootedEpoch is a past of two leases on a v1 torrent with one root, which so many audits in a row have shown of
+// the first one.
+func rootedEpoch(t *testing.T, clean int) *past {
+	t.Helper()
 	p := pastEpochOf(t, metainfo.V1)
 	p.Log.Earlier = nil // nobody knows a piece
+	p.Rules.Seasoned = 12
 	for i := range p.Log.Epoch.Leases {
-		p.Log.Epoch.Leases[i].Root, p.Log.Epoch.Leases[i].Passed = marketplace.Hash{4}, 1
+		l := &p.Log.Epoch.Leases[i]
+		l.Root, l.CleanMin = marketplace.Hash{4}, p.Rules.CleanMin(p.t.PieceLength, p.t.Pieces)
 	}
+	p.Log.Epoch.Leases[0].Clean = clean
 	p.Log.Reports, p.Log.Commitments, p.Log.Before, p.Log.Proofs = nil, nil, nil, nil
 	p.known = func(int) bool { return true }
 	p.tell()
+	return p
+}
+
+func TestALogOfBlocksByARootReplaysAndWhoAskedThemTooSoonIsNamed(t *testing.T) {
+	t.Parallel()
+	p := rootedEpoch(t, 2)
 	if r := p.Judge(); len(r.Faults) > 0 || r.Reports != 6 {
 		t.Fatalf("a true log: %+v", r.Faults)
 	}
@@ -288,26 +299,55 @@ func TestALogOfBlocksByARootReplaysAndWhoAskedThemTooSoonIsNamed(t *testing.T) {
 	}
 	l := p.Log.Epoch.Leases
 	for name, spoil := range map[string]func(){
-		"not believed yet": func() { l[0].Passed--; l[1].Passed-- },
+		"not believed yet": func() { l[0].Clean-- },
 		"without a root":   func() { l[0].Root, l[1].Root = marketplace.Hash{}, marketplace.Hash{} },
 		"roots in dispute": func() { l[1].Root = marketplace.Hash{5} },
 	} {
 		was := slices.Clone(l)
 		spoil()
-		r := p.Judge()
 		named := map[int64]bool{}
-		for _, f := range r.Faults {
-			if named[f.Lease] = true; f.Kind != audit.BadChallenges {
-				t.Errorf("%s: %+v", name, f)
-			}
+		for _, f := range p.Judge().Faults {
+			named[f.Lease] = named[f.Lease] || f.Kind == audit.BadChallenges
 		}
-		if !named[1] || !named[2] {
-			t.Errorf("%s: %+v", name, r.Faults)
+		if named[1] != (l[1].Root != marketplace.Hash{5}) || !named[2] {
+			t.Errorf("%s: %+v", name, p.Judge().Faults)
 		}
 		copy(l, was)
 	}
 	p.lie(func(r *marketplace.Report) { r.Answers = r.Answers[1:] })
 	if r := p.Judge(); len(r.Faults) == 0 || r.Faults[0].Kind != audit.BadChallenges {
 		t.Errorf("less than was due: %+v", r.Faults)
+	}
+}
+
+func TestAMarketThatPaysByARootThatNobodyShowedIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		clean int // of the first lease, of two audits that are needed
+		spoil func(*past)
+		fault bool
+	}{
+		"the audits of this epoch show it": {0, func(*past) {}, false},
+		"... and it pays for this epoch":   {0, func(p *past) { p.Log.Proofs[0].Seconds = 5 }, true},
+		"those of the last one did, which was judged when this one had opened": {0, func(p *past) {
+			l := &p.Log.Epoch.Leases[0]
+			l.State, l.ActiveAt, l.EndsAt = marketplace.Proving, time.Time{}, time.Time{}
+			p.Log.Before[0].Clean, p.Log.Proofs[0].Seconds = 2, 5
+		}, false},
+		"another lease has shown it":       {2, func(*past) {}, false},
+		"... and pays before a first pass": {2, func(p *past) { p.Log.Proofs[1].Seconds = 5 }, true},
+		"a silent audit is counted": {0, func(p *past) {
+			p.lie(func(r *marketplace.Report) { r.Outcome, r.Tries = timeout, []marketplace.Outcome{timeout} })
+			p.Log.Proofs[0].Passes = 2
+		}, true},
+		"less audits are asked for": {1, func(p *past) { p.Log.Epoch.Leases[0].CleanMin = 1 }, true},
+	} {
+		p := rootedEpoch(t, c.clean)
+		c.spoil(p)
+		r := p.Judge()
+		if named := slices.ContainsFunc(r.Faults, func(f audit.Fault) bool { return f.Kind == audit.BadRoot }); named !=
+			c.fault || !c.fault && len(r.Faults) > 0 {
+			t.Errorf("%s: %+v", name, r.Faults)
+		}
 	}
 }

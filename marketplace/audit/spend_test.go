@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/everseed/everseed/marketplace"
@@ -36,23 +35,22 @@ func TestAuditsTakeAtMostAHundredthOfTheContentADay(t *testing.T) {
 	for _, size := range []int64{32 << 20, 64 << 20, 128 << 20, 256 << 20, 1 << 30, 10 << 30, 100 << 30} {
 		for _, length := range usualPieces(size) {
 			for name, share := range map[string]Ration{
-				"v2":        ration(r, size, length, ByTorrent, false),
-				"v1":        ration(r, size, length, ByRoot, false),
-				"v1, fresh": ration(r, size, length, ByRoot, true),
+				"v2": ration(r, size, length, ByTorrent),
+				"v1": ration(r, size, length, ByRoot),
 			} {
 				spent := Spend(r, share, size, length)
 				if spent > size/100 {
 					t.Errorf("%s of %d MiB in %d KiB: %d bytes a day", name, size>>20, length>>10, spent)
 				}
 				audits := float64(dayOf(r).audits)
-				t.Logf("%6d MiB in %5d KiB, %-9s %.1f blocks, %.2f pieces, a burst of %d: %.2f %% a day",
+				t.Logf("%6d MiB in %5d KiB, %s %.1f blocks, %.2f pieces, a burst of %d: %.2f %% a day",
 					size>>20, length>>10, name, audits*float64(share.Blocks)/lots,
 					audits*float64(share.Pieces)/lots, share.Burst, 100*float64(spent)/float64(size))
-				if share.Pieces > lots && share.Pieces*length > lots*askedMax {
+				if share.Pieces > lots && share.Pieces*length > lots*marketplace.AskedMax {
 					t.Errorf("%s of %d MiB in %d KiB: more pieces than fit into an audit", name, size>>20,
 						length>>10)
 				}
-				if size >= 128<<20 && !share.Fresh && share.Blocks*dayOf(r).audits < 66*lots {
+				if size >= 128<<20 && share.Blocks*dayOf(r).audits < 66*lots {
 					t.Errorf("%s of %d MiB: too few blocks to find a tenth within a day", name, size>>20)
 				}
 				if size >= 256<<20 && share.Blocks != int64(r.Challenges)*lots {
@@ -68,17 +66,17 @@ func TestADayAsksForWhatItsRationSays(t *testing.T) {
 	t.Parallel()
 	r := marketplace.DefaultRules()
 	for _, meta := range []*metainfo.Torrent{torrentOf(64<<20, 64<<10), torrentOf(1<<30, 1<<20)} {
-		for _, rooted := range []int{0, 1000} {
-			l := marketplace.Lease{ID: 1, Infohash: meta.Infohash, Root: marketplace.Hash{1}}
-			share := RationOf(r, meta, l, rooted)
+		l := marketplace.Lease{ID: 1, Infohash: meta.Infohash, Root: marketplace.Hash{1}}
+		for _, believed := range []bool{true, false} {
+			share := RationOf(r, meta, l, believed)
 			const days = 500
 			var sum int64
 			for day := range int64(days) {
 				sum += drawnDay(r, share, l, meta, day)
 			}
 			spent, reckoned := sum/days, Spend(r, share, meta.Size, meta.PieceLength)
-			t.Logf("%d MiB, fresh %t: %d bytes a day, reckoned %d", meta.Size>>20, share.Fresh, spent, reckoned)
-			if share.Fresh != (rooted == 0) || spent > meta.Size/100*102/100 || spent < reckoned*94/100 {
+			t.Logf("%d MiB, believed %t: %d bytes a day, reckoned %d", meta.Size>>20, believed, spent, reckoned)
+			if believed && spent > meta.Size/100*102/100 || spent < reckoned*94/100 || spent > reckoned*102/100 {
 				t.Errorf("%d MiB: %d bytes a day, reckoned %d", meta.Size>>20, spent, reckoned)
 			}
 		}
@@ -120,7 +118,7 @@ func TestBelowAFloorADayCostsTheSame(t *testing.T) {
 	r := marketplace.DefaultRules()
 	for size := int64(1 << 20); size < 27<<20; size += 1 << 20 {
 		for _, by := range []Proof{ByTorrent, ByRoot} {
-			share := ration(r, size, 16<<10, by, by == ByRoot)
+			share := ration(r, size, 16<<10, by)
 			if spent := Spend(r, share, size, 16<<10); share.Blocks < lots || share.Pieces == 0 ||
 				spent > max(270_000, size/100) {
 				t.Errorf("%d MiB: %d bytes a day for %+v", size>>20, spent, share)
@@ -129,29 +127,34 @@ func TestBelowAFloorADayCostsTheSame(t *testing.T) {
 	}
 }
 
-func TestARootIsBelievedWhenSoManyPiecesWereShownToBeOfIt(t *testing.T) {
+// TestAdmissionTakesADayAndAnEighthOfTheContentBeforeAnybodyPays says what the root of a v1 torrent costs until
+// it is believed, when every audit passes. One more epoch asks for whole pieces: it opens before the last
+// one is judged.
+func TestAdmissionTakesADayAndAnEighthOfTheContentBeforeAnybodyPays(t *testing.T) {
 	t.Parallel()
 	r := marketplace.DefaultRules()
 	l := marketplace.Lease{Root: marketplace.Hash{1}}
 	for _, tc := range []struct {
 		size, length int64
-		days         int
-	}{{1 << 30, 256 << 10, 4}, {1 << 30, 1 << 20, 15}, {10 << 30, 4 << 20, 4}, {10 << 30, 16 << 20, 16},
-		{64 << 20, 64 << 10, 79}} {
-		meta, epochs := torrentOf(tc.size, tc.length), 0
-		for RationOf(r, meta, l, epochs).Fresh && epochs < 10_000 {
-			epochs++
+		epochs       int
+		percent      float64 // at most
+	}{{1 << 30, 256 << 10, 4, 3}, {1 << 30, 1 << 20, 4, 12}, {1000 << 20, 1 << 20, 4, 12.1}, {10 << 30, 2 << 20, 4, 2.4},
+		{10 << 30, 4 << 20, 8, 4.3}, {10 << 30, 8 << 20, 16, 8}, {100 << 30, 16 << 20, 32, 1.6}} {
+		meta := torrentOf(tc.size, tc.length)
+		epochs := (r.CleanMin(tc.length, meta.Pieces) + r.Auditors - 1) / r.Auditors
+		share := RationOf(r, meta, l, false)
+		c := costOf(tc.size, tc.length, ByRoot)
+		each := meetBytes + share.Pieces/lots*c.whole
+		percent := 100 * float64(int64(epochs+1)*int64(r.Auditors)*each) / float64(tc.size)
+		t.Logf("%d MiB in %d KiB: %d epochs, %.2f %% of the content", tc.size>>20, tc.length>>10, epochs, percent)
+		if epochs != tc.epochs || percent > tc.percent {
+			t.Errorf("%d MiB in %d KiB: %d epochs, %.2f %%", tc.size>>20, tc.length>>10, epochs, percent)
 		}
-		if days := (epochs + 3) / 4; days != tc.days {
-			t.Errorf("%d MiB in %d KiB: believed after %d days", tc.size>>20, tc.length>>10, days)
-		}
-		at := fmt.Sprintf("%d MiB in %d KiB", tc.size>>20, tc.length>>10)
-		fresh, old := RationOf(r, meta, l, 0), RationOf(r, meta, l, epochs)
-		if fresh.Proof != ByRoot || old.Proof != ByRoot || old.Pieces > fresh.Pieces {
-			t.Errorf("%s: %+v, then %+v", at, fresh, old)
+		if share.Blocks != 0 || share.Burst != 0 || share.Pieces != int64(r.WholeMax(tc.length))*lots {
+			t.Errorf("%d MiB in %d KiB: asks for %+v", tc.size>>20, tc.length>>10, share)
 		}
 	}
-	if share := RationOf(r, torrentOf(1<<30, 1<<20), marketplace.Lease{}, 1000); share.Proof != Unproven {
+	if share := RationOf(r, torrentOf(1<<30, 1<<20), marketplace.Lease{}, true); share.Proof != Unproven {
 		t.Errorf("who committed to nothing: %+v", share)
 	}
 }

@@ -205,7 +205,7 @@ func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 	var accuser *marketplace.Address
 	var hearing []byte
 	if err := row.Scan(&p.Lease, &p.Bounty, &p.Agent, &p.Epoch, &p.Verdict, &p.Passes, &p.Reports,
-		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire, at{&p.At}, &accuser, &hearing); err != nil {
+		&p.Seconds, &p.Earned, &p.From, &paid, &p.Wire, at{&p.At}, &p.Clean, &accuser, &hearing); err != nil {
 		return p, err
 	}
 	if accuser != nil {
@@ -224,7 +224,7 @@ func scanProof(row pgx.CollectableRow) (p marketplace.Proof, err error) {
 }
 
 const selectProof = `SELECT lease, bounty, agent, epoch, verdict, passes, reports, seconds, earned,
-	drawn_from, paid, wire, at,
+	drawn_from, paid, wire, at, clean,
 	(SELECT h.auditor FROM hearings h WHERE h.lease = proofs.lease AND h.epoch = proofs.epoch),
 	(SELECT jsonb_build_object('epoch', h.epoch, 'auditor', h.auditor, 'outcome', h.outcome)
 		FROM hearings h WHERE h.lease = proofs.lease AND h.heard = proofs.epoch) FROM proofs `

@@ -62,7 +62,7 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 	if err != nil {
 		return 0, err
 	}
-	d := docket{AuditEpoch: e, stuck: stuck}
+	d := docket{AuditEpoch: e, believed: e.Believed(), stuck: stuck}
 	if d.said, d.heard, err = b.heard(ctx, epoch, now); err != nil {
 		return 0, err
 	}
@@ -85,9 +85,10 @@ func (b *Book) judgeEpoch(ctx context.Context, epoch int64, stuck map[int64]bool
 // A docket is an epoch before its judge.
 type docket struct {
 	marketplace.AuditEpoch
-	said  []marketplace.Report           // all of it
-	heard map[int64][]marketplace.Report // of each lease, as far as they are believed
-	stuck map[int64]bool                 // leases that cannot be judged; kept up to date
+	believed map[int64]bool                 // roots, when it opened
+	said     []marketplace.Report           // all of it
+	heard    map[int64][]marketplace.Report // of each lease, as far as they are believed
+	stuck    map[int64]bool                 // leases that cannot be judged; kept up to date
 }
 
 // heard closes an epoch to reports and reads all that is said in it, before any lease is judged:
@@ -178,8 +179,10 @@ func (a *act) hear(ids []int64, d docket) ([]*hearing, error) {
 			before: slices.Contains(passed, l.ID), panel: d.Auditors}
 		asked, _ := d.Lease(l.ID)
 		h.ruling = a.rules.Hear(l, asked, d.Epoch, d.heard[l.ID], len(d.Auditors), a.now)
+		h.lease.Clean = a.rules.Shows(l, asked, d.believed[l.ID], h.ruling)
 		h.proof = marketplace.Proof{Lease: l.ID, Bounty: l.Bounty, Agent: l.Agent, Epoch: d.Epoch,
-			Reports: len(d.heard[l.ID]), Verdict: h.ruling.Verdict, Passes: h.ruling.Passes, At: a.now}
+			Reports: len(d.heard[l.ID]), Verdict: h.ruling.Verdict, Passes: h.ruling.Passes, At: a.now,
+			Clean: h.lease.Clean}
 		for _, rep := range d.heard[l.ID] {
 			h.proof.Wire += rep.Wire
 		}
@@ -193,10 +196,11 @@ func (a *act) writeProofs(all []*hearing) error {
 	for _, h := range all {
 		p := h.proof
 		batch.Queue(`INSERT INTO proofs (lease, bounty, agent, epoch, verdict, passes, reports, seconds,
-			earned, drawn_from, paid, at, wire)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			earned, drawn_from, paid, at, wire, clean)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 			p.Lease, p.Bounty, p.Agent, p.Epoch, string(p.Verdict), p.Passes, p.Reports, p.Seconds,
-			p.Earned, p.From, mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At, p.Wire)
+			p.Earned, p.From, mustJSON(append([]marketplace.PaidAuditor{}, p.Paid...)), p.At, p.Wire,
+			p.Clean)
 		if p.Reports > 0 {
 			h.lease.Audited, h.lease.Wire = h.lease.Audited+1, h.lease.Wire+p.Wire
 			batch.Queue(`UPDATE leases SET audited = $2, wire = $3 WHERE id = $1`, p.Lease,
@@ -210,12 +214,12 @@ func (a *act) writeProofs(all []*hearing) error {
 	return nil
 }
 
-// activate starts the pay of leases at the end of their first passed epoch. The first replica of
-// a bounty starts the bounty's term, at whose end all its leases end.
+// activate starts the pay of leases at the end of the first epoch that they passed with their root shown. The
+// first replica of a bounty starts the bounty's term, at whose end all its leases end.
 func (a *act) activate(all []*hearing) error {
 	for _, h := range all {
 		if h.proof.Verdict != marketplace.VerdictPass || h.from != marketplace.Proving ||
-			h.lease.Accused.Waits() {
+			h.lease.Accused.Waits() || !h.lease.Shown() {
 			continue
 		}
 		l := &h.lease

@@ -17,7 +17,7 @@ const selectLease = `SELECT id, bounty, offer, call, poster, mandate, agent, pay
 	size, billed, price, state, reason, reserved_at, deadline, active_at, ends_at, ended_at,
 	keep_for, verified, earned, held, passed, missed, cause, accused,
 	audited, wire, dropping, coalesce(replaces, 0), coalesce(replaced_after, 0),
-	coalesce(root, repeat('0', 64)), (SELECT ` + jsonPledges + ` WHERE
+	coalesce(root, repeat('0', 64)), clean, clean_min, (SELECT ` + jsonPledges + ` WHERE
 		p.bounty = leases.bounty AND p.state IN ('posted', 'settled')) FROM leases `
 
 func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
@@ -27,7 +27,7 @@ func scanLease(row pgx.CollectableRow) (l marketplace.Lease, err error) {
 		at{&l.ReservedAt}, at{&l.Deadline}, at{&l.ActiveAt}, at{&l.EndsAt}, at{&l.EndedAt},
 		&l.KeepFor, &l.Verified, &l.Earned, &l.Held, &l.Passed, &l.Missed, &l.Cause, &accused,
 		&l.Audited, &l.Wire, &l.Dropping, &l.Replaces, &l.ReplacedAfter, &l.Root,
-		funders{&l.Funders}); err != nil || accused == nil {
+		&l.Clean, &l.CleanMin, funders{&l.Funders}); err != nil || accused == nil {
 		return l, err
 	}
 	return l, json.Unmarshal(accused, &l.Accused)
@@ -80,7 +80,7 @@ func (b *Book) Accept(
 }
 
 // Ready says that an agent holds and verified all data: audits may begin. With it the agent may commit to
-// the root of what it holds (metainfo.Torrent.Committed): once, and until its first audit has passed.
+// the root of what it holds (metainfo.Torrent.Committed): once, and before it is active. Audits must show that first.
 func (b *Book) Ready(ctx context.Context, agent marketplace.Address, id int64, root marketplace.Hash,
 	now time.Time) (marketplace.Lease, error) {
 	return b.advance(ctx, agent, id, root, now, marketplace.Fetching, marketplace.Proving,
@@ -103,7 +103,11 @@ func (b *Book) advance(ctx context.Context, agent marketplace.Address, id int64,
 		case commits && !out.Root.IsZero():
 			return marketplace.Conflict.Errorf("lease %d is committed to the root %s", id, out.Root)
 		case commits:
-			out.Root = root
+			t, err := torrent(ctx, a.Tx, out.Infohash)
+			if err != nil {
+				return err
+			}
+			out.Root, out.CleanMin = root, a.rules.CleanMin(t.PieceLength, t.Pieces)
 		case was == to:
 			return nil
 		}
@@ -159,10 +163,11 @@ func (a *act) moveLeases(all []leaseMove) error {
 		batch.Queue(`UPDATE leases SET state = $3, reason = $4, deadline = $5, active_at = $6,
 			ends_at = $7, ended_at = $8, verified = $9, earned = $10, held = $11, passed = $12,
 			missed = $13, cause = $14, accused = $15, root = nullif($16, repeat('0', 64)),
-			dropping = dropping AND $3 = 'grace'
+			clean = $17, clean_min = $18, dropping = dropping AND $3 = 'grace'
 			WHERE id = $1 AND state = $2`, l.ID, string(m.from), string(l.State), l.Reason,
 			orNull(l.Deadline), orNull(l.ActiveAt), orNull(l.EndsAt), orNull(l.EndedAt), l.Verified,
-			l.Earned, l.Held, l.Passed, l.Missed, string(l.Cause), orNullJSON(l.Accused), l.Root).Exec(func(done pgconn.CommandTag) error {
+			l.Earned, l.Held, l.Passed, l.Missed, string(l.Cause), orNullJSON(l.Accused), l.Root,
+			l.Clean, l.CleanMin).Exec(func(done pgconn.CommandTag) error {
 			if done.RowsAffected() != 1 {
 				return marketplace.Conflict.Errorf("lease %d: somebody else changed it first", l.ID)
 			}

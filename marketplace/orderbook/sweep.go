@@ -135,9 +135,11 @@ func overdue(l marketplace.Lease, now time.Time) (how ending, due bool) {
 		how = ending{released, marketplace.CauseSilent, "the agent did not answer in time"}
 	case late && l.State == marketplace.Fetching:
 		how = ending{failed, marketplace.CauseLate, "the agent did not get the data in time"}
-	case late && l.State == marketplace.Proving && l.Missed == 0:
+	case late && l.State == marketplace.Proving && l.Missed == 0 && (l.Passed == 0 || l.Clean > 0):
 		// Nobody is to blame: the agent may get the bounty again.
 		how = ending{released, marketplace.CauseUnseen, "no auditor came in time"}
+	case late && l.State == marketplace.Proving && l.Passed > 0:
+		how = ending{failed, marketplace.CauseLate, "no audits in a row showed its root in time"}
 	case late && l.State == marketplace.Proving:
 		how = ending{failed, marketplace.CauseLate, "no audit passed in time"}
 	default:

@@ -38,7 +38,7 @@ export const bountyMeans: Record<BountyState, Meaning> = {
 export const leaseMeans: Record<LeaseState, Meaning> = {
   reserved: ["busy", "Given by a call; the agent has not answered yet."],
   fetching: ["busy", "The agent downloads the torrent."],
-  proving: ["busy", "The agent holds everything; its first passed audit is awaited."],
+  proving: ["busy", "The agent holds everything; audits check that before it is paid."],
   active: ["good", "Proven; it earns."],
   grace: ["warn", "Missed an audit: no pay until it passes again."],
   completed: ["done", "Ran to its end; the holdback was paid."],

@@ -1823,7 +1823,7 @@ export interface components {
             accused?: components["schemas"]["Accusation"];
             /**
              * Format: date-time
-             * @description End of the first passed epoch
+             * @description End of the first epoch that it passed with its root believed
              */
             active_at?: string;
             /**
@@ -1847,6 +1847,16 @@ export interface components {
              * @enum {string}
              */
             cause?: "missed" | "accused" | "data_fault" | "away" | "late" | "abandoned" | "disqualified" | "declined" | "silent" | "unseen" | "closed" | "replaced" | "unneeded" | "done";
+            /**
+             * Format: int64
+             * @description Audits in a row that showed whole pieces to be of that root
+             */
+            clean?: number;
+            /**
+             * Format: int64
+             * @description As many are needed before the lease is active and paid; of a root that another lease has shown, one passed epoch is
+             */
+            clean_min?: number;
             /**
              * Format: date-time
              * @description The present state must be left by then
@@ -2465,6 +2475,11 @@ export interface components {
             /** Format: int64 */
             bounty: number;
             /**
+             * Format: int64
+             * @description Audits in a row up to it that showed the lease's root (Lease.clean)
+             */
+            clean?: number;
+            /**
              * Format: btt
              * @description BTT it pays, held back part included
              * @example 12.5
@@ -2847,7 +2862,7 @@ export interface components {
             probe_timeout: string;
             /**
              * Format: span
-             * @description A first audit must have passed by then
+             * @description A first epoch must have passed by then; on v1, each that shows more of the root gives as long anew
              * @example 30d
              */
             prove_deadline: string;
@@ -2907,7 +2922,7 @@ export interface components {
             reputation_warn_bps: number;
             /**
              * Format: int64
-             * @description Whole pieces that replicas of a v1 torrent show to be of their root until it is believed
+             * @description Whole pieces that a replica of a v1 torrent shows to be of its root before anybody is paid by it
              */
             seasoned: number;
             /**

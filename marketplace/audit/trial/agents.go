@@ -14,10 +14,11 @@ type kind struct {
 	name   string
 	begin  func(World, *rand.Rand) answer
 	honest bool
-	free   bool   // may earn more than limit; why says why
-	few    int    // careers, where less than the world's say enough
-	panel  int    // size of the panel where it is not the world's
-	others []word // auditors that are on its side
+	free   bool              // may earn more than limit; why says why
+	few    int               // careers, where less than the world's say enough
+	panel  int               // size of the panel where it is not the world's
+	others []word            // auditors that are on its side
+	in     func(World) World // where it lives, where that is not the trial's world
 	why    string
 }
 
@@ -100,7 +101,7 @@ func commits(share float64, other marketplace.Outcome) func(World, *rand.Rand) a
 			made[i] = true
 		}
 		return func(v *visit, _ time.Time) marketplace.Outcome {
-			v.fresh, v.wrong = true, nil
+			v.wrong = nil
 			for _, c := range v.asks() {
 				if made[c.Piece] && c.Block == marketplace.WholePiece {
 					v.wrong = append(v.wrong, c.Piece)
@@ -183,6 +184,10 @@ func honest() []kind {
 		{name: "honest, every second try fails", honest: true, few: 3,
 			begin: sometimes(0.5, marketplace.Timeout, marketplace.Pass),
 			why:   "paid for what it serves; an uptime score below 60 % gives no new leases"},
+		{name: "honest, on v1", honest: true, few: 3, in: World.v1, begin: always(marketplace.Pass),
+			why: "shows its root in twelve audits, the four epochs before it is paid"},
+		{name: "honest, on v1, line down 10 % of the time", honest: true, few: 3, in: World.v1,
+			begin: home(awake, asleep), why: "an audit that cannot reach it does not begin the twelve anew"},
 	}
 }
 
@@ -216,11 +221,14 @@ func partial() []kind {
 			why: "no data fault, but 60 % of epochs fail, and two in a row end a lease"},
 		{name: "makes up 10 %; one of three auditors colludes", begin: without(0.1, marketplace.BadData),
 			panel: 3, others: []word{vouch}, why: "the other two find it in four epochs of five"},
-		{name: "commits to 10 % made-up data, on v1", begin: commits(0.1, marketplace.BadData),
-			why: "proves its blocks, and is asked for whole pieces besides until its root is believed"},
-		{name: "commits to 10 % made-up data, on v1, and is silent about it", free: true, few: 3,
-			begin: commits(0.1, marketplace.Timeout),
-			why:   "not caught: it misses an epoch now and then, and whole pieces become few when its root is believed; see below"},
+		{name: "commits to 10 % made-up data, on v1", in: World.v1, begin: commits(0.1, marketplace.BadData),
+			why: "an audit asks for eight whole pieces until twelve in a row have shown its root: no lease becomes active"},
+		{name: "the same, in 1,024 pieces", in: World.fewPieces, begin: commits(0.1, marketplace.BadData),
+			why: "it is parts that count, not pieces"},
+		{name: "commits to 10 % made-up data, on v1, and is silent about it", in: World.v1,
+			begin: commits(0.1, marketplace.Timeout), why: "no data fault, but 57 % of audits begin the twelve anew"},
+		{name: "the same, in 1,024 pieces and silent", in: World.fewPieces, begin: commits(0.1, marketplace.Timeout),
+			why: "likewise; who stalls until the time for a try is over is silent, too"},
 		{name: "5 % of its disk is corrupt", begin: without(0.05, marketplace.BadData),
 			why: "34 % of audits and 71 % of epochs hit it; a hearing always does"},
 		{name: "corrupts 5 % of what it sends", begin: spoils(0.05),

@@ -28,6 +28,7 @@ type career struct {
 	failed []int64              // epochs in which an audit could not reach it
 
 	accused int // epochs until a data fault was found; 0: never
+	active  int // epochs until a lease became active; 0: never
 	lost    int // epochs until a lease failed; 0: never
 	cut     int // epochs until it had no lease and got none; 0: never
 }
@@ -179,6 +180,7 @@ func (c *career) judge(l *lease, open marketplace.AuditEpoch, nth int) {
 	reports := c.audit(l, open)
 	now := r.EpochStart(epoch + 1).Add(r.ReportSlack.Duration())
 	ruling := l.hear(c.w, epoch, reports, len(c.who))
+	l.Clean = r.Shows(l.Lease, l.asked, believed(l.asked), ruling)
 	verdict := ruling.Verdict
 	pass := verdict == marketplace.VerdictPass
 	if l.State != marketplace.Proving {
@@ -198,7 +200,8 @@ func (c *career) judge(l *lease, open marketplace.AuditEpoch, nth int) {
 	switch {
 	case verdict == marketplace.VerdictDataFault, verdict == marketplace.VerdictAccused:
 		c.accused = first(c.accused, nth)
-	case proving && pass && !l.Accused.Waits():
+	case proving && l.State == marketplace.Active:
+		c.active = first(c.active, nth)
 		l.ActiveAt = r.EpochStart(epoch + 1)
 		l.EndsAt = l.ActiveAt.Add(l.KeepFor.Duration())
 	case proving && !l.Deadline.After(now):

@@ -48,6 +48,9 @@ func (w World) careers(k kind) []*career {
 	if k.few > 0 {
 		runs = min(runs, k.few)
 	}
+	if k.in != nil {
+		w = k.in(w)
+	}
 	all := make([]*career, runs)
 	for run := range all {
 		all[run] = w.newCareer(run, panel(k.panel, k.others...), k.begin).run()

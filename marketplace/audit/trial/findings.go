@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"math/rand/v2"
 
 	"github.com/everseed/everseed/marketplace"
@@ -20,6 +21,23 @@ func (w World) found(begin func(World, *rand.Rand) answer, days, lives int) (fou
 		}
 	}
 	return found
+}
+
+// believed returns in how many of so many lives on v1 an agent's only lease becomes active, and in which epoch
+// one did at the earliest.
+func (w World) believed(begin func(World, *rand.Rand) answer, lives int) (n, earliest int) {
+	w.Leases = 1
+	for run := range lives {
+		c := w.v1().newCareer(run, panel(w.Auditors), begin)
+		for k := int64(0); c.active == 0 && c.lost == 0 && k < w.epochs(); k++ {
+			c.live(firstEpoch+k, int(k)+1)
+		}
+		if c.active > 0 {
+			n++
+			earliest = min(c.active, cmp.Or(earliest, c.active))
+		}
+	}
+	return n, earliest
 }
 
 // missed returns how many of so many epochs an honest agent does not pass of whose tries one in

@@ -16,7 +16,6 @@ type visit struct {
 	lease  marketplace.Lease // as it stood when the epoch opened
 	chance *rand.Rand
 	agent  answer
-	fresh  bool              // the root of its lease is made up, and not believed by itself
 	asked  []audit.Challenge // what was drawn, once somebody needs it
 	wrong  []int             // pieces that did not come as they should
 }
@@ -27,17 +26,11 @@ type answer func(v *visit, at time.Time) marketplace.Outcome
 // A word is what an auditor says after a visit; nothing when it is silent.
 type word func(v *visit) (marketplace.Report, bool)
 
-// asks returns what the auditor asks for: the same at every try. Roots are believed, so that it asks for the
-// least, but those of agents that are made up.
+// asks returns what the auditor asks for: the same at every try.
 func (v *visit) asks() []audit.Challenge {
 	if v.asked == nil {
-		rooted := believed
-		if v.fresh {
-			open := marketplace.AuditEpoch{Leases: []marketplace.Lease{v.lease}}
-			rooted = v.w.Rules.Rooted(open)[v.lease.ID]
-		}
 		t, known := &v.w.Torrent, func(int) bool { return false }
-		share := audit.RationOf(v.w.Rules, t, v.lease, rooted)
+		share := audit.RationOf(v.w.Rules, t, v.lease, believed(v.lease))
 		v.asked = audit.Challenges(share, v.Seed, t, known)
 		if v.asked = audit.Again(share, v.lease, t, v.asked); v.InWindow() {
 			v.asked = audit.Burst(share, v.Burst, t, v.asked)
@@ -46,8 +39,10 @@ func (v *visit) asks() []audit.Challenge {
 	return v.asked
 }
 
-// believed is for how many epochs a root was held against whole pieces that nobody doubts any more.
-const believed = 1 << 20
+// believed says whether the root of a lease is, that is alone on its torrent.
+func believed(l marketplace.Lease) bool {
+	return marketplace.AuditEpoch{Leases: []marketplace.Lease{l}}.Believed()[l.ID]
+}
 
 // carried says whether it comes by another agent's line.
 func (v *visit) carried() bool { return audit.IsCarried(v.w.Rules, v.Part) }

@@ -22,6 +22,7 @@ type World struct {
 	Households int              // of three names on one disk
 	Lives      int              // lives for each claim
 	Torrent    metainfo.Torrent // of every lease, as far as challenges are drawn from it
+	Unrooted   bool             // leases are on v1 torrents, and nobody has shown their roots
 	DeadLines  float64          // share of carriers that come and do not get to the agent
 	Seed       uint64
 }
@@ -40,6 +41,18 @@ func Default() World {
 func (w World) small() World {
 	w.Torrent = metainfo.Torrent{V1: true, Pieces: 1024, PieceLength: 64 << 10, Size: 64 << 20}
 	return w
+}
+
+// v1 is the world with torrents that do not tell hashes of blocks, each under one lease.
+func (w World) v1() World {
+	w.Unrooted = true
+	return w
+}
+
+// fewPieces is v1 with pieces of 1 MiB.
+func (w World) fewPieces() World {
+	w.Torrent = metainfo.Torrent{V1: true, Pieces: 1024, PieceLength: 1 << 20, Size: 1 << 30}
+	return w.v1()
 }
 
 // firstEpoch is where careers begin: in 2026.
@@ -74,7 +87,12 @@ func infohash(n int64) (h marketplace.Infohash) {
 
 // newLease is a duty for the world's torrent at a price of 700 BTT.
 func (w World) newLease(id int64, at time.Time) marketplace.Lease {
-	return marketplace.Lease{ID: id, Infohash: infohash(id), Root: marketplace.Hash{1}, Size: w.Torrent.Size, Billed: w.Rules.Billed(w.Torrent.Size),
-		Price: marketplace.BTT(700), KeepFor: marketplace.Span(time.Duration(w.Days) * marketplace.Day),
-		State: marketplace.Proving, ReservedAt: at, Deadline: at.Add(w.Rules.ProveDeadline.Duration())}
+	l := marketplace.Lease{ID: id, Infohash: infohash(id), Root: marketplace.Hash{1}, Size: w.Torrent.Size,
+		Billed: w.Rules.Billed(w.Torrent.Size), Price: marketplace.BTT(700),
+		KeepFor: marketplace.Span(time.Duration(w.Days) * marketplace.Day), State: marketplace.Proving,
+		ReservedAt: at, Deadline: at.Add(w.Rules.ProveDeadline.Duration())}
+	if w.Unrooted {
+		l.CleanMin = w.Rules.CleanMin(w.Torrent.PieceLength, w.Torrent.Pieces)
+	}
+	return l
 }

@@ -246,7 +246,7 @@ function Told({ moment: m }: { moment: Moment }) {
     case "proven":
       return (
         <>
-          <Account of={l.agent} /> passed its first audit and began to earn
+          <Account of={l.agent} /> was proven and began to earn
           {told(l.active_at) && (l.replaced_after ?? "") !== "" && (
             <>: the replica was missing for {lasting(span(l.replaced_after ?? ""))}</>
           )}

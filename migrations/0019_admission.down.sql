@@ -1,0 +1,2 @@
+ALTER TABLE proofs DROP COLUMN clean;
+ALTER TABLE leases DROP COLUMN clean, DROP COLUMN clean_min;
