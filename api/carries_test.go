@@ -56,7 +56,9 @@ func TestOnlyTheCarrierIsToldWhomToVisit(t *testing.T) {
 	own := r.as(r.auditors[0])
 	heard := told[marketplace.Carry](t, r.as(carrier), carrier.Address(), marketplace.CarryKind)
 	others := told[marketplace.Carry](t, r.visitor(), carrier.Address(), marketplace.CarryKind)
-	r.streaming(2)
+	neighbour := newKey(t)
+	nextDoor := told[marketplace.Carry](t, r.as(neighbour), neighbour.Address(), marketplace.CarryKind)
+	r.streaming(3)
 	c := carryOf(t, r.auditors[0], l.ID, r.server.info.Rules.EpochAt(time.Now()))
 	want := c
 	want.Door = "127.0.0.1:7001"
@@ -84,6 +86,8 @@ func TestOnlyTheCarrierIsToldWhomToVisit(t *testing.T) {
 	select {
 	case c := <-others:
 		t.Errorf("everybody is told %+v", c)
+	case c := <-nextDoor:
+		t.Errorf("another agent is told %+v", c)
 	default:
 	}
 	_, err = own.Carry(t.Context(), c, marketplace.CarrierWish{Not: []marketplace.Address{carrier.Address()}})

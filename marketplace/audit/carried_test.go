@@ -313,3 +313,26 @@ func TestWhoseOwnDoorIsShutAsksForOneCarrierAndComesItself(t *testing.T) {
 		t.Errorf("%d carriers were asked; one an epoch is enough", len(c.asked))
 	}
 }
+
+func TestACarrierThatCannotConnectSaysSo(t *testing.T) {
+	t.Parallel()
+	c := aCarried(t, &porter{address: marketplace.Address{6}, carry: func(_ *porter, c marketplace.Carry) {
+		for range 6 {
+			door, err := net.Dial("tcp", c.Door)
+			if err != nil {
+				return
+			}
+			_, _ = door.Write(c.Token[:])
+			if _, err := io.ReadFull(door, []byte{0}); err != nil {
+				_ = door.Close()
+				return
+			}
+			_, _ = door.Write([]byte{'-'})
+			time.AfterFunc(5*time.Second, func() { _ = door.Close() }) // it holds the line
+		}
+	}})
+	c.rules.Attempts = 1
+	if r := c.report(); r.Outcome != away || !slices.Equal(r.Carriers, []marketplace.Address{{6}}) {
+		t.Errorf("the report: %+v", r)
+	}
+}

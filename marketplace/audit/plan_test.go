@@ -157,3 +157,16 @@ func TestAQuietWindowIsForAllReplicasOfATorrentAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestAVisitInAQuietWindowIsNotCarried(t *testing.T) {
+	t.Parallel()
+	r := marketplace.DefaultRules()
+	r.CarriedBps = 10_000
+	p := marketplace.Part{Lease: 1, Seed: marketplace.Hash{1}}
+	if !IsCarried(r, p) {
+		t.Error("where all are carried, one is not")
+	}
+	if p.Burst = (marketplace.Hash{2}); IsCarried(r, p) {
+		t.Error("a ticket would give the line away")
+	}
+}

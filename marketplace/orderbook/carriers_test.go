@@ -2,6 +2,7 @@ package orderbook_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,13 @@ func TestACarrierHasNothingToDoWithWhomItVisits(t *testing.T) {
 	_, err := s.SetOfferState(s.Context(), closed, marketplace.OfferClosed, s.now)
 	s.must(err)
 	never("has closed", closed)
+	cheat := s.carrier("cheat", "20.0.6.1:1")
+	s.must(s.Tamper(s.Context(), "UPDATE offers SET standing = 'suspended' WHERE agent = '"+cheat.String()+"'"))
+	never("is suspended", cheat)
+	twins := []string{s.carrier("twin", "20.0.7.1:1").String(), l.Agent.String()}
+	slices.Sort(twins)
+	s.must(s.Tamper(s.Context(), fmt.Sprintf("INSERT INTO together VALUES ('%s', '%s', 10000, 1)", twins[0], twins[1])))
+	never("fails with it", person("twin"))
 	good := s.carrier("good", "20.0.5.1:0")
 	if drawn := s.carries(3, l.ID); drawn[good] != 3 {
 		t.Errorf("drawn: %v, want %s only", drawn, good)
@@ -134,6 +142,12 @@ func TestWhoAwaitsAnAgentCanBeReachedAndHasNotTheTorrent(t *testing.T) {
 		t.Held = []marketplace.Infohash{infohash}
 	})
 	s.mustNotCarry(l.ID, "cannot await it")
+	neighbour := s.agent(2)
+	neighbour.Terms.Carry = true
+	neighbour, err = s.PutOffer(s.Context(), neighbour.Agent, neighbour.Terms, s.now)
+	s.must(err)
+	s.clear(s.post(1), neighbour)
+	s.mustNotCarry(l.ID, "has a lease on it too")
 	good := s.carrier("good", "20.0.3.1:1")
 	if drawn := s.carries(2, l.ID); drawn[good] != 2 {
 		t.Errorf("drawn: %v", drawn)
@@ -179,4 +193,15 @@ func TestTheSameCarrierComesAgainWhenItIsWanted(t *testing.T) {
 	if err != nil || c.Agent == again {
 		t.Errorf("who is gone is drawn: %v %v", c, err)
 	}
+}
+
+func TestNobodyIsSentToALeaseThatIsOver(t *testing.T) {
+	t.Parallel()
+	s := aStage(t)
+	l := s.clear(s.post(1), s.agent(1))[0]
+	s.carrier("good", "20.0.5.1:1")
+	s.carries(1, l.ID)
+	_, err := s.Decline(s.Context(), l.Agent, l.ID, "no", s.now)
+	s.must(err)
+	s.mustNotCarry(l.ID, "has nobody to visit")
 }
