@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/everseed/everseed/marketplace"
+	"github.com/everseed/everseed/seederagent/purse"
 )
 
 // carryBytes is how much one carry may pass on, both ways: the largest piece, or a burst, and some.
@@ -91,15 +92,10 @@ func (l *lent) save() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(l.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := purse.WriteSynced(l.path, text, os.Rename); err != nil {
 		return fmt.Errorf("write what was lent: %w", err)
 	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write what was lent: %w", err)
-	}
-	return os.Rename(l.path+".new", l.path)
+	return nil
 }
 
 // today returns how many visits were carried on a day, and how many bytes they took.

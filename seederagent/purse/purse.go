@@ -67,7 +67,7 @@ func (p *Purse) Keep(sc marketplace.SignedCheque, m marketplace.Mandate) (bool, 
 	if err != nil {
 		return false, fmt.Errorf("encode cheque: %w", err)
 	}
-	if err := writeSynced(path, text, os.Rename); err != nil {
+	if err := WriteSynced(path, text, os.Rename); err != nil {
 		return false, fmt.Errorf("keep cheque %d: %w", sc.ID, err)
 	}
 	return true, nil
@@ -180,9 +180,9 @@ func Read(path string) (h Held, err error) {
 	return h, nil
 }
 
-// writeSynced puts a file in its place so that after a crash it is either the old or the new one.
+// WriteSynced puts a file, which only its owner may read, in its place so that after a crash it is either the old or the new one.
 // os.Rename replaces, os.Link refuses what is there.
-func writeSynced(path string, text []byte, place func(from, to string) error) error {
+func WriteSynced(path string, text []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err

@@ -208,7 +208,7 @@ func (r Redeemer) writeDown(ctx context.Context, h Held) (escrow.Staged, error) 
 	if err != nil {
 		return tx, fmt.Errorf("encode transaction: %w", err)
 	}
-	err = writeSynced(h.Note, text, os.Link)
+	err = WriteSynced(h.Note, text, os.Link)
 	if errors.Is(err, os.ErrExist) {
 		other, there, err := readNote(h.Note)
 		if err == nil && !there {
