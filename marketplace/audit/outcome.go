@@ -41,7 +41,7 @@ var gravity = []marketplace.Outcome{marketplace.Pass, marketplace.AuditorFault,
 
 // ourFault knows errors that say something of this machine and nothing of the peer.
 func ourFault(err error) bool {
-	for _, ours := range []error{errUnknocked, errNoCarrier, errViaDown, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EMFILE,
+	for _, ours := range []error{errUnknocked, errNoCarrier, errVia, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EMFILE,
 		syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EACCES, syscall.EPERM} {
 		if errors.Is(err, ours) {
 			return true

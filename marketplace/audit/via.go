@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,8 +26,12 @@ type Via struct {
 	proxy.ContextDialer
 }
 
-// errViaDown says that a proxy cannot be reached: nothing of the agent.
-var errViaDown = errors.New("the proxy cannot be reached")
+// errVia says that a proxy cannot be reached, or does not do as it is told: nothing of the agent.
+var errVia = errors.New("the proxy does not serve us")
+
+// ofAgents are the answers of a proxy that say something of whom it called on (RFC 1928, 6), as the library
+// words them: it has no type for them. Any other answer, as to a wrong password, is the proxy's own.
+var ofAgents = []string{"network unreachable", "host unreachable", "connection refused", "TTL expired"}
 
 // NewVia reads where a proxy is, like socks5://user:password@192.0.2.1:1080.
 func NewVia(text string) (v Via, err error) {
@@ -52,7 +58,7 @@ type forward struct{ net.Dialer }
 func (f *forward) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := f.Dialer.DialContext(ctx, network, address)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errViaDown, err)
+		err = fmt.Errorf("%w: %w", errVia, err)
 	}
 	return c, err
 }
@@ -62,7 +68,15 @@ func (v Via) leads(over transport) bool { return over == overTCP }
 func (v Via) call(ctx context.Context, _ transport, peer netip.AddrPort, deadline time.Time) (net.Conn, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return v.DialContext(ctx, "tcp", peer.String())
+	c, err := v.DialContext(ctx, "tcp", peer.String())
+	if err == nil || ctx.Err() != nil && !errors.Is(err, errVia) {
+		return c, err
+	}
+	said := func(answer string) bool { return strings.HasSuffix(err.Error(), answer) }
+	if !errors.Is(err, errVia) && !slices.ContainsFunc(ofAgents, said) {
+		err = fmt.Errorf("%w: %w", errVia, err)
+	}
+	return nil, err
 }
 
 // byVia draws whether a try of a visit that is not to come by our own line comes by a proxy: half of the
