@@ -33,7 +33,7 @@ func Challenges(share Ration, seed marketplace.Hash, t *metainfo.Torrent, known 
 	for tries := 64 * want; tries > 0 && len(l.seen) < want; tries-- {
 		i := int64(draw.below(uint64(all))) // #nosec G115 -- not negative
 		piece, block := int(i/per), int(i%per)
-		if !l.fresh(piece, block) {
+		if l.has(piece, marketplace.WholePiece) || !l.fresh(piece, block) {
 			continue
 		}
 		if !share.alone(t, piece) && !known(piece) {
